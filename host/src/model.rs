@@ -1,0 +1,27 @@
+//! The nouns that every stage shares: targets, pools, scopes, snapshots, windows, decisions.
+//!
+//! Pure data: no I/O, no clock and no serde, so that each border (TOML, JSON, WIT, SQL) has its own
+//! wire type and a change of one wire never moves another.
+
+mod alert;
+mod decision;
+mod name;
+mod settings;
+mod size;
+mod snapshot;
+mod time;
+mod verdict;
+mod window;
+
+pub use alert::{Alert, AlertKey, AlertState};
+pub use decision::{Decision, DecisionId, Evidence, Kind, Origin, Status, Transition};
+pub use name::{Digest, NameError, PolicyName, PoolKey, ScopeKey, TargetName};
+pub use settings::{Labels, Limits, Mode};
+pub use size::{PoolSize, SizeError};
+pub use snapshot::{Counters, DatabaseRow, DatabaseSample, PgSessions, PoolRow, Server, Snapshot};
+pub use time::Timestamp;
+pub use verdict::{Outcome, Rule, RuleWord, Verdict, Word};
+pub use window::{
+    Condition, DatabaseWindow, PoolColumns, Proposal, ScopeColumns, Severity, Subject,
+    TargetStatus, TargetWindow, Window,
+};

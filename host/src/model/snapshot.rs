@@ -1,0 +1,204 @@
+//! What one poll saw, as PgBouncer and PostgreSQL gave it.
+//!
+//! Every column may be missing in some version, so what is not essential is an `Option`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{PoolKey, Timestamp};
+
+/// One row of `SHOW POOLS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolRow {
+    /// The pool.
+    pub key: PoolKey,
+    /// Clients linked to a server or idle outside a transaction.
+    pub cl_active: u32,
+    /// Clients queueing for a server.
+    pub cl_waiting: u32,
+    /// Clients with a cancel request under way.
+    pub cl_active_cancel_req: Option<u32>,
+    /// Clients with a cancel request not yet sent.
+    pub cl_waiting_cancel_req: Option<u32>,
+    /// Servers linked to a client.
+    pub sv_active: u32,
+    /// Servers that carry a cancel request.
+    pub sv_active_cancel: Option<u32>,
+    /// Servers that wait for a cancel request of theirs to end.
+    pub sv_being_canceled: Option<u32>,
+    /// Servers ready for use.
+    pub sv_idle: u32,
+    /// Servers idle for longer than `server_check_delay`.
+    pub sv_used: u32,
+    /// Servers running a reset or check query.
+    pub sv_tested: u32,
+    /// Servers logging in.
+    pub sv_login: u32,
+    /// Age of the oldest waiter.
+    pub maxwait: Duration,
+    /// Pooling mode in force, where the version tells it.
+    pub pool_mode: Option<String>,
+}
+
+impl PoolRow {
+    /// Counts the open server connections, those logging in included.
+    pub fn servers(&self) -> u32 {
+        let parts = [
+            self.sv_active,
+            self.sv_idle,
+            self.sv_used,
+            self.sv_tested,
+            self.sv_login,
+            self.sv_active_cancel.unwrap_or(0),
+            self.sv_being_canceled.unwrap_or(0),
+        ];
+        parts.iter().fold(0, |sum: u32, part| sum.saturating_add(*part))
+    }
+}
+
+/// One row of `SHOW DATABASES`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseRow {
+    /// Name that clients use.
+    pub name: Arc<str>,
+    /// Name on the PostgreSQL server.
+    pub database: Arc<str>,
+    /// Host of the PostgreSQL server; `None` for a unix socket.
+    pub host: Option<String>,
+    /// Port of the PostgreSQL server.
+    pub port: Option<u32>,
+    /// User that every client of this database is mapped to.
+    pub force_user: Option<Arc<str>>,
+    /// Effective pool size; own and inherited sizes look alike.
+    pub pool_size: Option<u32>,
+    /// Effective minimum size.
+    pub min_pool_size: Option<u32>,
+    /// Effective reserve (`reserve_pool`, from 1.24 on `reserve_pool_size`).
+    pub reserve_pool: Option<u32>,
+    /// Pooling mode, where it is set.
+    pub pool_mode: Option<String>,
+    /// `max_db_connections` of this database, 0 for none.
+    pub max_connections: Option<u32>,
+    /// Server connections now.
+    pub current_connections: Option<u32>,
+    /// Whether `PAUSE db` or `KILL db` holds it.
+    pub paused: bool,
+    /// Whether `DISABLE db` refuses new clients.
+    pub disabled: bool,
+}
+
+/// Totals of one database since PgBouncer started (`SHOW STATS_TOTALS`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Transactions finished.
+    pub xact_count: u64,
+    /// Queries finished.
+    pub query_count: u64,
+    /// Bytes from clients.
+    pub bytes_received: u64,
+    /// Bytes to clients.
+    pub bytes_sent: u64,
+    /// Time of finished transactions, in microseconds.
+    pub xact_time_us: u64,
+    /// Time of finished queries, in microseconds.
+    pub query_time_us: u64,
+    /// Time of ended waits for a server, in microseconds.
+    pub wait_time_us: u64,
+    /// Times that a server was given to a client (1.23 and newer).
+    pub server_assignments: Option<u64>,
+    /// Parse messages from clients (1.24 and newer).
+    pub client_parses: Option<u64>,
+    /// Parse messages to servers (1.24 and newer).
+    pub server_parses: Option<u64>,
+    /// Bind messages (1.24 and newer).
+    pub binds: Option<u64>,
+}
+
+/// Settings and state of the PgBouncer as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Server {
+    /// Version text, for example `PgBouncer 1.18.0`.
+    pub version: String,
+    /// Version as major * 10000 + minor * 100 + patch; 0 when unknown.
+    pub version_number: u32,
+    /// `default_pool_size`.
+    pub default_pool_size: Option<u32>,
+    /// `min_pool_size`.
+    pub min_pool_size: Option<u32>,
+    /// `reserve_pool_size`.
+    pub reserve_pool_size: Option<u32>,
+    /// `max_client_conn`.
+    pub max_client_conn: Option<u32>,
+    /// `max_user_connections`.
+    pub max_user_connections: Option<u32>,
+    /// `query_wait_timeout`; zero means that clients queue for ever.
+    pub query_wait_timeout: Option<Duration>,
+    /// Whether `SHOW STATE` says paused; `None` before 1.19, which cannot say.
+    pub paused: Option<bool>,
+    /// `SHOW LISTS`, by name.
+    pub lists: Vec<(String, u32)>,
+}
+
+/// Everything that one poll of a PgBouncer read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// When the first row was asked for.
+    pub at: Timestamp,
+    /// `SHOW POOLS`, without PgBouncer's own console pool.
+    pub pools: Vec<PoolRow>,
+    /// `SHOW STATS_TOTALS` by database, without the console.
+    pub counters: Vec<(Arc<str>, Counters)>,
+    /// `SHOW DATABASES`, without the console.
+    pub databases: Arc<Vec<DatabaseRow>>,
+    /// Settings and state.
+    pub server: Arc<Server>,
+    /// What PostgreSQL said last, if it may be asked.
+    pub postgres: Option<Arc<DatabaseSample>>,
+}
+
+/// Sessions of one (database, user) in PostgreSQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PgSessions {
+    /// Database name on the server.
+    pub database: Arc<str>,
+    /// Role name.
+    pub user: Arc<str>,
+    /// `application_name`.
+    pub application: Arc<str>,
+    /// All sessions.
+    pub total: u32,
+    /// Sessions that run a statement.
+    pub active: u32,
+    /// Sessions idle inside a transaction.
+    pub idle_in_transaction: u32,
+    /// Age of the oldest idle transaction's last statement.
+    pub idle_in_transaction_max: Duration,
+    /// Active sessions that wait for a lock.
+    pub waiting_on_lock: u32,
+    /// Active sessions that wait for I/O.
+    pub waiting_on_io: u32,
+    /// Active sessions that wait for something else, the client excepted.
+    pub waiting_on_other: u32,
+}
+
+/// What one look at PostgreSQL saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseSample {
+    /// When it was taken; the last good one is kept while looks fail.
+    pub at: Timestamp,
+    /// Whether the newest look succeeded.
+    pub reachable: bool,
+    /// `max_connections`.
+    pub max_connections: u32,
+    /// Slots that ordinary users cannot take.
+    pub reserved_connections: u32,
+    /// Client backends by database, user and application.
+    pub sessions: Vec<PgSessions>,
+}
+
+impl DatabaseSample {
+    /// Sums a number over all sessions.
+    pub fn sum(&self, number: impl Fn(&PgSessions) -> u32) -> u32 {
+        self.sessions.iter().fold(0, |sum, s| sum.saturating_add(number(s)))
+    }
+}
