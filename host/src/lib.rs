@@ -3,4 +3,11 @@
 //! The modules stand in the order in which data flows through them. `control` alone carries values
 //! from stage to stage and `app` alone wires them; stages never import one another.
 
+pub mod clock;
+pub mod config;
+pub mod console;
+pub mod database;
+pub mod evaluate;
+pub mod history;
 pub mod model;
+pub mod report;

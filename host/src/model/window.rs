@@ -3,6 +3,8 @@
 //! A window carries pools as columns because lists of numbers cross into Wasm several times faster
 //! than lists of records. The meaning of each column is documented once, in `plugins/wit`.
 
+mod narrow;
+
 use std::sync::Arc;
 use std::time::Duration;
 

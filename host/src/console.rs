@@ -1,0 +1,17 @@
+//! The PgBouncer admin console: sessions, and rows read by column name.
+//!
+//! sqlx speaks to it as a bare connection with simple queries only, because the console refuses the
+//! extended protocol, and both a pool and `ping` use it. A session is kept for at most
+//! `session_age_max`: since PgBouncer 1.23 an open console session holds up its shutdown.
+
+mod change;
+mod error;
+mod poll;
+mod session;
+mod table;
+
+pub use change::{ReadBack, read_sizes, set_default_pool_size};
+pub use error::ConsoleError;
+pub use poll::{Cost, Depth, Polled, Poller};
+pub use session::{Role, Session, connect_options};
+pub use table::{Row, Table};

@@ -1,0 +1,138 @@
+//! The PostgreSQL side: how many connections there are, whose, and what they wait for.
+//!
+//! One small connection of its own, opened when needed and closed after idling, because each one
+//! takes a slot that the pools could use. Everything here is optional for the rest.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Connection, Row};
+use thiserror::Error;
+use tokio::time::timeout;
+
+use crate::config::Database;
+use crate::console::connect_options;
+use crate::model::{DatabaseSample, PgSessions, Timestamp};
+
+/// A look at PostgreSQL that failed.
+#[derive(Debug, Error)]
+pub enum DatabaseError {
+    /// No connection or no answer in time.
+    #[error("PostgreSQL did not answer within {} ms", .0.as_millis())]
+    Timeout(Duration),
+    /// The login or a query failed.
+    #[error("PostgreSQL cannot be asked")]
+    Query(#[from] sqlx::Error),
+}
+
+/// Reserved slots: `reserved_connections` exists since PostgreSQL 16.
+const SLOTS: &str = "select current_setting('max_connections')::int4 as max_connections, \
+     current_setting('superuser_reserved_connections')::int4 \
+     + coalesce(current_setting('reserved_connections', true)::int4, 0) as reserved";
+
+/// Client backends by database, role and application. Without `pg_read_all_stats` the states of other
+/// roles are NULL; those sessions still count.
+const SESSIONS: &str = "select coalesce(datname, '') as database, coalesce(usename, '') as role, \
+     coalesce(application_name, '') as application, \
+     count(*) as total, \
+     count(*) filter (where state = 'active') as active, \
+     count(*) filter (where state like 'idle in transaction%') as idle_in_transaction, \
+     coalesce(max(extract(epoch from clock_timestamp() - state_change) * 1000) \
+       filter (where state like 'idle in transaction%'), 0)::int8 as idle_in_transaction_max_ms, \
+     count(*) filter (where state = 'active' and wait_event_type = 'Lock') as lock, \
+     count(*) filter (where state = 'active' and wait_event_type in ('IO', 'BufferPin')) as io, \
+     count(*) filter (where state = 'active' and wait_event_type is not null \
+       and wait_event_type not in ('Lock', 'IO', 'BufferPin', 'Client', 'Timeout')) as other \
+     from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() \
+     group by 1, 2, 3";
+
+/// Looks at one PostgreSQL server.
+#[derive(Debug)]
+pub struct Observer {
+    config: Database,
+    connection: Option<(PgConnection, Instant)>,
+}
+
+impl Observer {
+    /// Makes an observer that has not connected yet.
+    pub fn new(config: Database) -> Self {
+        Self { config, connection: None }
+    }
+
+    /// Takes one look; a connection that failed is dropped.
+    ///
+    /// # Errors
+    /// When PostgreSQL cannot be reached in time, refuses the login or a query.
+    pub async fn look(&mut self, at: Timestamp) -> Result<DatabaseSample, DatabaseError> {
+        let within = self.config.connect_timeout;
+        let mut connection = match self.connection.take() {
+            Some((connection, _)) => connection,
+            None => timeout(within, self.connect())
+                .await
+                .map_err(|_| DatabaseError::Timeout(within))??,
+        };
+        let within = self.config.command_timeout;
+        let sample = timeout(within, sample(&mut connection, at))
+            .await
+            .map_err(|_| DatabaseError::Timeout(within))??;
+        self.connection = Some((connection, Instant::now()));
+        Ok(sample)
+    }
+
+    /// Closes the connection when it would idle for too long.
+    pub async fn rest(&mut self, idle: Duration) {
+        if idle <= self.config.idle_timeout {
+            return;
+        }
+        self.close().await;
+    }
+
+    /// Closes the connection.
+    pub async fn close(&mut self) {
+        if let Some((connection, _)) = self.connection.take() {
+            // Dropped when it does not close in time, which closes the socket.
+            let _ = timeout(self.config.command_timeout, connection.close()).await;
+        }
+    }
+
+    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let c = &self.config;
+        let options = connect_options(&c.address, &c.tls, &c.login, &c.database);
+        PgConnection::connect_with(&options).await
+    }
+}
+
+async fn sample(db: &mut PgConnection, at: Timestamp) -> Result<DatabaseSample, sqlx::Error> {
+    let slots = sqlx::query(SLOTS).fetch_one(&mut *db).await?;
+    let sessions = sqlx::query(SESSIONS).fetch_all(&mut *db).await?;
+    let count = |row: &PgRow, name: &str| -> Result<u32, sqlx::Error> {
+        Ok(u32::try_from(row.try_get::<i32, _>(name)?).unwrap_or(0))
+    };
+    Ok(DatabaseSample {
+        at,
+        reachable: true,
+        max_connections: count(&slots, "max_connections")?,
+        reserved_connections: count(&slots, "reserved")?,
+        sessions: sessions.iter().map(session_row).collect::<Result<_, _>>()?,
+    })
+}
+
+fn session_row(row: &PgRow) -> Result<PgSessions, sqlx::Error> {
+    let count = |name: &str| -> Result<u32, sqlx::Error> {
+        Ok(u32::try_from(row.try_get::<i64, _>(name)?).unwrap_or(u32::MAX))
+    };
+    let age = row.try_get::<i64, _>("idle_in_transaction_max_ms")?;
+    Ok(PgSessions {
+        database: Arc::from(row.try_get::<&str, _>("database")?),
+        user: Arc::from(row.try_get::<&str, _>("role")?),
+        application: Arc::from(row.try_get::<&str, _>("application")?),
+        total: count("total")?,
+        active: count("active")?,
+        idle_in_transaction: count("idle_in_transaction")?,
+        idle_in_transaction_max: Duration::from_millis(u64::try_from(age).unwrap_or(0)),
+        waiting_on_lock: count("lock")?,
+        waiting_on_io: count("io")?,
+        waiting_on_other: count("other")?,
+    })
+}

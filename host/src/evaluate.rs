@@ -1,0 +1,31 @@
+//! Policy plugins: loading, running within limits, replacing while running, and running again.
+//!
+//! The only place of wasmtime and notify. Every evaluation gets a fresh instance with nothing but the
+//! window, the settings and the policy's memory, so that it can be repeated bit for bit and a reload
+//! has nothing to lose. What a plugin does wrong is a [`Fault`], a value that is recorded and
+//! counted, and never an error of the sidecar.
+
+mod answer;
+mod bindings;
+mod component;
+mod convert;
+mod fault;
+mod file;
+mod instance;
+mod load;
+mod policy;
+mod registry;
+mod replay;
+mod runtime;
+mod watch;
+mod watchdog;
+
+pub use convert::Input;
+pub use fault::Fault;
+pub use file::{PolicyFile, PolicyFileError};
+pub use load::LoadError;
+pub use policy::{Answered, Policy, PolicyResult};
+pub use registry::{PolicySet, PolicyState, PolicyStatus, Registry};
+pub use replay::{Replay, ReplayError, Replayed, replay};
+pub use runtime::{Runtime, RuntimeError};
+pub use watch::watch;

@@ -1,0 +1,142 @@
+//! Reads a plugin's answer, believing nothing in it.
+
+use std::time::Duration;
+
+use super::Fault;
+use super::bindings::types;
+use super::convert::Input;
+use crate::model::{Evidence, Proposal, Severity, Subject};
+
+/// Longest name, in bytes.
+const NAME_BYTES: usize = 64;
+/// Longest sentence, in bytes.
+const TEXT_BYTES: usize = 2048;
+/// Most pieces of evidence of one proposal.
+const EVIDENCE_MAX: usize = 32;
+/// Longest hold time or cooldown: a day.
+const WAIT_MAX_MS: u64 = 86_400_000;
+
+/// Converts all proposals; one bad one makes the whole answer a fault.
+pub(super) fn proposals(
+    input: &Input,
+    proposals: &[types::Proposal],
+) -> Result<Vec<Proposal>, Fault> {
+    proposals.iter().map(|one| proposal(input, one.clone())).collect()
+}
+
+fn proposal(input: &Input, proposal: types::Proposal) -> Result<Proposal, Fault> {
+    match proposal {
+        types::Proposal::Alert(alert) => Ok(Proposal::Alert {
+            subject: subject(input, alert.subject)?,
+            severity: match alert.severity {
+                types::Severity::Info => Severity::Info,
+                types::Severity::Warning => Severity::Warning,
+                types::Severity::Critical => Severity::Critical,
+            },
+            hold: wait("hold-ms", alert.hold_ms)?,
+            cooldown: wait("cooldown-ms", alert.cooldown_ms)?,
+            evidence: evidence(alert.evidence)?,
+            summary: text("summary", alert.summary)?,
+            name: name(alert.name)?,
+        }),
+        types::Proposal::Recommendation(advice) => Ok(Proposal::Recommendation {
+            subject: subject(input, advice.subject)?,
+            action: text("action", advice.action)?,
+            evidence: evidence(advice.evidence)?,
+            summary: text("summary", advice.summary)?,
+            name: name(advice.name)?,
+        }),
+        types::Proposal::Resize(resize) => {
+            let scope = input.scope(resize.scope).cloned();
+            Ok(Proposal::Resize {
+                scope: scope.ok_or_else(|| outside("scope", resize.scope))?,
+                size: resize.size,
+                reason: text("reason", resize.reason)?,
+                evidence: evidence(resize.evidence)?,
+            })
+        }
+    }
+}
+
+fn subject(input: &Input, subject: types::Subject) -> Result<Subject, Fault> {
+    match subject {
+        types::Subject::Target => Ok(Subject::Target),
+        types::Subject::DatabaseServer => Ok(Subject::DatabaseServer),
+        types::Subject::Scope(at) => {
+            input.scope(at).cloned().map(Subject::Scope).ok_or_else(|| outside("scope", at))
+        }
+        types::Subject::Pool(at) => {
+            input.pool(at).cloned().map(Subject::Pool).ok_or_else(|| outside("pool", at))
+        }
+    }
+}
+
+fn outside(what: &str, index: u32) -> Fault {
+    Fault::Nonsense(format!("{what} {index} is not in the window"))
+}
+
+fn wait(what: &str, millis: u64) -> Result<Duration, Fault> {
+    if millis > WAIT_MAX_MS {
+        return Err(Fault::Nonsense(format!("{what} {millis} is longer than a day")));
+    }
+    Ok(Duration::from_millis(millis))
+}
+
+fn name(name: String) -> Result<String, Fault> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > NAME_BYTES || !name.chars().all(fits) {
+        let shown = cut(&name, NAME_BYTES);
+        return Err(Fault::Nonsense(format!(
+            "name {shown:?} is not 1 to {NAME_BYTES} letters, digits, '-', '_' or '.'"
+        )));
+    }
+    Ok(name)
+}
+
+fn text(what: &str, text: String) -> Result<String, Fault> {
+    if text.len() > TEXT_BYTES {
+        return Err(Fault::TooMuch(format!("a {what} of {} bytes", text.len())));
+    }
+    Ok(text)
+}
+
+fn evidence(evidence: Vec<types::Evidence>) -> Result<Vec<Evidence>, Fault> {
+    if evidence.len() > EVIDENCE_MAX {
+        return Err(Fault::TooMuch(format!("{} pieces of evidence", evidence.len())));
+    }
+    evidence
+        .into_iter()
+        .map(|one| {
+            let name = name(one.name)?;
+            if !one.value.is_finite() {
+                return Err(Fault::Nonsense(format!("evidence {name:?} is not a finite number")));
+            }
+            Ok(Evidence { name, value: one.value })
+        })
+        .collect()
+}
+
+/// Cuts a text at a character border, to at most `bytes`.
+pub(super) fn cut(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(cut("naïve", 3), "na");
+        assert_eq!(cut("naïve", 4), "naï");
+        assert_eq!(cut("short", 99), "short");
+    }
+
+    #[test]
+    fn evidence_must_be_finite_and_named() {
+        let one = |name: &str, value| vec![types::Evidence { name: name.into(), value }];
+        assert!(evidence(one("wait_us", 1.5)).is_ok());
+        assert!(matches!(evidence(one("wait_us", f64::NAN)), Err(Fault::Nonsense(_))));
+        assert!(matches!(evidence(one("", 1.0)), Err(Fault::Nonsense(_))));
+    }
+}

@@ -1,0 +1,194 @@
+//! Between the domain's window and the contract's; the only code that knows both.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::bindings::types;
+use crate::model::{PoolKey, ScopeKey, TargetStatus, Window};
+
+/// A window as plugins get it, with the names behind its indices.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Input {
+    pub(super) window: types::Window,
+    #[serde(with = "pool_names")]
+    pools: Vec<PoolKey>,
+    #[serde(with = "scope_names")]
+    scopes: Vec<ScopeKey>,
+}
+
+impl Input {
+    /// Converts a window; its columns move.
+    pub fn new(window: Window) -> Self {
+        let target = target(&window);
+        let database = window.database.as_ref().map(|db| types::DatabaseServer {
+            reachable: db.reachable,
+            data_age_ms: millis(db.data_age),
+            max_connections: db.max_connections,
+            reserved_connections: db.reserved_connections,
+            connections: db.connections,
+            active: db.active,
+            idle_in_transaction: db.idle_in_transaction,
+            running: db.running,
+            waiting_on_lock: db.waiting_on_lock,
+            waiting_on_io: db.waiting_on_io,
+            waiting_on_other: db.waiting_on_other,
+            others: db.others,
+        });
+        let scopes = types::Scopes {
+            kind: window.scopes.kind,
+            size: window.scopes.size,
+            actionable: window.scopes.actionable,
+            floor: window.scopes.floor,
+            ceiling: window.scopes.ceiling,
+            pools: window.scopes.pools,
+        };
+        Self {
+            window: types::Window {
+                at_ms: window.at.as_millis(),
+                short_span_ms: millis(window.short_span),
+                long_span_ms: millis(window.long_span),
+                target,
+                database,
+                scopes,
+                pools: pools(window.pools),
+            },
+            pools: window.pool_keys,
+            scopes: window.scope_keys,
+        }
+    }
+
+    /// Gives the pool of an index.
+    pub fn pool(&self, index: u32) -> Option<&PoolKey> {
+        self.pools.get(usize::try_from(index).ok()?)
+    }
+
+    /// Gives the scope of an index.
+    pub fn scope(&self, index: u32) -> Option<&ScopeKey> {
+        self.scopes.get(usize::try_from(index).ok()?)
+    }
+
+    /// Writes the input as JSON, exact to the last bit.
+    ///
+    /// # Errors
+    /// Never in practice: the types have no map with odd keys.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(self)
+    }
+
+    /// Reads what [`Input::to_json`] wrote.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn from_json(json: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(json)
+    }
+}
+
+fn target(window: &Window) -> types::Target {
+    let target = &window.target;
+    types::Target {
+        name: target.name.to_string(),
+        status: match target.status {
+            TargetStatus::Up => types::TargetStatus::Up,
+            TargetStatus::Paused => types::TargetStatus::Paused,
+            TargetStatus::Down => types::TargetStatus::Down,
+        },
+        status_for_ms: millis(target.status_for),
+        data_age_ms: millis(target.data_age),
+        labels: target.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        version: target.version,
+        default_pool_size: target.default_pool_size,
+        min_pool_size: target.min_pool_size,
+        reserve_pool_size: target.reserve_pool_size,
+        clients: target.clients,
+        clients_max: target.clients_max,
+        query_wait_timeout_ms: millis(target.query_wait_timeout),
+    }
+}
+
+fn pools(p: crate::model::PoolColumns) -> types::Pools {
+    types::Pools {
+        scope: p.scope,
+        condition: p.condition,
+        cl_active: p.cl_active,
+        cl_waiting: p.cl_waiting,
+        sv_active: p.sv_active,
+        sv_idle: p.sv_idle,
+        sv_login: p.sv_login,
+        size: p.size,
+        reserve: p.reserve,
+        maxwait_us: p.maxwait_us,
+        waiting_for_ms: p.waiting_for_ms,
+        full_for_ms: p.full_for_ms,
+        unserved_for_ms: p.unserved_for_ms,
+        observed_for_ms: p.observed_for_ms,
+        utilization: p.utilization,
+        utilization_p50: p.utilization_p50,
+        utilization_p95: p.utilization_p95,
+        wait_p95_us: p.wait_p95_us,
+        busy_mean: p.busy_mean,
+        busy_finished: p.busy_finished,
+        demand: p.demand,
+        demand_max_short: p.demand_max_short,
+        demand_max_long: p.demand_max_long,
+        demand_trend_per_min: p.demand_trend_per_min,
+        clients_trend_per_min: p.clients_trend_per_min,
+        transactions_per_s: p.transactions_per_s,
+        queries_per_s: p.queries_per_s,
+        transaction_mean_us: p.transaction_mean_us,
+        query_mean_us: p.query_mean_us,
+        wait_mean_us: p.wait_mean_us,
+        idle_in_transaction: p.idle_in_transaction,
+        idle_in_transaction_max_ms: p.idle_in_transaction_max_ms,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Gives the name that the contract hands out for a scope: empty for the default one.
+pub(super) fn scope_name(key: &ScopeKey) -> String {
+    match key {
+        ScopeKey::Default => String::new(),
+        ScopeKey::Database(name) | ScopeKey::User(name) => name.to_string(),
+    }
+}
+
+mod pool_names {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::PoolKey;
+
+    pub fn serialize<S: Serializer>(keys: &[PoolKey], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(keys.iter().map(|key| (key.database.as_ref(), key.user.as_ref())))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PoolKey>, D::Error> {
+        let pairs = Vec::<(String, String)>::deserialize(from)?;
+        Ok(pairs.iter().map(|(database, user)| PoolKey::new(database, user)).collect())
+    }
+}
+
+mod scope_names {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::ScopeKey;
+
+    pub fn serialize<S: Serializer>(keys: &[ScopeKey], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(keys.iter().map(ScopeKey::to_string))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ScopeKey>, D::Error> {
+        let names = Vec::<String>::deserialize(from)?;
+        names.iter().map(|name| name.parse().map_err(D::Error::custom)).collect()
+    }
+}
+
+/// Shares an input between the policies of one tick.
+pub(super) fn shared(window: Window) -> Arc<Input> {
+    Arc::new(Input::new(window))
+}

@@ -1,0 +1,220 @@
+//! One evaluation: a fresh store with all its limits, one call, and the reading of its answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, Store};
+use wasmtime_wasi::random::Deterministic;
+use wasmtime_wasi::{
+    HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
+};
+
+use super::bindings::{PolicyPre, host, types};
+use super::convert::Input;
+use super::{Fault, Runtime};
+use crate::config::PluginLimits;
+
+/// Longest log line that is kept, in bytes.
+const LOG_LINE_BYTES: usize = 1024;
+/// Most log lines of one evaluation.
+const LOG_LINES: u32 = 20;
+
+/// What the host keeps for one instance.
+pub(super) struct State {
+    input: Option<Arc<Input>>,
+    policy: Arc<str>,
+    memory_left: usize,
+    limit_hit: bool,
+    lines_left: u32,
+    wasi: Option<Box<Wasi>>,
+}
+
+struct Wasi {
+    context: WasiCtx,
+    table: ResourceTable,
+}
+
+/// Time that stands still.
+struct NoClock;
+
+impl HostWallClock for NoClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+impl HostMonotonicClock for NoClock {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        0
+    }
+}
+
+impl Wasi {
+    fn deny_all() -> Box<Self> {
+        let mut builder = WasiCtxBuilder::new();
+        builder
+            .secure_random(Deterministic::new(vec![4, 8, 15, 16, 23, 42]))
+            .insecure_random(Deterministic::new(vec![4, 8, 15, 16, 23, 42]))
+            .insecure_random_seed(0)
+            .max_random_size(64 << 10)
+            .wall_clock(NoClock)
+            .monotonic_clock(NoClock)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false);
+        Box::new(Self { context: builder.build(), table: ResourceTable::new() })
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let wasi = self.wasi.get_or_insert_with(Wasi::deny_all);
+        WasiCtxView { ctx: &mut wasi.context, table: &mut wasi.table }
+    }
+}
+
+impl types::Host for State {}
+
+impl host::Host for State {
+    fn get_pool_name(&mut self, pool: u32) -> host::PoolName {
+        let name = self.input.as_ref().and_then(|input| input.pool(pool));
+        let (database, user) =
+            name.map(|key| (key.database.to_string(), key.user.to_string())).unwrap_or_default();
+        host::PoolName { database, user }
+    }
+
+    fn get_scope_name(&mut self, scope: u32) -> String {
+        let key = self.input.as_ref().and_then(|input| input.scope(scope));
+        key.map(super::convert::scope_name).unwrap_or_default()
+    }
+
+    fn log(&mut self, level: host::Level, message: String) {
+        if self.lines_left == 0 {
+            return;
+        }
+        self.lines_left -= 1;
+        let line = super::answer::cut(&message, LOG_LINE_BYTES);
+        let policy = self.policy.as_ref();
+        match level {
+            host::Level::Debug => tracing::debug!(policy, line, "a policy says"),
+            host::Level::Info => tracing::info!(policy, line, "a policy says"),
+            host::Level::Warn => tracing::warn!(policy, line, "a policy says"),
+        }
+    }
+}
+
+/// Counts all memories and tables of an instance against one limit.
+impl ResourceLimiter for State {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(self.take(desired.saturating_sub(current)))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        // An element is a pointer to the host.
+        Ok(self.take(desired.saturating_sub(current).saturating_mul(size_of::<usize>())))
+    }
+}
+
+impl State {
+    fn take(&mut self, bytes: usize) -> bool {
+        match self.memory_left.checked_sub(bytes) {
+            Some(left) => self.memory_left = left,
+            None => self.limit_hit = true,
+        }
+        !self.limit_hit
+    }
+}
+
+/// What an evaluation gives: the raw answer and the time it took, instance included.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub answer: types::Answer,
+    pub took: Duration,
+}
+
+/// A guest that is ready to be instantiated, with the limits it runs under.
+#[derive(Clone)]
+pub(super) struct Guest {
+    pub runtime: Arc<Runtime>,
+    pub pre: PolicyPre<State>,
+    pub limits: PluginLimits,
+    pub name: Arc<str>,
+}
+
+impl Guest {
+    /// Evaluates once, in a fresh instance.
+    ///
+    /// # Errors
+    /// When the guest misbehaves.
+    pub fn evaluate(
+        &self,
+        input: &Arc<Input>,
+        settings: &str,
+        memory: &[u8],
+    ) -> Result<Ran, Fault> {
+        let start = Instant::now();
+        let answer = self.call(Some(Arc::clone(input)), |policy, store| {
+            policy.call_evaluate(store, &input.window, settings, memory)
+        })?;
+        let answer =
+            answer.map_err(|text| Fault::Refused(super::answer::cut(&text, 1024).into()))?;
+        Ok(Ran { answer, took: start.elapsed() })
+    }
+
+    /// Asks the guest what it is.
+    ///
+    /// # Errors
+    /// When the guest misbehaves.
+    pub fn describe(&self) -> Result<types::Description, Fault> {
+        self.call(None, |policy, store| policy.call_describe(store))
+    }
+
+    /// Makes a store with every limit set, and calls.
+    fn call<T>(
+        &self,
+        input: Option<Arc<Input>>,
+        call: impl FnOnce(&super::bindings::Policy, &mut Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, Fault> {
+        let memory = usize::try_from(self.limits.memory_bytes).unwrap_or(usize::MAX);
+        let state = State {
+            input,
+            policy: Arc::clone(&self.name),
+            memory_left: memory,
+            limit_hit: false,
+            lines_left: LOG_LINES,
+            wasi: None,
+        };
+        let mut store = Store::new(&self.runtime.engine, state);
+        store.limiter(|state| state);
+        store.set_epoch_deadline(super::runtime::epochs(self.limits.deadline));
+        let answer = self.limits.answer_bytes.saturating_add(self.limits.blob_bytes);
+        store.set_hostcall_fuel(usize::try_from(answer).unwrap_or(usize::MAX));
+        let _running = self.runtime.watchdog.watch();
+        let result = self.pre.instantiate(&mut store).and_then(|policy| call(&policy, &mut store));
+        result.map_err(|error| {
+            if store.data().limit_hit {
+                return Fault::Memory { limit_bytes: self.limits.memory_bytes };
+            }
+            Fault::from_call(&error, self.limits.deadline)
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! The engine, what guests are linked with, and the limits that every store gets.
+
+use std::path::Path;
+use std::time::Duration;
+
+use thiserror::Error;
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime::{
+    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+};
+
+use super::bindings;
+use super::instance::State;
+use super::watchdog::Watchdog;
+
+/// Largest linear memory that any policy may be given.
+pub(super) const MEMORY_MAX_BYTES: u64 = 512 << 20;
+/// Evaluations that may run at once; more wait.
+const INSTANCES: u32 = 16;
+/// What a guest's stack may take of the thread's two megabytes.
+const STACK_BYTES: usize = 512 << 10;
+
+/// The runtime could not be set up.
+#[derive(Debug, Error)]
+pub enum RuntimeError {
+    /// wasmtime refuses its settings or the machine lacks something.
+    #[error("the Wasm runtime cannot start")]
+    Engine(#[source] wasmtime::Error),
+    /// No thread for the watchdog.
+    #[error("the Wasm runtime's watchdog thread cannot start")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Everything that is shared by all plugins of a process.
+pub struct Runtime {
+    pub(super) engine: Engine,
+    pub(super) plain: Linker<State>,
+    pub(super) with_wasi: Linker<State>,
+    pub(super) watchdog: Watchdog,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// Sets up the engine; compiled code is kept in `cache_dir` when there is one.
+    ///
+    /// # Errors
+    /// When wasmtime cannot be set up on this machine.
+    pub fn new(cache_dir: Option<&Path>) -> Result<Self, RuntimeError> {
+        let engine = Engine::new(&config(cache_dir)?).map_err(RuntimeError::Engine)?;
+        let plain = linker(&engine).map_err(RuntimeError::Engine)?;
+        let mut with_wasi = plain.clone();
+        add_stubs(&mut with_wasi).map_err(RuntimeError::Engine)?;
+        let watchdog = Watchdog::start(&engine)?;
+        Ok(Self { engine, plain, with_wasi, watchdog })
+    }
+}
+
+fn config(cache_dir: Option<&Path>) -> Result<Config, RuntimeError> {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .max_wasm_stack(STACK_BYTES)
+        // The same window must give the same bits on every machine.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pooling()));
+    if let Some(dir) = cache_dir {
+        let mut cache = CacheConfig::new();
+        cache.with_directory(dir).with_files_total_size_soft_limit(256 << 20);
+        let cache = Cache::new(cache).map_err(RuntimeError::Engine)?;
+        config.cache(Some(cache));
+    }
+    Ok(config)
+}
+
+/// Slots are address space, not memory: only what guests touch becomes resident.
+fn pooling() -> PoolingAllocationConfig {
+    let mut pooling = PoolingAllocationConfig::default();
+    pooling
+        .total_component_instances(INSTANCES)
+        .total_core_instances(INSTANCES * 8)
+        .total_memories(INSTANCES * 2)
+        .total_tables(INSTANCES * 8)
+        .total_stacks(INSTANCES)
+        .max_memories_per_component(4)
+        .max_tables_per_component(32)
+        .max_core_instances_per_component(64)
+        .max_unused_warm_slots(4)
+        // Keeping the first pages of a slot saves their faults in each evaluation.
+        .linear_memory_keep_resident(512 << 10)
+        .table_keep_resident(16 << 10)
+        .max_memory_size(usize::try_from(MEMORY_MAX_BYTES).unwrap_or(usize::MAX));
+    pooling
+}
+
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    bindings::Policy::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+/// Links deny-all, deterministic WASI: nothing to read, nowhere to write, time stands still.
+///
+/// Sleeping is refused, because a sleeping host call is beyond the reach of the epoch deadline.
+fn add_stubs(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    use wasmtime::component::Resource;
+    use wasmtime_wasi::p2::DynPollable;
+
+    wasmtime_wasi::p2::add_to_linker_sync(linker)?;
+    linker.allow_shadowing(true);
+    let mut clock = linker.instance("wasi:clocks/monotonic-clock@0.2.12")?;
+    for name in ["subscribe-instant", "subscribe-duration"] {
+        clock.func_wrap(name, |_, (_,): (u64,)| -> wasmtime::Result<(Resource<DynPollable>,)> {
+            Err(wasmtime::Error::msg("a policy may not sleep"))
+        })?;
+    }
+    Ok(())
+}
+
+/// Number of epochs that make up a deadline, and one more because the first is partly over.
+pub(super) fn epochs(deadline: Duration) -> u64 {
+    let epochs = deadline.as_millis().div_ceil(super::watchdog::EPOCH.as_millis());
+    u64::try_from(epochs).unwrap_or(u64::MAX).saturating_add(1)
+}

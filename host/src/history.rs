@@ -1,0 +1,237 @@
+//! What past snapshots tell of a target and each of its pools, computed once for all policies.
+//!
+//! Pure: a snapshot goes in with its time, a window comes out. Everything is kept incrementally in
+//! bounded rings, so that a tick costs the same after a month as after a minute.
+
+mod bucket;
+mod counters;
+mod pool;
+mod scopes;
+mod sliding;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{
+    Labels, Limits, PoolKey, Server, Snapshot, TargetName, TargetStatus, Timestamp,
+};
+pub use bucket::Bucket;
+use counters::CounterTrack;
+use pool::PoolTrack;
+pub use pool::PoolView;
+
+/// Spans and thresholds by which history is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spans {
+    /// Span of rates and means.
+    pub short: Duration,
+    /// Span of percentiles, maxima and trends.
+    pub long: Duration,
+    /// How soon a queue should be drained: turns waiters into demand.
+    pub drain_horizon: Duration,
+    /// How long waiters without an age must stand before they count as queued at login.
+    pub login_queue_after: Duration,
+    /// How long nobody must have been served before a queue counts as wedged.
+    pub wedged_after: Duration,
+    /// Age at which numbers are stale.
+    pub stale_after: Duration,
+}
+
+/// What does not change while a target is watched.
+#[derive(Debug, Clone)]
+pub struct TargetFacts {
+    /// The operator's name of it.
+    pub name: TargetName,
+    /// The operator's labels.
+    pub labels: Arc<Labels>,
+    /// What the guard holds to.
+    pub limits: Limits,
+    /// Whether there is a login that may change sizes.
+    pub can_act: bool,
+}
+
+/// The memory of one target.
+#[derive(Debug)]
+pub struct History {
+    facts: TargetFacts,
+    spans: Spans,
+    pools: BTreeMap<PoolKey, PoolTrack>,
+    counters: BTreeMap<Arc<str>, CounterTrack>,
+    /// Databases that were seen with a size other than the default: their size is their own.
+    explicit: BTreeSet<Arc<str>>,
+    status: TargetStatus,
+    status_since: Option<Timestamp>,
+    latest: Option<Snapshot>,
+    restarted: Option<Timestamp>,
+}
+
+impl History {
+    /// Makes an empty memory; a target is down until it was seen.
+    pub fn new(facts: TargetFacts, spans: Spans) -> Self {
+        Self {
+            facts,
+            spans,
+            pools: BTreeMap::new(),
+            counters: BTreeMap::new(),
+            explicit: BTreeSet::new(),
+            status: TargetStatus::Down,
+            status_since: None,
+            latest: None,
+            restarted: None,
+        }
+    }
+
+    /// Takes in one snapshot; one that is not newer than the last is ignored.
+    pub fn absorb(&mut self, snapshot: Snapshot) {
+        let at = snapshot.at;
+        if self.latest.as_ref().is_some_and(|latest| at <= latest.at) {
+            return;
+        }
+        self.absorb_counters(&snapshot);
+        self.note_explicit_sizes(&snapshot);
+        let known: BTreeSet<&PoolKey> = snapshot.pools.iter().map(|row| &row.key).collect();
+        self.pools.retain(|key, _| known.contains(key));
+        for row in &snapshot.pools {
+            let size = snapshot.size_of(&row.key);
+            let track =
+                self.pools.entry(row.key.clone()).or_insert_with(|| PoolTrack::new(at, self.spans));
+            let counters = self.counters.get(&row.key.database);
+            track.absorb(at, row, size, counters);
+        }
+        let paused = self.looks_paused(&snapshot);
+        self.set_status(if paused { TargetStatus::Paused } else { TargetStatus::Up }, at);
+        self.latest = Some(snapshot);
+    }
+
+    /// Notes that a poll failed: the last numbers stay and grow old, and nothing reads as zero.
+    pub fn fail(&mut self, at: Timestamp) {
+        self.set_status(TargetStatus::Down, at);
+    }
+
+    /// Gives the newest snapshot.
+    pub fn latest(&self) -> Option<&Snapshot> {
+        self.latest.as_ref()
+    }
+
+    /// Gives the target's status and since when it is that.
+    pub fn status(&self) -> (TargetStatus, Option<Timestamp>) {
+        (self.status, self.status_since)
+    }
+
+    /// Gives the moment at which counters were last seen to start again.
+    pub fn restarted(&self) -> Option<Timestamp> {
+        self.restarted
+    }
+
+    /// Gives every pool with its numbers, in the order of the window.
+    pub fn pools(&self, now: Timestamp) -> Vec<(PoolKey, PoolView)> {
+        let Some(latest) = &self.latest else { return Vec::new() };
+        let context = self.context(latest, now);
+        self.pools.iter().map(|(key, track)| (key.clone(), track.view(key, &context))).collect()
+    }
+
+    /// Takes the finished ten-second buckets of every pool, for the store.
+    pub fn take_buckets(&mut self) -> Vec<(PoolKey, Bucket)> {
+        let pools = self.pools.iter_mut();
+        pools.flat_map(|(key, t)| t.take_buckets().map(|b| (key.clone(), b))).collect()
+    }
+
+    fn set_status(&mut self, status: TargetStatus, at: Timestamp) {
+        if self.status != status || self.status_since.is_none() {
+            self.status = status;
+            self.status_since = Some(at);
+        }
+    }
+
+    fn absorb_counters(&mut self, snapshot: &Snapshot) {
+        let known: BTreeSet<&Arc<str>> = snapshot.counters.iter().map(|(name, _)| name).collect();
+        self.counters.retain(|name, _| known.contains(name));
+        let mut restarts = 0;
+        for (name, counters) in &snapshot.counters {
+            let track = self.counters.entry(Arc::clone(name)).or_default();
+            if track.absorb(snapshot.at, *counters, self.spans.short) {
+                restarts += 1;
+            }
+        }
+        // One database's counters fall when one of its pools goes; all at once mean a new process.
+        if restarts > 0 && restarts == self.counters.len() {
+            self.restarted = Some(snapshot.at);
+        }
+    }
+
+    fn note_explicit_sizes(&mut self, snapshot: &Snapshot) {
+        let Some(default) = snapshot.server.default_pool_size else { return };
+        let present: BTreeSet<_> = snapshot.databases.iter().map(|row| &row.name).collect();
+        self.explicit.retain(|name| present.contains(name));
+        for row in snapshot.databases.iter() {
+            if row.pool_size.is_some_and(|size| size != default) {
+                self.explicit.insert(Arc::clone(&row.name));
+            }
+        }
+    }
+
+    /// Before 1.19 a pause shows nowhere: then no server at all while clients wait, with PostgreSQL
+    /// answering, is taken for one.
+    fn looks_paused(&self, snapshot: &Snapshot) -> bool {
+        if let Some(paused) = snapshot.server.paused {
+            return paused;
+        }
+        let old = (1..11900).contains(&snapshot.server.version_number);
+        let waiting = snapshot.pools.iter().any(|row| row.cl_waiting > 0);
+        let servers = snapshot.pools.iter().any(|row| row.servers() > 0);
+        let answers = snapshot.postgres.as_ref().is_some_and(|postgres| postgres.reachable);
+        let long = snapshot
+            .pools
+            .iter()
+            .filter_map(|row| self.pools.get(&row.key))
+            .any(|track| track.waiting_for(snapshot.at) >= self.spans.login_queue_after);
+        old && waiting && !servers && answers && long
+    }
+
+    fn context<'a>(&'a self, latest: &'a Snapshot, now: Timestamp) -> pool::Context<'a> {
+        pool::Context {
+            now,
+            snapshot: latest,
+            spans: self.spans,
+            target_paused: self.status == TargetStatus::Paused,
+            stale: self.status == TargetStatus::Down
+                || now.since(latest.at) > self.spans.stale_after,
+            busy_by_database: self.busy_by_database(),
+            counters: &self.counters,
+        }
+    }
+
+    fn busy_by_database(&self) -> BTreeMap<Arc<str>, (f64, u32)> {
+        let mut sums: BTreeMap<Arc<str>, (f64, u32)> = BTreeMap::new();
+        for (key, track) in &self.pools {
+            let sum = sums.entry(Arc::clone(&key.database)).or_default();
+            sum.0 += track.busy_mean();
+            sum.1 += 1;
+        }
+        sums
+    }
+}
+
+impl Snapshot {
+    /// Gives the effective size of a pool, as far as the console tells it.
+    pub fn size_of(&self, key: &PoolKey) -> u32 {
+        let row = self.databases.iter().find(|row| row.name == key.database);
+        row.and_then(|row| row.pool_size).or(self.server.default_pool_size).unwrap_or(0)
+    }
+
+    /// Gives the effective reserve of a pool.
+    pub fn reserve_of(&self, key: &PoolKey) -> u32 {
+        let row = self.databases.iter().find(|row| row.name == key.database);
+        row.and_then(|row| row.reserve_pool).or(self.server.reserve_pool_size).unwrap_or(0)
+    }
+}
+
+/// Gives the facts of the PgBouncer as a whole that a window needs.
+fn server(latest: Option<&Snapshot>) -> Arc<Server> {
+    latest.map_or_else(Arc::default, |latest| Arc::clone(&latest.server))
+}

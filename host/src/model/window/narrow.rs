@@ -1,0 +1,90 @@
+//! A window with fewer pools, for policies whose scope is not everything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{PoolColumns, ScopeColumns, TargetStatus, TargetWindow, Window};
+use crate::model::{PoolKey, TargetName, Timestamp};
+
+impl Window {
+    /// Gives a window with only the pools for which `keep` says yes; scopes stay as they are.
+    pub fn narrowed(&self, keep: impl Fn(&PoolKey) -> bool) -> Self {
+        let window = self;
+        let rows: Vec<usize> =
+            (0..window.pool_keys.len()).filter(|at| keep(&window.pool_keys[*at])).collect();
+        let mut narrow = window.clone();
+        narrow.pool_keys = pick(&window.pool_keys, &rows);
+        let (from, to) = (&window.pools, &mut narrow.pools);
+        to.scope = pick(&from.scope, &rows);
+        to.condition = pick(&from.condition, &rows);
+        to.cl_active = pick(&from.cl_active, &rows);
+        to.cl_waiting = pick(&from.cl_waiting, &rows);
+        to.sv_active = pick(&from.sv_active, &rows);
+        to.sv_idle = pick(&from.sv_idle, &rows);
+        to.sv_login = pick(&from.sv_login, &rows);
+        to.size = pick(&from.size, &rows);
+        to.reserve = pick(&from.reserve, &rows);
+        to.maxwait_us = pick(&from.maxwait_us, &rows);
+        to.waiting_for_ms = pick(&from.waiting_for_ms, &rows);
+        to.full_for_ms = pick(&from.full_for_ms, &rows);
+        to.unserved_for_ms = pick(&from.unserved_for_ms, &rows);
+        to.observed_for_ms = pick(&from.observed_for_ms, &rows);
+        narrow_statistics(from, to, &rows);
+        narrow
+    }
+}
+
+fn narrow_statistics(from: &PoolColumns, to: &mut PoolColumns, rows: &[usize]) {
+    to.utilization = pick(&from.utilization, rows);
+    to.utilization_p50 = pick(&from.utilization_p50, rows);
+    to.utilization_p95 = pick(&from.utilization_p95, rows);
+    to.wait_p95_us = pick(&from.wait_p95_us, rows);
+    to.busy_mean = pick(&from.busy_mean, rows);
+    to.busy_finished = pick(&from.busy_finished, rows);
+    to.demand = pick(&from.demand, rows);
+    to.demand_max_short = pick(&from.demand_max_short, rows);
+    to.demand_max_long = pick(&from.demand_max_long, rows);
+    to.demand_trend_per_min = pick(&from.demand_trend_per_min, rows);
+    to.clients_trend_per_min = pick(&from.clients_trend_per_min, rows);
+    to.transactions_per_s = pick(&from.transactions_per_s, rows);
+    to.queries_per_s = pick(&from.queries_per_s, rows);
+    to.transaction_mean_us = pick(&from.transaction_mean_us, rows);
+    to.query_mean_us = pick(&from.query_mean_us, rows);
+    to.wait_mean_us = pick(&from.wait_mean_us, rows);
+    to.idle_in_transaction = pick(&from.idle_in_transaction, rows);
+    to.idle_in_transaction_max_ms = pick(&from.idle_in_transaction_max_ms, rows);
+}
+
+fn pick<T: Clone>(column: &[T], rows: &[usize]) -> Vec<T> {
+    rows.iter().map(|at| column[*at].clone()).collect()
+}
+
+impl Window {
+    /// Gives a window in which nothing is known, to try a policy on.
+    pub fn empty(name: TargetName) -> Self {
+        Self {
+            at: Timestamp::default(),
+            short_span: Duration::from_secs(10),
+            long_span: Duration::from_secs(600),
+            target: TargetWindow {
+                name,
+                status: TargetStatus::Up,
+                status_for: Duration::ZERO,
+                data_age: Duration::ZERO,
+                labels: Arc::default(),
+                version: 0,
+                default_pool_size: 0,
+                min_pool_size: 0,
+                reserve_pool_size: 0,
+                clients: 0,
+                clients_max: 0,
+                query_wait_timeout: Duration::ZERO,
+            },
+            database: None,
+            scope_keys: Vec::new(),
+            scopes: ScopeColumns::default(),
+            pool_keys: Vec::new(),
+            pools: PoolColumns::default(),
+        }
+    }
+}
