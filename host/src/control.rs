@@ -1,0 +1,188 @@
+//! Carries values from stage to stage: events in, effects out.
+//!
+//! One task owns this state. `apply` is synchronous and does no I/O, so that every order of events
+//! can be tried in a test, and so that nothing can happen in the middle of a decision. Events from
+//! outside become rows in a queue; they never act by themselves.
+
+mod advice;
+mod alerts;
+mod budget;
+mod decide;
+mod drift;
+mod record;
+mod scope;
+mod target;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use crate::evaluate::PolicyResult;
+use crate::model::{
+    DecisionId, PolicyName, PoolSize, ScopeKey, Snapshot, TargetName, Timestamp, Window,
+};
+use crate::record::Batch;
+pub use target::{Known, TargetSetup};
+use target::TargetControl;
+pub use view::{AdviceView, AlertView, ScopeView, TargetView, View};
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A poll succeeded.
+    Polled {
+        /// The target.
+        target: TargetName,
+        /// What was seen.
+        snapshot: Snapshot,
+    },
+    /// A poll failed.
+    PollFailed {
+        /// The target.
+        target: TargetName,
+        /// Short stable name of the failure.
+        kind: &'static str,
+        /// What a person should know of it.
+        problem: String,
+    },
+    /// The policies have answered.
+    Evaluated {
+        /// The target.
+        target: TargetName,
+        /// What each said, in the order in which they are heard.
+        results: Vec<PolicyResult>,
+    },
+    /// A change was tried.
+    Acted {
+        /// The target.
+        target: TargetName,
+        /// The decision.
+        id: DecisionId,
+        /// What came of it.
+        acted: Acted,
+    },
+    /// The sidecar is about to stop: hand sizes back if it should.
+    Stopping,
+}
+
+/// What came of trying a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acted {
+    /// Read back and found in force.
+    Verified,
+    /// PgBouncer said yes and another size is in force.
+    NotInForce(Option<u32>),
+    /// PgBouncer refused or was not reached; whether it took the change is not known.
+    Failed(String),
+    /// The intent could not be recorded, so nothing was sent.
+    NotRecorded(String),
+}
+
+/// Something to be done.
+#[derive(Debug)]
+pub enum Effect {
+    /// Ask the policies.
+    Evaluate {
+        /// The target.
+        target: TargetName,
+        /// What they may know.
+        window: Box<Window>,
+        /// What they remember.
+        memories: Memories,
+    },
+    /// Put this into the store.
+    Record(Box<Batch>),
+    /// Put the intent into the store, then change the size, then say what came of it.
+    Resize(Box<Resize>),
+}
+
+/// What the policies remember of one target.
+pub type Memories = BTreeMap<PolicyName, std::sync::Arc<[u8]>>;
+
+/// A change of a size that passed the guard.
+#[derive(Debug)]
+pub struct Resize {
+    /// The decision.
+    pub id: DecisionId,
+    /// The target.
+    pub target: TargetName,
+    /// The setting.
+    pub scope: ScopeKey,
+    /// The size to set.
+    pub size: PoolSize,
+    /// The intent, to be recorded before anything is sent.
+    pub intent: Batch,
+}
+
+/// Makes identities; passed in because randomness is not pure.
+pub type Ids = Box<dyn FnMut(Timestamp) -> Uuid + Send>;
+
+/// The state of the whole loop.
+pub struct Control {
+    targets: BTreeMap<TargetName, TargetControl>,
+    ids: Ids,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").field("targets", &self.targets.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Control {
+    /// Makes the state from what is configured and what the store knows.
+    pub fn new(targets: Vec<TargetSetup>, ids: Ids) -> Self {
+        let targets = targets
+            .into_iter()
+            .map(|setup| (setup.facts.name.clone(), TargetControl::new(setup)))
+            .collect();
+        Self { targets, ids }
+    }
+
+    /// Takes in an event and says what is to be done, in this order.
+    pub fn apply(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        let ids = &mut self.ids;
+        match event {
+            Event::Polled { target, snapshot } => {
+                self.targets.get_mut(&target).map(|t| t.polled(snapshot, now, ids))
+            }
+            Event::PollFailed { target, kind, problem } => {
+                self.targets.get_mut(&target).map(|t| t.poll_failed(kind, problem, now))
+            }
+            Event::Evaluated { target, results } => {
+                self.targets.get_mut(&target).map(|t| t.evaluated(&results, now, ids))
+            }
+            Event::Acted { target, id, acted } => {
+                self.targets.get_mut(&target).map(|t| t.acted(id, &acted, now))
+            }
+            Event::Stopping => {
+                let targets = self.targets.values_mut();
+                Some(targets.flat_map(|target| target.hand_back(now, ids)).collect())
+            }
+        }
+        .unwrap_or_default()
+    }
+
+    /// Gives the finished history buckets of every target, for the store.
+    pub fn take_buckets(&mut self) -> Vec<(TargetName, Vec<PoolBucket>)> {
+        let targets = self.targets.iter_mut();
+        targets.map(|(name, target)| (name.clone(), target.history.take_buckets())).collect()
+    }
+
+    /// Gives what the policies remember, for the store.
+    pub fn memories(&self) -> Vec<crate::record::Memory> {
+        self.targets.iter().flat_map(|(name, target)| target.memory_rows(name)).collect()
+    }
+
+    /// Shows everything at one moment.
+    pub fn view(&self, now: Timestamp) -> View {
+        View { at: now, targets: self.targets.values().map(|target| target.view(now)).collect() }
+    }
+}
+
+/// A history bucket with its pool.
+pub type PoolBucket = (crate::model::PoolKey, crate::history::Bucket);

@@ -1,0 +1,360 @@
+//! From what the policies say to what is recorded and done.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::advice::{AdviceKey, Change};
+use super::alerts::Move;
+use super::budget::{not_actionable, of_default_scope};
+use super::record::{Recording, is_empty};
+use super::target::TargetControl;
+use super::{Effect, Ids};
+use crate::evaluate::PolicyResult;
+use crate::guard::{Facts, Judged, Purpose, judge};
+use crate::model::{
+    AlertKey, Decision, DecisionId, Evidence, Mode, Origin, Outcome, PolicyName, PoolSize,
+    Proposal, Rule, ScopeKey, Severity, Status, Subject, TargetStatus, Timestamp, Transition, Word,
+};
+use crate::record::{AlertChange, Batch};
+
+/// After this long a verdict that repeats itself is recorded again.
+const REPEAT: Duration = Duration::from_secs(60);
+
+/// What was last recorded about a scope, for one policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Said {
+    outcome: Outcome,
+    refused_by: Option<Rule>,
+    grows: bool,
+    at: Timestamp,
+}
+
+/// The alert that tells of a person's size.
+pub(super) fn host_alert(current: PoolSize, base: PoolSize, wanted: Option<PoolSize>) -> Proposal {
+    let number = |name: &str, size: PoolSize| Evidence {
+        name: name.to_owned(),
+        value: f64::from(size.get()),
+    };
+    let ours = wanted.unwrap_or(base);
+    let mut evidence = vec![number("size_in_force", current), number("size_of_file", base)];
+    evidence.extend(wanted.map(|size| number("size_wanted", size)));
+    Proposal::Alert {
+        name: "size-set-by-a-person".to_owned(),
+        subject: Subject::Scope(ScopeKey::Default),
+        severity: Severity::Info,
+        summary: format!(
+            "somebody set default_pool_size to {current}; Poolwarden leaves it alone until it is \
+             {ours} or {base} again (RELOAD gives the file's value)"
+        ),
+        hold: Duration::ZERO,
+        cooldown: Duration::ZERO,
+        evidence,
+    }
+}
+
+impl TargetControl {
+    /// Hears every policy in order.
+    pub fn decide(
+        &mut self,
+        results: &[PolicyResult],
+        now: Timestamp,
+        ids: &mut Ids,
+    ) -> Vec<Effect> {
+        let name = self.facts.name.clone();
+        let mut recording = Recording::new(&name, now);
+        let mut resizes = Vec::new();
+        for result in results {
+            // A policy that faulted has said nothing: what it said before stands.
+            let Ok(answer) = &result.outcome else { continue };
+            self.hear_alerts(result, &answer.proposals, now, ids, &mut recording);
+            self.hear_advice(result, &answer.proposals, now, ids, &mut recording);
+            for proposal in &answer.proposals {
+                if let Proposal::Resize { scope, size, .. } = proposal {
+                    let asked = (scope.clone(), *size);
+                    resizes.extend(self.hear(result, proposal, asked, now, ids, &mut recording));
+                }
+            }
+        }
+        self.retire(results, now, ids, &mut recording.batch);
+        let mut effects = Vec::new();
+        if !is_empty(&recording.batch) {
+            effects.push(Effect::Record(Box::new(recording.batch)));
+        }
+        effects.extend(resizes);
+        effects
+    }
+
+    /// Ends what policies left behind that are no longer asked.
+    fn retire(
+        &mut self,
+        results: &[PolicyResult],
+        now: Timestamp,
+        ids: &mut Ids,
+        batch: &mut Batch,
+    ) {
+        let mut asked: BTreeSet<PolicyName> =
+            results.iter().map(|result| result.policy.name().clone()).collect();
+        asked.insert(PolicyName::host());
+        self.forget_others(&asked);
+        for one in self.alerts.keep_policies(&asked, now) {
+            self.record_move(one, |_| Origin::Host, &PolicyName::host(), now, ids, batch);
+        }
+    }
+
+    fn hear_alerts(
+        &mut self,
+        result: &PolicyResult,
+        proposals: &[Proposal],
+        now: Timestamp,
+        ids: &mut Ids,
+        recording: &mut Recording<'_>,
+    ) {
+        let policy = result.policy.name();
+        let blind = self.history.status().0 == TargetStatus::Down;
+        for one in self.alerts.observe(policy, proposals, blind, now) {
+            let mut batch = std::mem::take(&mut recording.batch);
+            let origin = |ids: &mut Ids| recording.origin(result, || ids(now));
+            self.record_move(one, origin, policy, now, ids, &mut batch);
+            batch.evaluations.append(&mut recording.batch.evaluations);
+            recording.batch = batch;
+        }
+    }
+
+    /// Records what an alert does next.
+    pub fn record_move(
+        &mut self,
+        one: Move,
+        origin: impl FnOnce(&mut Ids) -> Origin,
+        policy: &PolicyName,
+        now: Timestamp,
+        ids: &mut Ids,
+        batch: &mut Batch,
+    ) {
+        let target = self.facts.name.clone();
+        match one {
+            Move::Fire(key, proposal) => {
+                let id = DecisionId(ids(now));
+                let origin = origin(ids);
+                let decision = self.decision(id, policy, origin, proposal, Status::Firing, now);
+                batch.decisions.push(decision);
+                let alert = self.alerts.fired(&key, id, now);
+                batch.alerts.extend(alert.map(|alert| AlertChange::Set { target, alert }));
+            }
+            Move::Resolve(key, id) => {
+                let note = "the condition no longer holds".to_owned();
+                let status = Status::Resolved;
+                batch.transitions.push(Transition { id, at: now, status, note });
+                batch.alerts.extend(self.alert_now(&key));
+            }
+            Move::Forget(key) => batch.alerts.push(AlertChange::Forget { target, key }),
+        }
+    }
+
+    fn alert_now(&self, key: &AlertKey) -> Option<AlertChange> {
+        let target = self.facts.name.clone();
+        self.alerts.get(key).map(|alert| AlertChange::Set { target, alert: alert.clone() })
+    }
+
+    fn hear_advice(
+        &mut self,
+        result: &PolicyResult,
+        proposals: &[Proposal],
+        now: Timestamp,
+        ids: &mut Ids,
+        recording: &mut Recording<'_>,
+    ) {
+        let policy = result.policy.name();
+        let waits = self.mode.stricter(result.policy.mode()) == Mode::Recommend;
+        let given: Vec<Proposal> = proposals
+            .iter()
+            .filter(|one| match one {
+                Proposal::Recommendation { .. } => true,
+                Proposal::Resize { scope, size, .. } => waits && self.may_stand(scope, *size, now),
+                Proposal::Alert { .. } => false,
+            })
+            .cloned()
+            .collect();
+        for change in self.advice.observe(policy, &given, now) {
+            match change {
+                Change::Record(key, proposal, old) => {
+                    let origin = recording.origin(result, || ids(now));
+                    let id = DecisionId(ids(now));
+                    self.record_advice(id, origin, key, proposal, now, &mut recording.batch);
+                    let note = format!("decision {id} says it anew");
+                    let newer = |id| Transition { id, at: now, status: Status::Superseded, note };
+                    recording.batch.transitions.extend(old.map(newer));
+                }
+                Change::Withdraw(id) => recording.batch.transitions.push(Transition {
+                    id,
+                    at: now,
+                    status: Status::Resolved,
+                    note: "the policy no longer says so".to_owned(),
+                }),
+            }
+        }
+    }
+
+    fn record_advice(
+        &mut self,
+        id: DecisionId,
+        origin: Origin,
+        key: AdviceKey,
+        proposal: Proposal,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) {
+        let policy = key.policy.clone();
+        let mut decision =
+            self.decision(id, &policy, origin, proposal.clone(), Status::Proposed, now);
+        if let Proposal::Resize { scope, size, .. } = &proposal {
+            let judged = judge(*size, &self.guard_facts(scope, Mode::Recommend, now));
+            decision.size_to = judged.size;
+            decision.verdict = Some(judged.verdict);
+            decision.mode = Mode::Recommend;
+        }
+        batch.decisions.push(decision);
+        self.advice.recorded(key, proposal, id, now);
+    }
+
+    /// Says whether a size that waits for a person would pass the guard.
+    fn may_stand(&self, scope: &ScopeKey, size: u32, now: Timestamp) -> bool {
+        let judged = judge(size, &self.guard_facts(scope, Mode::Recommend, now));
+        judged.verdict.outcome != Outcome::Rejected
+    }
+
+    /// Hears one proposed size; gives the change if it is to be made.
+    fn hear(
+        &mut self,
+        result: &PolicyResult,
+        proposal: &Proposal,
+        (scope, asked): (ScopeKey, u32),
+        now: Timestamp,
+        ids: &mut Ids,
+        recording: &mut Recording<'_>,
+    ) -> Option<Effect> {
+        let policy = result.policy.name();
+        let mode = self.mode.stricter(result.policy.mode());
+        let judged = judge(asked, &self.guard_facts(&scope, mode, now));
+        let passed = matches!(judged.verdict.outcome, Outcome::Approved | Outcome::Clamped);
+        if passed && mode == Mode::Recommend {
+            return None; // Stands as advice.
+        }
+        let acts = passed && mode == Mode::Enforce;
+        if !acts && !self.is_news(policy, &scope, asked, &judged, now) {
+            return None;
+        }
+        let origin = recording.origin(result, || ids(now));
+        let id = DecisionId(ids(now));
+        let evaluation = match &origin {
+            Origin::Plugin { evaluation, .. } => recording.evaluation(*evaluation),
+            Origin::Host => None,
+        };
+        let mut decision =
+            self.decision(id, policy, origin, proposal.clone(), Status::Proposed, now);
+        decision.mode = mode;
+        decision.size_to = judged.size;
+        decision.verdict = Some(judged.verdict);
+        if acts {
+            let evaluations = evaluation.into_iter().collect();
+            let intent = Batch { evaluations, ..Batch::default() };
+            return Some(self.take_off(decision, intent, true));
+        }
+        recording.batch.decisions.push(decision);
+        None
+    }
+
+    /// Says whether a verdict differs from the last one on the scope, and notes it.
+    fn is_news(
+        &mut self,
+        policy: &PolicyName,
+        scope: &ScopeKey,
+        asked: u32,
+        judged: &Judged,
+        now: Timestamp,
+    ) -> bool {
+        let refused = judged.verdict.rules.iter().find(|said| said.word == Word::Reject);
+        let current = self.size_of(scope).map_or(0, PoolSize::get);
+        let said = Said {
+            outcome: judged.verdict.outcome,
+            refused_by: refused.map(|said| said.rule),
+            grows: asked > current,
+            at: now,
+        };
+        let key = (policy.clone(), scope.clone());
+        let same = self.said.get(&key).is_some_and(|old| {
+            let alike = Said { at: old.at, ..said.clone() } == *old;
+            alike && now.since(old.at) < REPEAT
+        });
+        if !same {
+            self.said.insert(key, said);
+        }
+        !same
+    }
+
+    /// Gives the size of a scope that is in force.
+    pub fn size_of(&self, scope: &ScopeKey) -> Option<PoolSize> {
+        let latest = self.history.latest()?;
+        let size = match scope {
+            ScopeKey::Default => latest.server.default_pool_size,
+            ScopeKey::Database(name) => {
+                let row = latest.databases.iter().find(|row| row.name == *name);
+                row.and_then(|row| row.pool_size)
+            }
+            ScopeKey::User(_) => None,
+        };
+        PoolSize::new(size?).ok()
+    }
+
+    /// Gathers what the guard must know of a scope.
+    pub fn guard_facts(&self, scope: &ScopeKey, mode: Mode, now: Timestamp) -> Facts<'_> {
+        let control = self.scopes.get(scope);
+        let latest = self.history.latest();
+        let explicit = |database: &str| self.history.has_own_size(database);
+        Facts {
+            now,
+            purpose: Purpose::Decide,
+            limits: &self.facts.limits,
+            current: self.size_of(scope),
+            not_actionable: not_actionable(scope, self.facts.can_act),
+            status: self.history.status().0,
+            data_age: latest.map_or(Duration::MAX, |latest| now.since(latest.at)),
+            stood_down: control.and_then(|control| control.stood_down),
+            in_flight: control.is_some_and(|control| control.in_flight.is_some()),
+            last_change: control.and_then(|control| control.last_change()),
+            changes_last_hour: control.map_or(0, |control| control.changes_last_hour(now)),
+            budget: latest.and_then(|latest| of_default_scope(latest, &self.facts.limits, explicit)),
+            mode,
+        }
+    }
+
+    fn decision(
+        &self,
+        id: DecisionId,
+        policy: &PolicyName,
+        origin: Origin,
+        proposal: Proposal,
+        status: Status,
+        now: Timestamp,
+    ) -> Decision {
+        let (subject, size_from) = match &proposal {
+            Proposal::Alert { subject, .. } | Proposal::Recommendation { subject, .. } => {
+                (subject.clone(), None)
+            }
+            Proposal::Resize { scope, .. } => (Subject::Scope(scope.clone()), self.size_of(scope)),
+        };
+        Decision {
+            id,
+            at: now,
+            target: self.facts.name.clone(),
+            policy: policy.clone(),
+            origin,
+            subject,
+            mode: self.mode,
+            status,
+            proposal,
+            verdict: None,
+            size_from,
+            size_to: None,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Sizes that changed without the sidecar: put back after a restart or reload, respected otherwise.
+//!
+//! The console says what is in force and never who set it. So values decide: the file's value again
+//! means a restart or a `RELOAD`; any other value is a person's.
+
+use super::decide::host_alert;
+use super::scope::{InFlight, ScopeControl};
+use super::target::{HandBack, TargetControl};
+use super::{Effect, Ids, Resize};
+use crate::guard::{Facts, Purpose, judge};
+use crate::model::{
+    Decision, DecisionId, Evidence, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal,
+    ScopeKey, Status, Subject, Timestamp,
+};
+use crate::record::Batch;
+
+/// What a size in force tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drift {
+    /// As it should be.
+    None,
+    /// The file's value is back: apply the wanted one again.
+    Lost,
+    /// A new file's value after a restart: start from it.
+    NewFile,
+    /// A person's value.
+    Foreign,
+}
+
+impl TargetControl {
+    /// Gives `default_pool_size` as it is in force.
+    pub fn default_size(&self) -> Option<PoolSize> {
+        let size = self.history.latest()?.server.default_pool_size?;
+        PoolSize::new(size).ok()
+    }
+
+    /// Compares the size in force with the wanted one.
+    pub fn reconcile(
+        &mut self,
+        now: Timestamp,
+        ids: &mut Ids,
+        batch: &mut Batch,
+    ) -> Vec<Effect> {
+        let Some(current) = self.default_size() else { return Vec::new() };
+        let restarted = self.history.restarted() > self.restarted;
+        self.restarted = self.history.restarted();
+        let scope = self
+            .scopes
+            .entry(ScopeKey::Default)
+            .or_insert_with(|| ScopeControl::first_seen(current));
+        if scope.in_flight.is_some() {
+            return Vec::new();
+        }
+        let drift = drift(scope, current, restarted);
+        let before = scope.clone();
+        match drift {
+            Drift::None => scope.stood_down = None,
+            Drift::Lost => {
+                scope.stood_down = None;
+                return self.put_back(current, now, ids);
+            }
+            Drift::NewFile => {
+                *scope = ScopeControl::first_seen(current);
+                tracing::info!(%current, "PgBouncer started with another size in its file");
+            }
+            Drift::Foreign => {
+                if scope.stood_down.is_none() {
+                    tracing::warn!(%current, "somebody else set the size; it is respected");
+                }
+                scope.stood_down = scope.stood_down.or(Some(now));
+            }
+        }
+        if before.stood_down != scope.stood_down || drift == Drift::NewFile {
+            batch.scopes.push(scope.state(&self.facts.name, &ScopeKey::Default));
+        }
+        self.tell_of_stand_down(current, now, ids, batch);
+        Vec::new()
+    }
+
+    /// Puts sizes back to the file's values before the sidecar stops, if it should.
+    pub fn hand_back(&mut self, now: Timestamp, ids: &mut Ids) -> Vec<Effect> {
+        let base = self.scopes.get(&ScopeKey::Default).map(|scope| scope.base);
+        let (Some(base), Some(current)) = (base, self.default_size()) else { return Vec::new() };
+        let scope = self.scopes.get(&ScopeKey::Default);
+        let ours = scope.is_some_and(|scope| scope.wanted == Some(current));
+        if self.hand_back == HandBack::Keep || !ours || base == current {
+            return Vec::new();
+        }
+        let reason = "Poolwarden stops and hands the file's size back".to_owned();
+        let keep = false;
+        vec![self.resize_by_host(base, keep, reason, None, now, ids)]
+    }
+
+    fn put_back(&mut self, current: PoolSize, now: Timestamp, ids: &mut Ids) -> Vec<Effect> {
+        let scope = ScopeKey::Default;
+        let wanted = self.scopes.get(&scope).and_then(|scope| scope.wanted);
+        let Some(wanted) = wanted.filter(|_| self.mode == Mode::Enforce) else { return Vec::new() };
+        let facts = Facts { purpose: Purpose::Reapply, ..self.guard_facts(&scope, self.mode, now) };
+        let judged = judge(wanted.get(), &facts);
+        let passed = matches!(judged.verdict.outcome, Outcome::Approved | Outcome::Clamped);
+        let Some(size) = judged.size.filter(|_| passed) else { return Vec::new() };
+        let reason = format!(
+            "PgBouncer is back at its file's size of {current} (a restart or RELOAD); the size of \
+             {wanted} is applied again"
+        );
+        vec![self.resize_by_host(size, true, reason, Some(judged.verdict), now, ids)]
+    }
+
+    fn resize_by_host(
+        &mut self,
+        size: PoolSize,
+        keep: bool,
+        reason: String,
+        verdict: Option<crate::model::Verdict>,
+        now: Timestamp,
+        ids: &mut Ids,
+    ) -> Effect {
+        let id = DecisionId(ids(now));
+        let current = self.default_size();
+        let evidence = |name: &str, value: PoolSize| Evidence {
+            name: name.to_owned(),
+            value: f64::from(value.get()),
+        };
+        let proposal = Proposal::Resize {
+            scope: ScopeKey::Default,
+            size: size.get(),
+            reason,
+            evidence: current.map(|size| evidence("size_in_force", size)).into_iter().collect(),
+        };
+        let decision = Decision {
+            id,
+            at: now,
+            target: self.facts.name.clone(),
+            policy: PolicyName::host(),
+            origin: Origin::Host,
+            subject: Subject::Scope(ScopeKey::Default),
+            mode: self.mode,
+            status: Status::Proposed,
+            proposal,
+            verdict,
+            size_from: current,
+            size_to: Some(size),
+        };
+        self.take_off(decision, Batch::default(), keep)
+    }
+
+    /// Marks a scope as changing and hands the change to the actuator.
+    pub fn take_off(&mut self, decision: Decision, mut intent: Batch, keep: bool) -> Effect {
+        let (id, size) = (decision.id, decision.size_to.unwrap_or(PoolSize::ONE));
+        let key = ScopeKey::Default;
+        let target = self.facts.name.clone();
+        if let Some(scope) = self.scopes.get_mut(&key) {
+            scope.in_flight = Some(InFlight { id, size, keep });
+            intent.scopes.push(scope.state(&target, &key));
+        }
+        intent.decisions.push(decision);
+        Effect::Resize(Box::new(Resize { id, target, scope: key, size, intent }))
+    }
+
+    fn tell_of_stand_down(
+        &mut self,
+        current: PoolSize,
+        now: Timestamp,
+        ids: &mut Ids,
+        batch: &mut Batch,
+    ) {
+        let scope = self.scopes.get(&ScopeKey::Default);
+        let theirs = scope.and_then(|scope| scope.stood_down.map(|_| (scope.base, scope.wanted)));
+        let holding = theirs.map(|(base, wanted)| host_alert(current, base, wanted));
+        let host = PolicyName::host();
+        let moves = self.alerts.observe(&host, holding.as_slice(), false, now);
+        for one in moves {
+            self.record_move(one, |_| Origin::Host, &host, now, ids, batch);
+        }
+    }
+}
+
+fn drift(scope: &ScopeControl, current: PoolSize, restarted: bool) -> Drift {
+    let wanted = scope.wanted.unwrap_or(scope.base);
+    if current == wanted {
+        return Drift::None;
+    }
+    if current == scope.base {
+        return Drift::Lost;
+    }
+    if restarted { Drift::NewFile } else { Drift::Foreign }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(size: u32) -> PoolSize {
+        PoolSize::new(size).expect("above zero")
+    }
+
+    #[test]
+    fn the_size_in_force_tells_who_set_it() {
+        let mut scope = ScopeControl::first_seen(size(5));
+        assert_eq!(drift(&scope, size(5), false), Drift::None);
+        assert_eq!(drift(&scope, size(7), false), Drift::Foreign, "before the first change too");
+        scope.wanted = Some(size(12));
+        assert_eq!(drift(&scope, size(12), false), Drift::None);
+        assert_eq!(drift(&scope, size(5), false), Drift::Lost, "a RELOAD");
+        assert_eq!(drift(&scope, size(5), true), Drift::Lost, "a restart");
+        assert_eq!(drift(&scope, size(9), false), Drift::Foreign);
+        assert_eq!(drift(&scope, size(9), true), Drift::NewFile);
+    }
+}

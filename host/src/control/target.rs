@@ -1,0 +1,242 @@
+//! One target's part of the loop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::advice::AdviceBook;
+use super::alerts::AlertBook;
+use super::decide::Said;
+use super::record::{is_empty, memories};
+use super::scope::ScopeControl;
+use super::{Acted, Effect, Ids, Memories};
+use crate::evaluate::PolicyResult;
+use crate::history::{History, Spans, TargetFacts};
+use crate::model::{
+    Alert, Decision, DecisionId, Mode, PolicyName, ScopeKey, Snapshot, Status, TargetName,
+    Timestamp, Transition,
+};
+use crate::record::{Batch, Memory, ScopeState};
+
+/// What control starts a target with.
+#[derive(Debug)]
+pub struct TargetSetup {
+    /// Name, labels, limits.
+    pub facts: TargetFacts,
+    /// The operator's mode.
+    pub mode: Mode,
+    /// Spans of the history.
+    pub spans: Spans,
+    /// Whether sizes are handed back when the sidecar stops.
+    pub hand_back: HandBack,
+    /// What the store knows.
+    pub known: Known,
+}
+
+/// What becomes of the sizes when the sidecar stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandBack {
+    /// They stay.
+    Keep,
+    /// They go back to the file's values.
+    HandBack,
+}
+
+/// What the store knows of a target from before.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Size scopes.
+    pub scopes: Vec<ScopeState>,
+    /// Alerts that are not over.
+    pub alerts: Vec<Alert>,
+    /// Standing advice.
+    pub advice: Vec<Decision>,
+    /// What the policies remember.
+    pub memories: Vec<Memory>,
+    /// Intents whose outcome nobody recorded.
+    pub unsettled: Vec<Decision>,
+    /// The moment of the start.
+    pub now: Timestamp,
+}
+
+/// The state of one target.
+#[derive(Debug)]
+pub(super) struct TargetControl {
+    pub facts: TargetFacts,
+    pub mode: Mode,
+    pub hand_back: HandBack,
+    pub history: History,
+    pub scopes: BTreeMap<ScopeKey, ScopeControl>,
+    pub alerts: AlertBook,
+    pub advice: AdviceBook,
+    /// What was last said about a scope by a policy, so that a repetition is not recorded.
+    pub said: BTreeMap<(PolicyName, ScopeKey), Said>,
+    pub problem: Option<(&'static str, String)>,
+    pub restarted: Option<Timestamp>,
+    unsettled: Vec<Decision>,
+    memories: Memories,
+    evaluation: Evaluation,
+}
+
+/// Whether the policies are being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Evaluation {
+    Idle,
+    Running,
+    /// News came in meanwhile: ask again at once.
+    Again,
+}
+
+impl TargetControl {
+    pub fn new(setup: TargetSetup) -> Self {
+        let known = setup.known;
+        let scope = |state: &ScopeState| (state.scope.clone(), ScopeControl::known(state));
+        Self {
+            history: History::new(setup.facts.clone(), setup.spans),
+            facts: setup.facts,
+            mode: setup.mode,
+            hand_back: setup.hand_back,
+            scopes: known.scopes.iter().map(scope).collect(),
+            alerts: AlertBook::new(known.alerts),
+            advice: AdviceBook::new(known.advice, known.now),
+            said: BTreeMap::new(),
+            problem: None,
+            restarted: None,
+            unsettled: known.unsettled,
+            memories: memories(known.memories),
+            evaluation: Evaluation::Idle,
+        }
+    }
+
+    pub fn polled(&mut self, snapshot: Snapshot, now: Timestamp, ids: &mut Ids) -> Vec<Effect> {
+        self.problem = None;
+        self.history.absorb(snapshot);
+        let mut batch = self.settle(now);
+        let mut effects = self.reconcile(now, ids, &mut batch);
+        if !is_empty(&batch) {
+            effects.insert(0, Effect::Record(Box::new(batch)));
+        }
+        effects.extend(self.ask(now));
+        effects
+    }
+
+    pub fn poll_failed(
+        &mut self,
+        kind: &'static str,
+        problem: String,
+        now: Timestamp,
+    ) -> Vec<Effect> {
+        self.problem = Some((kind, problem));
+        self.history.fail(now);
+        self.ask(now)
+    }
+
+    pub fn evaluated(
+        &mut self,
+        results: &[PolicyResult],
+        now: Timestamp,
+        ids: &mut Ids,
+    ) -> Vec<Effect> {
+        let again = self.evaluation == Evaluation::Again;
+        self.evaluation = Evaluation::Idle;
+        for result in results {
+            if let Ok(answer) = &result.outcome {
+                let memory = Arc::from(answer.memory.as_slice());
+                self.memories.insert(result.policy.name().clone(), memory);
+            }
+        }
+        let mut effects = self.decide(results, now, ids);
+        if again {
+            effects.extend(self.ask(now));
+        }
+        effects
+    }
+
+    pub fn acted(&mut self, id: DecisionId, acted: &Acted, now: Timestamp) -> Vec<Effect> {
+        let name = self.facts.name.clone();
+        let Some((key, scope)) =
+            self.scopes.iter_mut().find(|(_, s)| s.in_flight.is_some_and(|f| f.id == id))
+        else {
+            return Vec::new();
+        };
+        let Some(flight) = scope.in_flight.take() else { return Vec::new() };
+        let (status, note) = outcome(acted, flight.size.get());
+        let mut batch = Batch::default();
+        let transition = |status, note| Transition { id, at: now, status, note };
+        if !matches!(acted, Acted::NotRecorded(_)) {
+            scope.changed(now);
+            if status == Status::Verified {
+                batch.transitions.push(transition(Status::Applied, "PgBouncer took it".into()));
+                scope.wanted = flight.keep.then_some(flight.size);
+            }
+            batch.transitions.push(transition(status, note));
+            batch.scopes.push(scope.state(&name, key));
+        }
+        if is_empty(&batch) { Vec::new() } else { vec![Effect::Record(Box::new(batch))] }
+    }
+
+    pub fn memory_rows(&self, target: &TargetName) -> Vec<Memory> {
+        let row = |(policy, blob): (&PolicyName, &Arc<[u8]>)| Memory {
+            policy: policy.clone(),
+            target: target.clone(),
+            blob: blob.to_vec(),
+        };
+        self.memories.iter().map(row).collect()
+    }
+
+    /// Ends the state of policies that are no longer asked.
+    pub fn forget_others(&mut self, asked: &BTreeSet<PolicyName>) {
+        self.said.retain(|(policy, _), _| asked.contains(policy));
+    }
+
+    fn ask(&mut self, now: Timestamp) -> Vec<Effect> {
+        if self.evaluation != Evaluation::Idle {
+            self.evaluation = Evaluation::Again;
+            return Vec::new();
+        }
+        let Some(window) = self.history.window(now) else { return Vec::new() };
+        self.evaluation = Evaluation::Running;
+        vec![Effect::Evaluate {
+            target: self.facts.name.clone(),
+            window: Box::new(window),
+            memories: self.memories.clone(),
+        }]
+    }
+
+    /// Settles intents that a crash left without an outcome, by what is in force now.
+    fn settle(&mut self, now: Timestamp) -> Batch {
+        let mut batch = Batch::default();
+        let Some(current) = self.default_size() else { return batch };
+        for decision in std::mem::take(&mut self.unsettled) {
+            let in_force = decision.size_to == Some(current);
+            let (status, note) = if in_force {
+                (Status::Verified, "settled at the start: the size is in force")
+            } else {
+                (Status::Failed, "settled at the start: the size is not in force")
+            };
+            let (id, note) = (decision.id, note.to_owned());
+            batch.transitions.push(Transition { id, at: now, status, note });
+            if in_force {
+                let scope = self
+                    .scopes
+                    .entry(ScopeKey::Default)
+                    .or_insert_with(|| ScopeControl::first_seen(current));
+                scope.base = decision.size_from.filter(|_| scope.wanted.is_none()).unwrap_or(scope.base);
+                scope.wanted = Some(current);
+                scope.changed(decision.at);
+                batch.scopes.push(scope.state(&self.facts.name, &ScopeKey::Default));
+            }
+        }
+        batch
+    }
+}
+
+fn outcome(acted: &Acted, wanted: u32) -> (Status, String) {
+    match acted {
+        Acted::Verified => (Status::Verified, format!("read back: {wanted} is in force")),
+        Acted::NotInForce(Some(read)) => {
+            (Status::Failed, format!("read back: {read} is in force instead of {wanted}"))
+        }
+        Acted::NotInForce(None) => (Status::Failed, "the size could not be read back".into()),
+        Acted::Failed(why) | Acted::NotRecorded(why) => (Status::Failed, why.clone()),
+    }
+}

@@ -1,0 +1,174 @@
+//! Everything at one moment, for those who ask.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::budget::not_actionable;
+use super::target::TargetControl;
+use crate::history::PoolView;
+use crate::model::{
+    Alert, AlertState, Counters, DatabaseRow, DatabaseSample, DecisionId, Labels, Limits, Mode,
+    PolicyName, PoolKey, PoolSize, Proposal, ScopeKey, Server, Subject, TargetName, TargetStatus,
+    Timestamp,
+};
+
+/// All targets at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    /// The moment.
+    pub at: Timestamp,
+    /// The targets, by name.
+    pub targets: Vec<TargetView>,
+}
+
+/// One target at one moment.
+#[derive(Debug, Clone)]
+pub struct TargetView {
+    /// The operator's name of it.
+    pub name: TargetName,
+    /// The operator's labels.
+    pub labels: Arc<Labels>,
+    /// The operator's mode.
+    pub mode: Mode,
+    /// What the guard holds to.
+    pub limits: Limits,
+    /// Up, paused or down.
+    pub status: TargetStatus,
+    /// Since when it is that; `None` until the first poll ended.
+    pub status_since: Option<Timestamp>,
+    /// Time since the newest good poll.
+    pub data_age: Option<Duration>,
+    /// Why the newest poll failed: a short name, and a text for a person.
+    pub problem: Option<(&'static str, String)>,
+    /// Settings of the PgBouncer.
+    pub server: Arc<Server>,
+    /// Every pool with its numbers.
+    pub pools: Vec<(PoolKey, PoolView)>,
+    /// `SHOW DATABASES`.
+    pub databases: Arc<Vec<DatabaseRow>>,
+    /// Totals by database.
+    pub counters: Vec<(Arc<str>, Counters)>,
+    /// What PostgreSQL said last.
+    pub postgres: Option<Arc<DatabaseSample>>,
+    /// The size scopes that the sidecar keeps.
+    pub scopes: Vec<ScopeView>,
+    /// Alerts that are pending, firing, or cooling down.
+    pub alerts: Vec<AlertView>,
+    /// Standing recommendations.
+    pub advice: Vec<AdviceView>,
+}
+
+/// A size scope at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScopeView {
+    /// The setting.
+    pub scope: ScopeKey,
+    /// The size in force.
+    pub size: Option<PoolSize>,
+    /// The file's value.
+    pub base: PoolSize,
+    /// What the sidecar keeps up.
+    pub wanted: Option<PoolSize>,
+    /// Since when a person's size is respected.
+    pub stood_down: Option<Timestamp>,
+    /// The change under way.
+    pub in_flight: Option<DecisionId>,
+    /// Why the sidecar cannot change it, if it cannot.
+    pub not_actionable: Option<&'static str>,
+    /// When the sidecar last changed it.
+    pub last_change: Option<Timestamp>,
+}
+
+/// An alert with the newest word of its policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertView {
+    /// Identity and state.
+    pub alert: Alert,
+    /// The newest word; absent right after a start.
+    pub proposal: Option<Proposal>,
+}
+
+/// A standing recommendation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdviceView {
+    /// The decision under which it is recorded.
+    pub id: DecisionId,
+    /// Since when it stands.
+    pub since: Timestamp,
+    /// The policy.
+    pub policy: PolicyName,
+    /// What it is about.
+    pub subject: Subject,
+    /// What it says.
+    pub proposal: Proposal,
+}
+
+impl AlertView {
+    /// Says whether the alert is firing.
+    pub fn is_firing(&self) -> bool {
+        matches!(self.alert.state, AlertState::Firing(_))
+    }
+}
+
+impl TargetControl {
+    pub(super) fn view(&self, now: Timestamp) -> TargetView {
+        let (status, status_since) = self.history.status();
+        let latest = self.history.latest();
+        let (server, databases) = latest
+            .map(|latest| (Arc::clone(&latest.server), Arc::clone(&latest.databases)))
+            .unwrap_or_default();
+        TargetView {
+            name: self.facts.name.clone(),
+            labels: Arc::clone(&self.facts.labels),
+            mode: self.mode,
+            limits: self.facts.limits.clone(),
+            status,
+            status_since,
+            data_age: latest.map(|latest| now.since(latest.at)),
+            problem: self.problem.clone(),
+            server,
+            pools: self.history.pools(now),
+            databases,
+            counters: latest.map(|latest| latest.counters.clone()).unwrap_or_default(),
+            postgres: latest.and_then(|latest| latest.postgres.clone()),
+            scopes: self.scope_views(),
+            alerts: self.alert_views(),
+            advice: self.advice_views(),
+        }
+    }
+
+    fn scope_views(&self) -> Vec<ScopeView> {
+        let view = |(key, scope): (&ScopeKey, &super::scope::ScopeControl)| ScopeView {
+            scope: key.clone(),
+            size: self.size_of(key),
+            base: scope.base,
+            wanted: scope.wanted,
+            stood_down: scope.stood_down,
+            in_flight: scope.in_flight.map(|flight| flight.id),
+            not_actionable: not_actionable(key, self.facts.can_act),
+            last_change: scope.last_change().filter(|at| *at > Timestamp::default()),
+        };
+        self.scopes.iter().map(view).collect()
+    }
+
+    fn alert_views(&self) -> Vec<AlertView> {
+        let view = |entry: &super::alerts::Entry| AlertView {
+            alert: entry.alert.clone(),
+            proposal: entry.proposal.clone(),
+        };
+        self.alerts.entries().map(view).collect()
+    }
+
+    fn advice_views(&self) -> Vec<AdviceView> {
+        let standing = self.advice.standing();
+        standing
+            .map(|(key, standing)| AdviceView {
+                id: standing.id,
+                since: standing.since,
+                policy: key.policy.clone(),
+                subject: key.subject.clone(),
+                proposal: standing.proposal.clone(),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,86 @@
+//! What no policy can cross: ordered rules between a proposed size and PgBouncer.
+//!
+//! Pure. Every rule is asked and its word recorded, also after one has refused, so that an answer to
+//! "why not?" is complete. Rules that clamp come before those that judge the clamped size.
+
+mod budget;
+mod rules;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+pub use budget::Budget;
+
+use crate::model::{
+    Limits, Mode, Outcome, PoolSize, RuleWord, TargetStatus, Timestamp, Verdict, Word,
+};
+
+/// Why a size is proposed: what is put back needs no cooldown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A policy wants another size.
+    Decide,
+    /// A size that was in force is to be in force again.
+    Reapply,
+}
+
+/// What the guard must know of a scope at the moment of a proposal.
+#[derive(Debug, Clone)]
+pub struct Facts<'a> {
+    /// The moment.
+    pub now: Timestamp,
+    /// Why the size is proposed.
+    pub purpose: Purpose,
+    /// The operator's limits.
+    pub limits: &'a Limits,
+    /// The size in force; `None` when it is not known.
+    pub current: Option<PoolSize>,
+    /// Why the sidecar cannot change this scope, if it cannot.
+    pub not_actionable: Option<&'a str>,
+    /// State of the target.
+    pub status: TargetStatus,
+    /// Age of the pool numbers that the proposal rests on.
+    pub data_age: Duration,
+    /// Since when a person's size is being respected.
+    pub stood_down: Option<Timestamp>,
+    /// Whether a change of this scope is under way.
+    pub in_flight: bool,
+    /// When this scope was last changed.
+    pub last_change: Option<Timestamp>,
+    /// Changes of this scope within the last hour.
+    pub changes_last_hour: u32,
+    /// What PostgreSQL can take, where that is known.
+    pub budget: Option<Budget>,
+    /// The effective mode: the stricter of the target's and the policy's.
+    pub mode: Mode,
+}
+
+/// The guard's word, and the size that it leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// What every rule said.
+    pub verdict: Verdict,
+    /// The size after all clamps; `None` when there is none to speak of.
+    pub size: Option<PoolSize>,
+}
+
+/// Asks every rule about a proposed size.
+pub fn judge(proposed: u32, facts: &Facts<'_>) -> Judged {
+    let mut size = proposed;
+    let mut words = Vec::with_capacity(rules::ALL.len());
+    for (rule, ask) in rules::ALL {
+        let said = ask(size, facts);
+        size = said.size;
+        words.push(RuleWord { rule, word: said.word, reason: said.reason });
+    }
+    let has = |word| words.iter().any(|said: &RuleWord| said.word == word);
+    let outcome = match (has(Word::Reject), has(Word::Shadow), has(Word::Clamp)) {
+        (true, _, _) => Outcome::Rejected,
+        (false, true, _) => Outcome::Shadowed,
+        (false, false, true) => Outcome::Clamped,
+        (false, false, false) => Outcome::Approved,
+    };
+    Judged { verdict: Verdict { outcome, rules: words }, size: PoolSize::new(size).ok() }
+}

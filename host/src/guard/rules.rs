@@ -1,0 +1,180 @@
+//! The rules, in the order in which they are asked.
+
+use super::{Facts, Purpose};
+use crate::model::{Mode, Rule, TargetStatus, Word};
+
+/// What one rule says, and the size that it leaves to the next.
+pub(super) struct Said {
+    pub word: Word,
+    pub reason: String,
+    pub size: u32,
+}
+
+type Ask = fn(u32, &Facts<'_>) -> Said;
+
+/// Every rule, in order.
+pub(super) const ALL: [(Rule, Ask); 12] = [
+    (Rule::Actionable, actionable),
+    (Rule::FreshData, fresh_data),
+    (Rule::TargetState, target_state),
+    (Rule::StandDown, stand_down),
+    (Rule::InFlight, in_flight),
+    (Rule::Bounds, bounds),
+    (Rule::Step, step),
+    (Rule::Budget, budget),
+    (Rule::Change, change),
+    (Rule::Cooldown, cooldown),
+    (Rule::ChangesPerHour, changes_per_hour),
+    (Rule::Mode, mode),
+];
+
+fn pass(size: u32, reason: impl Into<String>) -> Said {
+    Said { word: Word::Pass, reason: reason.into(), size }
+}
+
+fn reject(size: u32, reason: impl Into<String>) -> Said {
+    Said { word: Word::Reject, reason: reason.into(), size }
+}
+
+fn clamp(size: u32, reason: impl Into<String>) -> Said {
+    Said { word: Word::Clamp, reason: reason.into(), size }
+}
+
+fn current(facts: &Facts<'_>) -> u32 {
+    facts.current.map_or(0, crate::model::PoolSize::get)
+}
+
+/// The sidecar must be able to change the scope at all.
+fn actionable(size: u32, facts: &Facts<'_>) -> Said {
+    match (facts.not_actionable, facts.current) {
+        (Some(why), _) => reject(size, why),
+        (None, None) => reject(size, "the size in force is not known"),
+        (None, Some(now)) => pass(size, format!("the size in force is {now}")),
+    }
+}
+
+/// Missing data is not zero load.
+fn fresh_data(size: u32, facts: &Facts<'_>) -> Said {
+    let (age, most) = (facts.data_age.as_millis(), facts.limits.data_age_max.as_millis());
+    if age > most {
+        return reject(size, format!("the data is {age} ms old, {most} ms are allowed"));
+    }
+    pass(size, format!("the data is {age} ms old"))
+}
+
+/// Only a PgBouncer that answers and works on its own account is changed.
+fn target_state(size: u32, facts: &Facts<'_>) -> Said {
+    match facts.status {
+        TargetStatus::Up => pass(size, "the target is up"),
+        TargetStatus::Paused => reject(size, "the target is paused: its queue is intended"),
+        TargetStatus::Down => reject(size, "the target does not answer"),
+    }
+}
+
+/// A person's size is respected.
+fn stand_down(size: u32, facts: &Facts<'_>) -> Said {
+    match facts.stood_down {
+        Some(_) => reject(size, "a person set this size; it is theirs until they hand it back"),
+        None => pass(size, "nobody else has set this size"),
+    }
+}
+
+/// One change at a time.
+fn in_flight(size: u32, facts: &Facts<'_>) -> Said {
+    if facts.in_flight {
+        return reject(size, "a change of this scope is under way");
+    }
+    pass(size, "no change is under way")
+}
+
+/// Floor and ceiling.
+fn bounds(size: u32, facts: &Facts<'_>) -> Said {
+    let (floor, ceiling) = (facts.limits.floor.get(), facts.limits.ceiling.get());
+    let within = format!("the bounds are {floor} to {ceiling}");
+    match size.clamp(floor, ceiling) {
+        same if same == size => pass(size, within),
+        other => clamp(other, within),
+    }
+}
+
+/// No leaps.
+fn step(size: u32, facts: &Facts<'_>) -> Said {
+    let (up, down) = (facts.limits.step_up, facts.limits.step_down);
+    if facts.purpose == Purpose::Reapply {
+        return pass(size, "putting a size back may take any step");
+    }
+    let current = current(facts);
+    let near = size.clamp(current.saturating_sub(down), current.saturating_add(up));
+    if near == size {
+        return pass(size, format!("a step is at most {up} up and {down} down"));
+    }
+    // A size outside the bounds, for example after they were changed, may still come back slowly.
+    clamp(near, format!("a step is at most {up} up and {down} down from {current}"))
+}
+
+/// PostgreSQL must be able to take all that could be opened; giving back is always allowed.
+fn budget(size: u32, facts: &Facts<'_>) -> Said {
+    let Some(budget) = &facts.budget else {
+        let ceiling = facts.limits.ceiling;
+        return pass(size, format!("PostgreSQL is not asked; the ceiling of {ceiling} holds"));
+    };
+    let (largest, current) = (budget.largest(), current(facts));
+    let reason = format!(
+        "{} connections less {} reserved, {} of others, {} margin and {} elsewhere leave {largest} \
+         for each of {} pools",
+        budget.max_connections,
+        budget.reserved,
+        budget.others,
+        budget.margin,
+        budget.elsewhere.saturating_add(budget.reserve),
+        budget.pools.max(1),
+    );
+    if size <= largest || size <= current {
+        return pass(size, reason);
+    }
+    clamp(largest.max(current), reason)
+}
+
+/// After all clamps there must be a change left.
+fn change(size: u32, facts: &Facts<'_>) -> Said {
+    let current = current(facts);
+    if size == current {
+        return reject(size, format!("the size is {current} already"));
+    }
+    pass(size, format!("from {current} to {size}"))
+}
+
+/// Every change gets time to show what it does.
+fn cooldown(size: u32, facts: &Facts<'_>) -> Said {
+    if facts.purpose == Purpose::Reapply {
+        return pass(size, "putting a size back does not wait");
+    }
+    let Some(last) = facts.last_change else {
+        return pass(size, "this scope was not changed yet");
+    };
+    let limits = facts.limits;
+    let wait = if size > current(facts) { limits.cooldown_up } else { limits.cooldown_down };
+    let (since, wait) = (facts.now.since(last).as_millis(), wait.as_millis());
+    let reason = format!("the last change is {since} ms ago, the cooldown is {wait} ms");
+    if since < wait { reject(size, reason) } else { pass(size, reason) }
+}
+
+/// Whatever goes wrong, it goes wrong a bounded number of times.
+fn changes_per_hour(size: u32, facts: &Facts<'_>) -> Said {
+    let (done, most) = (facts.changes_last_hour, facts.limits.changes_per_hour);
+    let reason = format!("{done} changes in the last hour, {most} are allowed");
+    if done >= most { reject(size, reason) } else { pass(size, reason) }
+}
+
+/// Who acts.
+fn mode(size: u32, facts: &Facts<'_>) -> Said {
+    match facts.mode {
+        Mode::Observe => Said {
+            word: Word::Shadow,
+            reason: "the mode is observe: recorded, not applied".to_owned(),
+            size,
+        },
+        Mode::Recommend => pass(size, "the mode is recommend: it waits for a person"),
+        Mode::Enforce => pass(size, "the mode is enforce"),
+    }
+}

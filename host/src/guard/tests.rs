@@ -1,0 +1,164 @@
+//! Each rule in pairs: obeyed at its border, enforced beyond it.
+
+use super::*;
+use crate::model::Rule;
+
+fn limits() -> Limits {
+    Limits {
+        floor: size(2),
+        ceiling: size(40),
+        step_up: 10,
+        step_down: 5,
+        cooldown_up: Duration::from_secs(5),
+        cooldown_down: Duration::from_secs(60),
+        changes_per_hour: 6,
+        database_margin: 5,
+        data_age_max: Duration::from_secs(3),
+    }
+}
+
+fn size(size: u32) -> PoolSize {
+    PoolSize::new(size).expect("a size above zero")
+}
+
+fn facts(limits: &Limits) -> Facts<'_> {
+    Facts {
+        now: Timestamp::from_millis(1_000_000),
+        purpose: Purpose::Decide,
+        limits,
+        current: Some(size(10)),
+        not_actionable: None,
+        status: TargetStatus::Up,
+        data_age: Duration::ZERO,
+        stood_down: None,
+        in_flight: false,
+        last_change: None,
+        changes_last_hour: 0,
+        budget: None,
+        mode: Mode::Enforce,
+    }
+}
+
+fn word(judged: &Judged, rule: Rule) -> Word {
+    judged.verdict.rules.iter().find(|said| said.rule == rule).expect("every rule speaks").word
+}
+
+#[test]
+fn a_modest_growth_is_approved_and_every_rule_has_spoken() {
+    let limits = limits();
+    let judged = judge(15, &facts(&limits));
+    assert_eq!(judged.verdict.outcome, Outcome::Approved);
+    assert_eq!(judged.size, Some(size(15)));
+    assert_eq!(judged.verdict.rules.len(), rules::ALL.len());
+    assert!(judged.verdict.rules.iter().all(|said| !said.reason.is_empty()));
+}
+
+#[test]
+fn the_bounds_are_enforced_on_both_sides() {
+    let limits = Limits { step_up: 100, step_down: 100, ..limits() };
+    let up = judge(400, &facts(&limits));
+    assert_eq!((up.verdict.outcome, up.size), (Outcome::Clamped, Some(size(40))));
+    let down = judge(0, &facts(&limits));
+    assert_eq!((down.verdict.outcome, down.size), (Outcome::Clamped, Some(size(2))));
+}
+
+#[test]
+fn a_step_is_obeyed_at_its_length_and_cut_beyond() {
+    let limits = limits();
+    assert_eq!(judge(20, &facts(&limits)).verdict.outcome, Outcome::Approved);
+    assert_eq!(judge(21, &facts(&limits)).size, Some(size(20)));
+    assert_eq!(judge(5, &facts(&limits)).verdict.outcome, Outcome::Approved);
+    assert_eq!(judge(4, &facts(&limits)).size, Some(size(5)));
+}
+
+#[test]
+fn growth_never_passes_what_postgresql_can_take() {
+    let limits = limits();
+    let budget = Budget {
+        max_connections: 100,
+        reserved: 3,
+        others: 20,
+        margin: 5,
+        elsewhere: 30,
+        reserve: 6,
+        pools: 3,
+    };
+    assert_eq!(budget.largest(), 12, "(100 - 3 - 20 - 5 - 30 - 6) / 3");
+    let facts = Facts { budget: Some(budget), ..facts(&limits) };
+    assert_eq!(judge(12, &facts).verdict.outcome, Outcome::Approved);
+    let judged = judge(13, &facts);
+    assert_eq!((judged.verdict.outcome, judged.size), (Outcome::Clamped, Some(size(12))));
+}
+
+#[test]
+fn an_overdrawn_budget_stops_growth_and_allows_shrinking() {
+    let limits = limits();
+    let budget = Budget { max_connections: 20, others: 19, pools: 1, ..Budget::default() };
+    let facts = Facts { budget: Some(budget), ..facts(&limits) };
+    assert_eq!(judge(12, &facts).verdict.outcome, Outcome::Rejected, "10 stays 10");
+    assert_eq!(judge(8, &facts).verdict.outcome, Outcome::Approved);
+}
+
+#[test]
+fn cooldowns_differ_by_direction_and_end() {
+    let limits = limits();
+    let at = |ago| Some(Timestamp::from_millis(1_000_000 - ago));
+    let up = |ago| judge(12, &Facts { last_change: at(ago), ..facts(&limits) }).verdict.outcome;
+    assert_eq!((up(4_999), up(5_000)), (Outcome::Rejected, Outcome::Approved));
+    let down = |ago| judge(8, &Facts { last_change: at(ago), ..facts(&limits) }).verdict.outcome;
+    assert_eq!((down(59_999), down(60_000)), (Outcome::Rejected, Outcome::Approved));
+}
+
+#[test]
+fn the_number_of_changes_an_hour_is_bounded() {
+    let limits = limits();
+    let done =
+        |n| judge(12, &Facts { changes_last_hour: n, ..facts(&limits) }).verdict.outcome;
+    assert_eq!((done(5), done(6)), (Outcome::Approved, Outcome::Rejected));
+}
+
+#[test]
+fn nothing_is_changed_on_old_data_or_a_target_that_is_not_up() {
+    let limits = limits();
+    let aged = |ms| Facts { data_age: Duration::from_millis(ms), ..facts(&limits) };
+    assert_eq!(judge(8, &aged(3_000)).verdict.outcome, Outcome::Approved);
+    assert_eq!(judge(8, &aged(3_001)).verdict.outcome, Outcome::Rejected);
+    for status in [TargetStatus::Down, TargetStatus::Paused] {
+        let judged = judge(12, &Facts { status, ..facts(&limits) });
+        assert_eq!(word(&judged, Rule::TargetState), Word::Reject);
+    }
+}
+
+#[test]
+fn a_persons_size_and_a_change_under_way_are_left_alone() {
+    let limits = limits();
+    let theirs = Facts { stood_down: Some(Timestamp::default()), ..facts(&limits) };
+    assert_eq!(word(&judge(12, &theirs), Rule::StandDown), Word::Reject);
+    let busy = Facts { in_flight: true, ..facts(&limits) };
+    assert_eq!(word(&judge(12, &busy), Rule::InFlight), Word::Reject);
+    let remote = Facts { not_actionable: Some("no login"), ..facts(&limits) };
+    assert_eq!(judge(12, &remote).verdict.outcome, Outcome::Rejected);
+}
+
+#[test]
+fn observe_shadows_and_a_rejection_weighs_more() {
+    let limits = limits();
+    let shadow = Facts { mode: Mode::Observe, ..facts(&limits) };
+    assert_eq!(judge(12, &shadow).verdict.outcome, Outcome::Shadowed);
+    assert_eq!(judge(10, &shadow).verdict.outcome, Outcome::Rejected);
+    let recommend = Facts { mode: Mode::Recommend, ..facts(&limits) };
+    assert_eq!(judge(12, &recommend).verdict.outcome, Outcome::Approved);
+}
+
+#[test]
+fn putting_a_size_back_skips_steps_and_cooldowns_and_keeps_the_bounds() {
+    let limits = limits();
+    let facts = Facts {
+        purpose: Purpose::Reapply,
+        last_change: Some(Timestamp::from_millis(999_999)),
+        ..facts(&limits)
+    };
+    assert_eq!(judge(38, &facts).size, Some(size(38)));
+    assert_eq!(judge(38, &facts).verdict.outcome, Outcome::Approved);
+    assert_eq!(judge(50, &facts).size, Some(size(40)));
+}
