@@ -128,6 +128,11 @@ impl History {
         self.restarted
     }
 
+    /// Says whether a database's size is its own rather than the default.
+    pub fn has_own_size(&self, database: &str) -> bool {
+        self.explicit.contains(database)
+    }
+
     /// Gives every pool with its numbers, in the order of the window.
     pub fn pools(&self, now: Timestamp) -> Vec<(PoolKey, PoolView)> {
         let Some(latest) = &self.latest else { return Vec::new() };

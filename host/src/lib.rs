@@ -5,9 +5,13 @@
 
 pub mod clock;
 pub mod config;
-pub mod console;
-pub mod database;
-pub mod evaluate;
-pub mod history;
 pub mod model;
 pub mod report;
+
+pub mod console;
+pub mod database;
+pub mod history;
+pub mod evaluate;
+pub mod guard;
+pub mod record;
+pub mod control;

@@ -97,7 +97,7 @@ impl TargetControl {
         asked.insert(PolicyName::host());
         self.forget_others(&asked);
         for one in self.alerts.keep_policies(&asked, now) {
-            self.record_move(one, |_| Origin::Host, &PolicyName::host(), now, ids, batch);
+            self.record_move(one, Origin::Host, &PolicyName::host(), now, ids, batch);
         }
     }
 
@@ -112,11 +112,11 @@ impl TargetControl {
         let policy = result.policy.name();
         let blind = self.history.status().0 == TargetStatus::Down;
         for one in self.alerts.observe(policy, proposals, blind, now) {
-            let mut batch = std::mem::take(&mut recording.batch);
-            let origin = |ids: &mut Ids| recording.origin(result, || ids(now));
-            self.record_move(one, origin, policy, now, ids, &mut batch);
-            batch.evaluations.append(&mut recording.batch.evaluations);
-            recording.batch = batch;
+            let origin = match one {
+                Move::Fire(..) => recording.origin(result, || ids(now)),
+                Move::Resolve(..) | Move::Forget(_) => Origin::Host,
+            };
+            self.record_move(one, origin, policy, now, ids, &mut recording.batch);
         }
     }
 
@@ -124,7 +124,7 @@ impl TargetControl {
     pub fn record_move(
         &mut self,
         one: Move,
-        origin: impl FnOnce(&mut Ids) -> Origin,
+        origin: Origin,
         policy: &PolicyName,
         now: Timestamp,
         ids: &mut Ids,
@@ -134,7 +134,6 @@ impl TargetControl {
         match one {
             Move::Fire(key, proposal) => {
                 let id = DecisionId(ids(now));
-                let origin = origin(ids);
                 let decision = self.decision(id, policy, origin, proposal, Status::Firing, now);
                 batch.decisions.push(decision);
                 let alert = self.alerts.fired(&key, id, now);

@@ -170,7 +170,7 @@ impl TargetControl {
         let host = PolicyName::host();
         let moves = self.alerts.observe(&host, holding.as_slice(), false, now);
         for one in moves {
-            self.record_move(one, |_| Origin::Host, &host, now, ids, batch);
+            self.record_move(one, Origin::Host, &host, now, ids, batch);
         }
     }
 }

@@ -1,0 +1,412 @@
+//! The history of pools on disk: 10 s for 2 hours, 1 min for 2 days, 10 min for 35 days.
+//!
+//! A row takes some 50 bytes because pools are interned and counts are SQLite's variable-length
+//! integers. Reading one pool seeks each of its buckets: the key begins with the bucket (the schema
+//! says why), so a plain range would read every other pool's rows too.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, SqliteConnection};
+
+use super::level::{Level, Progress, first_bucket, seconds};
+use super::wire::to_ms;
+use super::writer::{Interned, Writer};
+use super::{RecordError, Store};
+use crate::model::{PoolKey, TargetName, Timestamp};
+
+/// What was seen of a pool within a span; counts add up, maxima do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PoolCounts {
+    /// Number of polls.
+    pub samples: u32,
+    /// Most active clients.
+    pub cl_active_max: u32,
+    /// Most waiting clients.
+    pub cl_waiting_max: u32,
+    /// Waiting clients, summed over the polls.
+    pub cl_waiting_sum: u64,
+    /// Most busy servers.
+    pub sv_active_max: u32,
+    /// Busy servers, summed over the polls.
+    pub sv_active_sum: u64,
+    /// Most open servers, busy or not.
+    pub servers_max: u32,
+    /// The pool's size at the end of the span.
+    pub size: u32,
+    /// Longest age of the oldest waiter, in microseconds.
+    pub maxwait_us_max: u64,
+    /// Transactions that finished.
+    pub transactions: u64,
+    /// Queries that finished.
+    pub queries: u64,
+    /// Time that those transactions took, in microseconds.
+    pub transaction_us: u64,
+    /// Time that those queries took, in microseconds.
+    pub query_us: u64,
+    /// Time that clients waited for a server, in microseconds.
+    pub wait_us: u64,
+}
+
+/// What was seen of one pool in one bucket of 10 seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistorySample {
+    /// Any moment within the bucket; buckets begin at whole multiples of 10 s.
+    pub at: Timestamp,
+    /// The PgBouncer.
+    pub target: TargetName,
+    /// The pool.
+    pub pool: PoolKey,
+    /// What was seen.
+    pub counts: PoolCounts,
+}
+
+/// Which part of a pool's history is wanted, and how fine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryQuery {
+    /// The PgBouncer.
+    pub target: TargetName,
+    /// The pool.
+    pub pool: PoolKey,
+    /// Not before this moment.
+    pub since: Timestamp,
+    /// Before this moment.
+    pub until: Timestamp,
+    /// Most points in the answer, at least 2.
+    pub points_max: u32,
+}
+
+/// What was seen of a pool in one step of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryPoint {
+    /// Begin of the step.
+    pub at: Timestamp,
+    /// Length of the step, the same for every point of an answer.
+    pub span: Duration,
+    /// What was seen.
+    pub counts: PoolCounts,
+}
+
+pub(super) const COLUMNS: &str = "samples, cl_active_max, cl_waiting_max, cl_waiting_sum, \
+    sv_active_max, sv_active_sum, servers_max, size, maxwait_us_max, transactions, queries, \
+    transaction_us, query_us, wait_us";
+
+/// Makes one row of several. The size is the newest bucket's: it rides below the bucket number.
+pub(super) const MERGED: &str = "sum(samples), max(cl_active_max), max(cl_waiting_max), \
+    sum(cl_waiting_sum), max(sv_active_max), sum(sv_active_sum), max(servers_max), \
+    max((bucket << 31) | size) & 2147483647, max(maxwait_us_max), sum(transactions), \
+    sum(queries), sum(transaction_us), sum(query_us), sum(wait_us)";
+
+/// Rows of one INSERT: 16 values each, within SQLite's 32 766.
+const ROWS_PER_INSERT: usize = 64;
+/// A pool that is seen is marked so once a day.
+const SEEN_EVERY_MS: i64 = 24 * 3600 * 1000;
+/// No count is larger on disk, so that no sum of a month overflows: SQLite refuses such sums, which
+/// would stop the roll-ups. As microseconds in a 10-second bucket these are 1.7 million clients.
+const COUNT_MAX: i64 = 1 << 44;
+
+impl PoolCounts {
+    fn to_row(self) -> [i64; 14] {
+        let long = |value: u64| i64::try_from(value).unwrap_or(COUNT_MAX).min(COUNT_MAX);
+        [
+            self.samples.into(),
+            self.cl_active_max.into(),
+            self.cl_waiting_max.into(),
+            long(self.cl_waiting_sum),
+            self.sv_active_max.into(),
+            long(self.sv_active_sum),
+            self.servers_max.into(),
+            i64::from(self.size).min(i64::from(i32::MAX)),
+            long(self.maxwait_us_max),
+            long(self.transactions),
+            long(self.queries),
+            long(self.transaction_us),
+            long(self.query_us),
+            long(self.wait_us),
+        ]
+    }
+
+    /// Reads the columns from the second on.
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        let long = |index: usize| -> sqlx::Result<u64> {
+            row.try_get::<i64, _>(index).map(|value| u64::try_from(value).unwrap_or(0))
+        };
+        let short = |index| long(index).map(|value| u32::try_from(value).unwrap_or(u32::MAX));
+        Ok(Self {
+            samples: short(1)?,
+            cl_active_max: short(2)?,
+            cl_waiting_max: short(3)?,
+            cl_waiting_sum: long(4)?,
+            sv_active_max: short(5)?,
+            sv_active_sum: long(6)?,
+            servers_max: short(7)?,
+            size: short(8)?,
+            maxwait_us_max: long(9)?,
+            transactions: long(10)?,
+            queries: long(11)?,
+            transaction_us: long(12)?,
+            query_us: long(13)?,
+            wait_us: long(14)?,
+        })
+    }
+
+    /// Adds what was seen later in the same step.
+    fn merge(&mut self, later: &Self) {
+        self.samples = self.samples.saturating_add(later.samples);
+        self.cl_active_max = self.cl_active_max.max(later.cl_active_max);
+        self.cl_waiting_max = self.cl_waiting_max.max(later.cl_waiting_max);
+        self.cl_waiting_sum += later.cl_waiting_sum;
+        self.sv_active_max = self.sv_active_max.max(later.sv_active_max);
+        self.sv_active_sum += later.sv_active_sum;
+        self.servers_max = self.servers_max.max(later.servers_max);
+        self.size = later.size;
+        self.maxwait_us_max = self.maxwait_us_max.max(later.maxwait_us_max);
+        self.transactions += later.transactions;
+        self.queries += later.queries;
+        self.transaction_us += later.transaction_us;
+        self.query_us += later.query_us;
+        self.wait_us += later.wait_us;
+    }
+}
+
+impl Store {
+    /// Writes samples of 10-second buckets, all or nothing.
+    ///
+    /// Of two samples of one bucket the one with more polls stays, so writing twice does no harm.
+    /// A sample that is older than what the finest level keeps is left out.
+    ///
+    /// # Errors
+    /// When the disk is full, or the file fails otherwise.
+    pub async fn write_history(&self, samples: &[HistorySample]) -> Result<(), RecordError> {
+        if samples.is_empty() {
+            return Ok(());
+        }
+        let mut writer = self.writer.lock().await;
+        writer.begin().await.map_err(|error| self.fail(error))?;
+        let written = write(&mut writer, samples).await;
+        let interned = writer.end(written).await.map_err(|error| self.fail(error))?;
+        for (sample, pool) in samples.iter().zip(interned) {
+            let pools = writer.pools.entry(sample.target.clone()).or_default();
+            pools.insert(sample.pool.clone(), pool);
+        }
+        Ok(())
+    }
+
+    /// Gives a pool's history in steps of equal length, oldest first; steps unseen are left out.
+    ///
+    /// The finest level that still has the whole span within `points_max` answers; where even the
+    /// coarsest has more, its buckets are merged. What is not rolled up yet comes from finer levels.
+    ///
+    /// # Errors
+    /// When the file fails.
+    pub async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryPoint>, RecordError> {
+        let mut reader = self.readers.acquire().await.map_err(|error| self.fail(error))?;
+        read(&mut reader, query).await.map_err(|error| self.fail(error))
+    }
+}
+
+/// Writes all rows in the order of the key, which keeps pages full.
+async fn write(writer: &mut Writer, samples: &[HistorySample]) -> sqlx::Result<Vec<Interned>> {
+    let mut interned = Vec::with_capacity(samples.len());
+    for sample in samples {
+        interned.push(intern(writer, sample).await?);
+    }
+    let finest = Level::TenSeconds;
+    let kept_from = Progress::read(&mut writer.connection, finest).await?.kept_from;
+    let row = |(sample, pool): (&HistorySample, &Interned)| {
+        (finest.bucket(sample.at), pool.id, sample.counts.to_row())
+    };
+    let mut rows: Vec<_> = samples.iter().zip(&interned).map(row).collect();
+    rows.retain(|(bucket, _, _)| *bucket >= kept_from);
+    rows.sort_unstable();
+    if let Some((oldest, _, _)) = rows.first() {
+        reopen(&mut writer.connection, *oldest).await?;
+    }
+    for chunk in rows.chunks(ROWS_PER_INSERT) {
+        insert(&mut writer.connection, chunk).await?;
+    }
+    Ok(interned)
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    rows: &[(i64, i64, [i64; 14])],
+) -> sqlx::Result<()> {
+    let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO history_10s (bucket, pool, ");
+    query.push(COLUMNS).push(") ");
+    query.push_values(rows, |mut row, (bucket, pool, counts)| {
+        row.push_bind(*bucket).push_bind(*pool);
+        for count in counts {
+            row.push_bind(*count);
+        }
+    });
+    query.push(" ON CONFLICT (bucket, pool) DO UPDATE SET ");
+    let mut set = query.separated(", ");
+    for column in COLUMNS.split(", ") {
+        set.push(format_args!("{column} = excluded.{column}"));
+    }
+    query.push(" WHERE excluded.samples >= history_10s.samples");
+    query.build().execute(connection).await.map(drop)
+}
+
+async fn intern(writer: &mut Writer, sample: &HistorySample) -> sqlx::Result<Interned> {
+    let seen_ms = to_ms(sample.at);
+    let known = writer.pools.get(&sample.target).and_then(|pools| pools.get(&sample.pool));
+    if let Some(known) = known
+        && seen_ms < known.seen_ms.saturating_add(SEEN_EVERY_MS)
+    {
+        return Ok(*known);
+    }
+    let id = sqlx::query_scalar(
+        "INSERT INTO pools (target, database, user, seen_ms) VALUES (?, ?, ?, ?)
+         ON CONFLICT (target, database, user) DO UPDATE SET seen_ms = excluded.seen_ms
+         RETURNING id",
+    )
+    .bind(sample.target.as_str())
+    .bind(&*sample.pool.database)
+    .bind(&*sample.pool.user)
+    .bind(seen_ms)
+    .fetch_one(&mut writer.connection)
+    .await?;
+    Ok(Interned { id, seen_ms })
+}
+
+/// Has what a late sample belongs to rolled up once more, where all that it is made of is there.
+async fn reopen(connection: &mut SqliteConnection, oldest: i64) -> sqlx::Result<()> {
+    let mut finer_kept_from = 0;
+    for level in Level::ALL {
+        let mut progress = Progress::read(connection, level).await?;
+        let first = oldest * Level::TenSeconds.width_s() / level.width_s();
+        let whole_from = level.finer().map_or(0, |finer| finer_kept_from / finer.per_coarser());
+        if first < progress.rolled_until && first >= whole_from {
+            progress.rolled_until = first;
+            progress.write(connection, level).await?;
+        }
+        finer_kept_from = progress.kept_from;
+    }
+    Ok(())
+}
+
+/// The steps of an answer: which level they come from and how long they are.
+struct Steps {
+    level: usize,
+    step_s: i64,
+    since_s: i64,
+    until_s: i64,
+}
+
+async fn read(
+    reader: &mut PoolConnection<Sqlite>,
+    query: &HistoryQuery,
+) -> sqlx::Result<Vec<HistoryPoint>> {
+    let found = sqlx::query_scalar(
+        "SELECT id FROM pools WHERE target = ? AND database = ? AND user = ?",
+    )
+    .bind(query.target.as_str())
+    .bind(&*query.pool.database)
+    .bind(&*query.pool.user)
+    .fetch_optional(&mut **reader)
+    .await?;
+    let Some(pool): Option<i64> = found else { return Ok(Vec::new()) };
+    let Some(span) = span(reader, query).await? else { return Ok(Vec::new()) };
+    let steps = choose(reader, span, query.points_max).await?;
+    let mut points = BTreeMap::new();
+    let mut from_s = steps.since_s;
+    for level in Level::ALL[..=steps.level].iter().rev().copied() {
+        let rolled_until = Progress::read(reader, level).await?.rolled_until;
+        let whole_s = match level {
+            Level::TenSeconds => steps.until_s,
+            _ => (rolled_until * level.width_s()).min(steps.until_s),
+        };
+        if whole_s > from_s {
+            read_level(reader, level, pool, (from_s, whole_s, steps.step_s), &mut points).await?;
+            from_s = whole_s;
+        }
+    }
+    let span = Duration::from_secs(u64::try_from(steps.step_s).unwrap_or(0));
+    let point = |(step, counts): (i64, PoolCounts)| HistoryPoint {
+        at: Timestamp::from_millis(u64::try_from(step * steps.step_s * 1000).unwrap_or(0)),
+        span,
+        counts,
+    };
+    Ok(points.into_iter().map(point).collect())
+}
+
+/// Gives the asked span in seconds, cut to what there is of any pool.
+async fn span(
+    reader: &mut PoolConnection<Sqlite>,
+    query: &HistoryQuery,
+) -> sqlx::Result<Option<(i64, i64)>> {
+    let mut there: Option<(i64, i64)> = None;
+    for level in Level::ALL {
+        let sql = format!("SELECT max(bucket) FROM {}", level.table());
+        let last: Option<i64> =
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut **reader).await?;
+        if let (Some(first), Some(last)) = (first_bucket(reader, level, 0).await?, last) {
+            let (from, to) = (first * level.width_s(), (last + 1) * level.width_s());
+            there = there.map_or(Some((from, to)), |(a, b)| Some((a.min(from), b.max(to))));
+        }
+    }
+    let asked = |(from, to): (i64, i64)| {
+        (from.max(seconds(query.since)), to.min(seconds(query.until).saturating_add(1)))
+    };
+    Ok(there.map(asked).filter(|(from, to)| from < to))
+}
+
+async fn choose(
+    reader: &mut PoolConnection<Sqlite>,
+    (since_s, until_s): (i64, i64),
+    points_max: u32,
+) -> sqlx::Result<Steps> {
+    let points_max = i64::from(points_max.max(2));
+    let count = |step_s: i64| (until_s - 1) / step_s - since_s / step_s + 1;
+    let mut steps = Steps { level: 2, step_s: Level::TenMinutes.width_s(), since_s, until_s };
+    for (index, level) in Level::ALL.into_iter().enumerate() {
+        let kept_from = Progress::read(reader, level).await?.kept_from;
+        if since_s / level.width_s() >= kept_from && count(level.width_s()) <= points_max {
+            steps = Steps { level: index, step_s: level.width_s(), since_s, until_s };
+            break;
+        }
+    }
+    while count(steps.step_s) > points_max {
+        let fit = (until_s - since_s) / points_max / Level::TenMinutes.width_s();
+        steps.step_s = (steps.step_s + Level::TenMinutes.width_s())
+            .max(fit * Level::TenMinutes.width_s());
+    }
+    Ok(steps)
+}
+
+/// Adds the buckets of one level that begin within a span, seeking each of them.
+async fn read_level(
+    reader: &mut PoolConnection<Sqlite>,
+    level: Level,
+    pool: i64,
+    (from_s, to_s, step_s): (i64, i64, i64),
+    points: &mut BTreeMap<i64, PoolCounts>,
+) -> sqlx::Result<()> {
+    let width_s = level.width_s();
+    let sql = format!(
+        "WITH RECURSIVE wanted (n) AS
+            (SELECT ? UNION ALL SELECT n + 1 FROM wanted WHERE n + 1 < ?)
+         SELECT bucket * ? / ? AS step, {MERGED}
+         FROM wanted CROSS JOIN {} ON bucket = n AND pool = ?
+         GROUP BY step ORDER BY step",
+        level.table(),
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(from_s / width_s)
+        .bind((to_s + width_s - 1) / width_s)
+        .bind(width_s)
+        .bind(step_s)
+        .bind(pool)
+        .fetch_all(&mut **reader)
+        .await?;
+    for row in &rows {
+        let counts = PoolCounts::from_row(row)?;
+        let step = row.try_get(0)?;
+        points.entry(step).and_modify(|seen: &mut PoolCounts| seen.merge(&counts)).or_insert(counts);
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! The one connection that writes.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::{Executor, SqliteConnection};
+
+use crate::model::{Digest, PoolKey, TargetName};
+
+/// A pool's number in the store.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Interned {
+    pub(super) id: i64,
+    pub(super) seen_ms: i64,
+}
+
+/// The connection, and what need not be asked again.
+pub(super) struct Writer {
+    pub(super) connection: SqliteConnection,
+    /// A future that was dropped half-way leaves its transaction open; the next one ends it.
+    in_transaction: bool,
+    /// Numbers of pools that are committed.
+    pub(super) pools: HashMap<TargetName, HashMap<PoolKey, Interned>>,
+    /// Plugins that this process has put: they may be evaluated at any time.
+    pub(super) plugins: HashSet<Digest>,
+}
+
+impl Writer {
+    pub(super) fn new(connection: SqliteConnection) -> Self {
+        Self {
+            connection,
+            in_transaction: false,
+            pools: HashMap::new(),
+            plugins: HashSet::new(),
+        }
+    }
+
+    /// Opens a transaction.
+    pub(super) async fn begin(&mut self) -> sqlx::Result<()> {
+        self.rollback().await;
+        self.in_transaction = true;
+        self.connection.execute("BEGIN IMMEDIATE").await.map(drop)
+    }
+
+    /// Ends the transaction: commits what went well and takes back what did not.
+    pub(super) async fn end<T>(&mut self, result: sqlx::Result<T>) -> sqlx::Result<T> {
+        let ended = match result {
+            Ok(value) => self.connection.execute("COMMIT").await.map(|_| value),
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(value) => {
+                self.in_transaction = false;
+                Ok(value)
+            }
+            Err(error) => {
+                self.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn rollback(&mut self) {
+        if self.in_transaction {
+            // Fails only when SQLite has rolled back by itself, which is as good.
+            if let Err(error) = self.connection.execute("ROLLBACK").await {
+                tracing::debug!(%error, "nothing to roll back");
+            }
+            self.in_transaction = false;
+        }
+    }
+}
