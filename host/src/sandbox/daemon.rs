@@ -139,6 +139,7 @@ impl Daemon {
         waited: Duration,
         source: Option<sqlx::Error>,
     ) -> SandboxError {
+        let source = source.map(Box::new);
         let (program, log) = (self.name.clone(), self.log_tail());
         SandboxError::Deadline {
             program,
@@ -150,6 +151,7 @@ impl Daemon {
     }
 
     pub(super) fn refused(&self, source: sqlx::Error) -> SandboxError {
+        let source = Box::new(source);
         SandboxError::Statement {
             program: self.name.clone(),
             log: self.log_tail(),

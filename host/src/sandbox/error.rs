@@ -72,7 +72,7 @@ pub enum SandboxError {
         log: String,
         /// The last answer, if there was one.
         #[source]
-        source: Option<sqlx::Error>,
+        source: Option<Box<sqlx::Error>>,
     },
     /// A server refused a statement.
     #[error("{program} refused a statement; its log ends:\n{log}")]
@@ -83,7 +83,7 @@ pub enum SandboxError {
         log: String,
         /// The server's answer.
         #[source]
-        source: sqlx::Error,
+        source: Box<sqlx::Error>,
     },
     /// A server that was to be signalled is not running.
     #[error("{program} is not running")]
