@@ -49,6 +49,7 @@ need_servers() {
     fi
     if ! [[ -x /usr/sbin/pgbouncer ]] && ! command -v pgbouncer >/dev/null; then
         install pgbouncer
+        say "Debian's package may have started a PgBouncer service of its own; nothing here uses it"
     fi
 }
 

@@ -1,13 +1,13 @@
 //! A private PostgreSQL and PgBouncer in a temporary folder, on free loopback ports.
 //!
-//! `poolwarden demo` and every live test stand on it, so that both meet the same real servers which a
-//! user runs: the system's own binaries, real passwords, real sockets. Containers were rejected: they
-//! need a daemon and rights that a laptop or a CI job may not have. What is started here is gone after
-//! the drop, also when a start fails half way, on a panic, and (through the parent-death signal) when
-//! this process is killed with `kill -9`.
+//! `poolwarden demo` and every live test stand on it, so that both meet the same real servers which
+//! a user runs: the system's own binaries, real passwords, real sockets. Containers were rejected:
+//! they need a daemon and rights that a laptop or a CI job may not have. What is started here is
+//! gone after the drop, also when a start fails half way, on a panic, and (through the parent-death
+//! signal) when this process is killed with `kill -9`.
 //!
-//! This module talks SQL itself instead of using `console` and `database`: it is a test bench for those,
-//! and must not share their mistakes.
+//! This module talks SQL itself instead of using `console` and `database`: it is a test bench for
+//! those, and must not share their mistakes.
 
 mod account;
 mod connect;
@@ -116,7 +116,8 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        // A `Load` or a further PgBouncer may still hold the site: the folder goes now all the same.
+        // A `Load` or a further PgBouncer may still hold the site: the folder goes now all the
+        // same.
         self.pgbouncer.end();
         self.postgres.end();
         self.site.close();

@@ -1,8 +1,8 @@
 //! The ordinary user that the servers run as.
 //!
 //! PostgreSQL and PgBouncer both refuse to run as root, and containers and CI jobs mostly are root.
-//! `/etc/passwd` is read directly: a lookup through NSS would need unsafe code, and the two names that
-//! matter are always local.
+//! `/etc/passwd` is read directly: a lookup through NSS would need unsafe code, and the two names
+//! that matter are always local.
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;

@@ -1,7 +1,7 @@
 //! Short-lived connections to the sandbox's servers, and the wait for a first answer.
 //!
-//! The simple protocol throughout: PgBouncer's console knows no other. A port that accepts is not yet a
-//! server that answers, so that readiness is a query's result.
+//! The simple protocol throughout: PgBouncer's console knows no other. A port that accepts is not
+//! yet a server that answers, so that readiness is a query's result.
 
 use std::time::{Duration, Instant};
 

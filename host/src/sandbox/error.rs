@@ -1,7 +1,7 @@
 //! Why a sandbox could not do what was asked, with the log of the server that failed.
 //!
-//! The log tail is part of the message, against the rule that an error is one clause: whoever reads it
-//! has no other way to see the log, because its folder is removed with the sandbox.
+//! The log tail is part of the message, against the rule that an error is one clause: whoever reads
+//! it has no other way to see the log, because its folder is removed with the sandbox.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! The temporary folder of a sandbox, and the reclaiming of one whose process was killed.
 //!
-//! `kill -9` leaves nobody to remove the folder, so every start looks for folders of this user whose
-//! lock is free. The lock is the kernel's (`flock`): it goes with the process, whatever ended it, which
-//! a pid in a file or in the name does not.
+//! `kill -9` leaves nobody to remove the folder, so every start looks for folders of this user
+//! whose lock is free. The lock is the kernel's (`flock`): it goes with the process, whatever ended
+//! it, which a pid in a file or in the name does not.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

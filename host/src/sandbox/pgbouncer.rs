@@ -1,8 +1,8 @@
 //! The sandbox's PgBouncer.
 //!
-//! Its ini is an ordinary file that tests rewrite like an operator would. Clients authenticate with md5
-//! passwords, since SCRAM would spend PgBouncer's one thread on hashing whenever a load starts; the way
-//! on to PostgreSQL is SCRAM.
+//! Its ini is an ordinary file that tests rewrite like an operator would. Clients authenticate with
+//! md5 passwords, since SCRAM would spend PgBouncer's one thread on hashing whenever a load starts;
+//! the way on to PostgreSQL is SCRAM.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -329,7 +329,8 @@ fn settings(folder: &std::path::Path, options: &SandboxOptions) -> Vec<(String, 
         ("auth_file", file("userlist.txt")),
         ("admin_users", text(ConsoleRole::Admin.user())),
         ("stats_users", text(ConsoleRole::Stats.user())),
-        // No `logfile`: standard error goes to our file, and has what precedes the reading of the ini.
+        // No `logfile`: standard error goes to our file, and has what precedes the reading of the
+        // ini.
         ("pidfile", file("pgbouncer.pid")),
         ("pool_mode", text("transaction")),
         ("default_pool_size", options.default_pool_size.to_string()),

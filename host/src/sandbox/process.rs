@@ -1,8 +1,9 @@
 //! Child processes that cannot outlive us.
 //!
-//! The drop of a [`Process`] ends it and waits. Against `kill -9` of ourselves there is the parent-death
-//! signal (`setpriv --pdeathsig`); it fires when the parent's *thread* ends, and runtimes retire threads
-//! as they like, so that all children are started by one thread which lives as long as the sandbox.
+//! The drop of a [`Process`] ends it and waits. Against `kill -9` of ourselves there is the
+//! parent-death signal (`setpriv --pdeathsig`); it fires when the parent's *thread* ends, and
+//! runtimes retire threads as they like, so that all children are started by one thread which lives
+//! as long as the sandbox.
 
 use std::io;
 use std::process::{Child, Command, ExitStatus};

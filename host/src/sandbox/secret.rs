@@ -1,7 +1,7 @@
 //! A random password.
 //!
-//! Fixed ones would let any user of the machine become superuser of a running sandbox, and a superuser
-//! of PostgreSQL can run programs.
+//! Fixed ones would let any user of the machine become superuser of a running sandbox, and a
+//! superuser of PostgreSQL can run programs.
 
 use std::fmt;
 use std::fs::File;

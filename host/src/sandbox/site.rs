@@ -1,7 +1,7 @@
 //! What the servers of one sandbox share: the folder, the user, the programs, the spawning thread.
 //!
-//! Servers and loads hold it by `Arc`, so that none of them borrows from the sandbox and tests may keep
-//! them where they like.
+//! Servers and loads hold it by `Arc`, so that none of them borrows from the sandbox and tests may
+//! keep them where they like.
 
 use std::fs::{self, File, Permissions};
 use std::net::{Ipv4Addr, TcpListener};
