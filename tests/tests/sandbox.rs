@@ -292,6 +292,34 @@ async fn a_deferred_server_starts_later_on_the_port_that_was_promised() {
 }
 
 #[tokio::test]
+async fn a_port_that_another_process_took_is_reported() {
+    let (postgres, pgbouncer) = (Startup::Deferred, Startup::Deferred);
+    let sandbox = start(SandboxOptions {
+        postgres,
+        pgbouncer,
+        ..SandboxOptions::default()
+    })
+    .await;
+    let take = |port| std::net::TcpListener::bind(("127.0.0.1", port)).expect("free until now");
+
+    let taken = take(sandbox.postgres().port());
+    let error = sandbox.postgres().start().await.expect_err("taken");
+    assert!(matches!(error, SandboxError::PortTaken { .. }), "{error}");
+    drop(taken);
+
+    let taken = take(sandbox.pgbouncer().port());
+    let error = sandbox.pgbouncer().start().await.expect_err("taken");
+    assert!(matches!(error, SandboxError::PortTaken { .. }), "{error}");
+    assert_eq!(sandbox.pgbouncer().pid(), None);
+    drop(taken);
+
+    sandbox.postgres().start().await.expect("free again");
+    sandbox.pgbouncer().start().await.expect("free again");
+    let through = sandbox.pgbouncer().connect_options("app", "app");
+    assert_eq!(number(&through).await.expect("an answer"), 42);
+}
+
+#[tokio::test]
 async fn a_further_pgbouncer_has_its_own_console() {
     let sandbox = start(SandboxOptions::default()).await;
     let options = SandboxOptions {

@@ -16,6 +16,8 @@ use super::secret::Secret;
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How long one statement of the sandbox itself may take.
 const STATEMENT_DEADLINE: Duration = Duration::from_secs(10);
+/// How long one try of a starting server may take; another process on its port may never answer.
+const TRY_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Makes the options of a connection to a server on loopback.
 pub(super) fn options(port: u16, login: (&str, &Secret), database: &str) -> PgConnectOptions {
@@ -57,6 +59,14 @@ pub(super) async fn ask(options: &PgConnectOptions, sql: &str) -> Result<Vec<PgR
         .map_err(late)?
 }
 
+async fn within<T>(
+    deadline: Duration,
+    asked: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let late = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
+    tokio::time::timeout(deadline, asked).await.map_err(late)?
+}
+
 /// Waits until the server answers, and fails as soon as it ends instead.
 pub(super) async fn first_answer(
     daemon: &Daemon,
@@ -65,7 +75,8 @@ pub(super) async fn first_answer(
 ) -> Result<(), SandboxError> {
     let start = Instant::now();
     loop {
-        let answer = ask(options, sql).await;
+        let answer = within(TRY_DEADLINE, ask(options, sql)).await;
+        daemon.must_own_port()?;
         // Asked in this order: whoever answers on the port is ours only while our process lives.
         daemon.must_run()?;
         match answer {

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,8 @@ impl Stop {
 pub(super) struct Daemon {
     name: String,
     log: PathBuf,
+    /// Where the log of the present process begins, in bytes.
+    log_start: AtomicUsize,
     process: Mutex<Option<Process>>,
 }
 
@@ -55,6 +58,7 @@ impl Daemon {
         Self {
             name: name.to_owned(),
             log,
+            log_start: AtomicUsize::new(0),
             process: Mutex::new(None),
         }
     }
@@ -64,6 +68,8 @@ impl Daemon {
     }
 
     pub(super) async fn spawn(&self, site: &Site, command: Command) -> Result<(), SandboxError> {
+        self.log_start
+            .store(self.log_bytes().len(), Ordering::Relaxed);
         let process = site.spawn(command).await?;
         *self.process() = Some(process);
         Ok(())
@@ -94,6 +100,24 @@ impl Daemon {
                 log: self.log_tail(),
             }),
         }
+    }
+
+    /// Ends the server and fails if its port was taken by another process.
+    ///
+    /// PostgreSQL ends by itself then, but PgBouncer goes on with its unix socket alone.
+    pub(super) fn must_own_port(&self) -> Result<(), SandboxError> {
+        let log = self.log_bytes();
+        let own = log
+            .get(self.log_start.load(Ordering::Relaxed)..)
+            .unwrap_or_default();
+        if !String::from_utf8_lossy(own).contains("Address already in use") {
+            return Ok(());
+        }
+        self.end();
+        Err(SandboxError::PortTaken {
+            program: self.name.clone(),
+            log: self.log_tail(),
+        })
     }
 
     pub(super) fn signal(&self, signal: Signal) -> Result<(), SandboxError> {
@@ -161,8 +185,11 @@ impl Daemon {
 
     /// Returns the whole log.
     pub(super) fn log(&self) -> String {
-        let bytes = std::fs::read(&self.log).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        String::from_utf8_lossy(&self.log_bytes()).into_owned()
+    }
+
+    fn log_bytes(&self) -> Vec<u8> {
+        std::fs::read(&self.log).unwrap_or_default()
     }
 
     /// Returns the log's last lines.

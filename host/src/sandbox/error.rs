@@ -59,6 +59,14 @@ pub enum SandboxError {
         /// The end of its log.
         log: String,
     },
+    /// Another process took the server's port; the server was ended again.
+    #[error("{program} found its port taken; its log ends:\n{log}")]
+    PortTaken {
+        /// The program's name.
+        program: String,
+        /// The end of its log.
+        log: String,
+    },
     /// A server did not do something in time.
     #[error("{program} did not {action} within {waited:?}; its log ends:\n{log}")]
     Deadline {
@@ -104,14 +112,6 @@ impl SandboxError {
             action,
             path,
             source,
-        }
-    }
-
-    /// Says whether a server ended because its port was taken meanwhile.
-    pub(super) fn is_port_collision(&self) -> bool {
-        match self {
-            Self::Ended { log, .. } => log.contains("ddress already in use"),
-            _ => false,
         }
     }
 }

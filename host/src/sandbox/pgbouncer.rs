@@ -90,7 +90,7 @@ impl PgBouncer {
     /// Starts the server with the ini as it stands, and waits for its console's answer.
     ///
     /// # Errors
-    /// The server ends or stays silent; the error shows its log.
+    /// The server ends, stays silent, or finds its port taken; the error shows its log.
     pub async fn start(&self) -> Result<(), SandboxError> {
         if self.daemon.pid().is_some() {
             return Ok(());
@@ -112,7 +112,7 @@ impl PgBouncer {
         for _ in 1..PORT_TRIES {
             self.write_files()?;
             match self.start().await {
-                Err(error) if error.is_port_collision() => self.port = free_port()?,
+                Err(SandboxError::PortTaken { .. }) => self.port = free_port()?,
                 other => return other,
             }
         }

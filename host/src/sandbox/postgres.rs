@@ -7,6 +7,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::Signal;
 use sqlx::postgres::{PgConnectOptions, PgRow};
@@ -35,6 +36,7 @@ pub struct Postgres {
     users: Vec<String>,
     databases: Vec<String>,
     settings: Vec<(String, String)>,
+    provisioned: AtomicBool,
     site: Arc<Site>,
 }
 
@@ -57,6 +59,7 @@ impl Postgres {
             users: options.users.clone(),
             databases,
             settings: settings(&site, options),
+            provisioned: AtomicBool::new(false),
             site,
         })
     }
@@ -64,18 +67,13 @@ impl Postgres {
     /// Starts the server and waits for its answer; the first start makes databases and roles.
     ///
     /// # Errors
-    /// The server ends or stays silent; the error shows its log.
+    /// The server ends, stays silent, or finds its port taken; the error shows its log.
     pub async fn start(&self) -> Result<(), SandboxError> {
-        let fresh = !self.data().exists();
-        if fresh {
+        if !self.data().exists() {
             self.initialise().await?;
         }
         self.launch().await?;
-        if fresh {
-            self.provision().await
-        } else {
-            Ok(())
-        }
+        self.provision().await
     }
 
     /// Starts as [`Postgres::start`], on another port if this one was taken meanwhile.
@@ -83,7 +81,7 @@ impl Postgres {
         self.initialise().await?;
         for _ in 1..PORT_TRIES {
             match self.launch().await {
-                Err(error) if error.is_port_collision() => self.port = free_port()?,
+                Err(SandboxError::PortTaken { .. }) => self.port = free_port()?,
                 other => {
                     other?;
                     return self.provision().await;
@@ -274,7 +272,11 @@ impl Postgres {
         connect::first_answer(&self.daemon, &options, "select 1").await
     }
 
+    /// Makes roles and databases, once.
     async fn provision(&self) -> Result<(), SandboxError> {
+        if self.provisioned.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let mut statements = Vec::new();
         for user in self.users.iter().filter(|user| *user != SUPERUSER) {
             let password = self.application.expose();
@@ -291,6 +293,7 @@ impl Postgres {
         for statement in statements {
             self.query("postgres", &statement).await?;
         }
+        self.provisioned.store(true, Ordering::Relaxed);
         Ok(())
     }
 }
