@@ -61,7 +61,12 @@ if [[ -z $fast ]]; then
     run cargo fmt --all --check
     run cargo clippy --workspace --all-targets --locked -- -D warnings
     if cargo deny --version >/dev/null 2>&1; then
-        run cargo deny check
+        run cargo deny check licenses bans sources
+        if cargo deny fetch db >/dev/null 2>&1; then
+            run cargo deny check --disable-fetch advisories
+        else
+            say "the advisory database cannot be fetched: advisories are not checked"
+        fi
     else
         say "cargo-deny is not installed: licences and advisories are not checked"
     fi
