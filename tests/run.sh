@@ -63,7 +63,7 @@ if [[ -z $fast ]]; then
     if cargo deny --version >/dev/null 2>&1; then
         run cargo deny check licenses bans sources
         if cargo deny fetch db >/dev/null 2>&1; then
-            run cargo deny check --disable-fetch advisories
+            run cargo deny check advisories
         else
             say "the advisory database cannot be fetched: advisories are not checked"
         fi
