@@ -14,4 +14,5 @@ pub mod history;
 pub mod evaluate;
 pub mod guard;
 pub mod record;
+pub mod sandbox;
 pub mod control;
