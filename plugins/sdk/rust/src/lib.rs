@@ -45,6 +45,8 @@ mod proposal;
 mod scope;
 mod window;
 
+#[doc(hidden)]
+pub mod fixture;
 pub mod log;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
