@@ -4,4 +4,5 @@
 //! from stage to stage and `app` alone wires them; stages never import one another.
 
 pub mod model;
+
 pub mod config;

@@ -24,7 +24,9 @@ pub fn json(value: &Value) -> Json {
         Value::Boolean(truth) => Json::from(*truth),
         Value::Float(_) | Value::Datetime(_) => Json::Null,
         Value::Array(items) => items.iter().map(json).collect(),
-        Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
+        Value::Table(table) => {
+            table.iter().map(|(key, value)| (key.clone(), json(value))).collect()
+        }
     }
 }
 

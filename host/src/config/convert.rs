@@ -164,7 +164,9 @@ fn log(raw: RawLog, report: &mut Report) -> Log {
     let levels = |word: &str| LEVELS.contains(&word.trim().to_ascii_lowercase().as_str());
     let wrong = raw.filter.split(',').filter(bare).find(|word| !levels(word));
     let reason = match (wrong, EnvFilter::try_new(&raw.filter)) {
-        (Some(word), _) => Some(format!("{word:?} is not a level; levels are {}", LEVELS.join(", "))),
+        (Some(word), _) => {
+            Some(format!("{word:?} is not a level; levels are {}", LEVELS.join(", ")))
+        }
         (None, Err(error)) => Some(format!("is not a log filter: {error}")),
         (None, Ok(_)) => None,
     };

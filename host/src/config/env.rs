@@ -21,8 +21,11 @@ pub type Env = BTreeMap<String, String>;
 /// General names with their meaning; the first ones are those of row S11.
 pub const GENERAL: [(&str, &str); 16] = [
     ("USE_PGBOUNCER", "`false` switches watching off (`monitoring`)."),
-    ("PGBOUNCER_URL", "Console of the only target; makes a target `main` when there is none. \
-      An app's own URL will do: whatever database it names, `pgbouncer` is used."),
+    (
+        "PGBOUNCER_URL",
+        "Console of the only target; makes a target `main` when there is none. \
+      An app's own URL will do: whatever database it names, `pgbouncer` is used.",
+    ),
     ("DATABASE_CONNECTION_TIMEOUT_MS", "`connect_timeout_ms` of every target and its database."),
     ("DATABASE_IDLE_TIMEOUT_MS", "`database.idle_timeout_ms` of every target."),
     ("DATABASE_QUERY_TIMEOUT_MS", "`command_timeout_ms` of every target and its database."),

@@ -38,7 +38,8 @@ fn table(field: &Field, out: &mut String) {
     out.push('\n');
     comment(&field.doc(), out);
     let name = field.path.join(".");
-    let (open, close) = if text(&field.schema, "type") == "array" { ("[[", "]]") } else { ("[", "]") };
+    let (open, close) =
+        if text(&field.schema, "type") == "array" { ("[[", "]]") } else { ("[", "]") };
     let off = if is_optional(&field.path) { "#" } else { "" };
     out.push_str(&format!("{off}{open}{name}{close}\n"));
 }
