@@ -1,0 +1,149 @@
+//! The `[[target]]` table as it is written: one PgBouncer and what may be done to it.
+//!
+//! Apart from its parent only for its length; the same rules hold.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::RawMode;
+
+const fn two_seconds() -> u64 {
+    2000
+}
+
+const fn five_seconds() -> u64 {
+    5000
+}
+
+const fn a_minute() -> u64 {
+    60_000
+}
+
+/// A PgBouncer to watch.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawTarget {
+    /// Name in answers, metrics and logs: 1 to 63 letters, digits, '-', '_' and '.'.
+    #[schemars(length(min = 1, max = 63), extend("examples" = ["main"]))]
+    pub name: String,
+    /// Console of the PgBouncer, logged in to as the user that watches (one of `stats_users`):
+    /// `postgres://user@host:port/pgbouncer?sslmode=…`, or `?host=/folder` for a Unix socket. Port
+    /// 6432 and `sslmode=prefer` unless given; the password may stand in it, percent-encoded.
+    #[schemars(length(min = 1), extend("x-secret" = true,
+        "examples" = ["postgres://poolwarden_watch@127.0.0.1:6432/pgbouncer"]))]
+    pub console_url: String,
+    /// File that holds the password of the watching user.
+    #[schemars(length(min = 1), extend("examples" = ["/run/secrets/pgbouncer-watch"]))]
+    pub watch_password_file: Option<String>,
+    /// User that changes sizes (one of `admin_users`). Without it nothing can be changed.
+    #[schemars(length(min = 1), extend("examples" = ["poolwarden_act"]))]
+    pub act_user: Option<String>,
+    /// File that holds the password of the acting user.
+    #[schemars(length(min = 1), extend("examples" = ["/run/secrets/pgbouncer-act"]))]
+    pub act_password_file: Option<String>,
+    /// How far a decision may go: recorded only, shown to a person, or carried out. A policy can
+    /// only be stricter. `enforce` needs `act_user`.
+    #[serde(default)]
+    pub mode: RawMode,
+    /// Milliseconds to reach and log in to the console.
+    #[serde(default = "two_seconds")]
+    #[schemars(range(min = 10, max = 300_000))]
+    pub connect_timeout_ms: u64,
+    /// Milliseconds for one console command.
+    #[serde(default = "two_seconds")]
+    #[schemars(range(min = 10, max = 300_000))]
+    pub command_timeout_ms: u64,
+    /// Labels that policies and metrics see, for example `role`, `shard` or `region`.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{ "role": "primary" }]))]
+    pub labels: BTreeMap<String, String>,
+    /// What no policy can cross.
+    #[serde(default)]
+    pub limits: RawLimits,
+    /// The PostgreSQL server behind this PgBouncer, asked how many connections it has left and what
+    /// they wait for. Optional.
+    #[serde(default)]
+    pub database: Option<RawDatabase>,
+}
+
+/// What no policy can cross.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawLimits {
+    /// Smallest pool size, in server connections.
+    #[schemars(range(min = 1, max = 2_147_483_647))]
+    pub floor: u32,
+    /// Largest pool size, in server connections. It holds also when PostgreSQL cannot be asked how
+    /// many connections it has left.
+    #[schemars(range(min = 1, max = 2_147_483_647))]
+    pub ceiling: u32,
+    /// Largest growth at once, in server connections.
+    #[schemars(range(min = 1, max = 2_147_483_647))]
+    pub step_up: u32,
+    /// Largest shrink at once, in server connections.
+    #[schemars(range(min = 1, max = 2_147_483_647))]
+    pub step_down: u32,
+    /// Milliseconds between a change and the next growth.
+    #[schemars(range(min = 0, max = 86_400_000))]
+    pub cooldown_up_ms: u64,
+    /// Milliseconds between a change and the next shrink.
+    #[schemars(range(min = 0, max = 86_400_000))]
+    pub cooldown_down_ms: u64,
+    /// Most changes of one size within an hour.
+    #[schemars(range(min = 1, max = 36_000))]
+    pub changes_per_hour: u32,
+    /// Connections of PostgreSQL that all pools together must leave free.
+    #[schemars(range(min = 0, max = 262_143))]
+    pub database_margin: u32,
+    /// Oldest pool numbers, in milliseconds, on which a size may be changed.
+    #[schemars(range(min = 100, max = 600_000))]
+    pub data_age_max_ms: u64,
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        Self {
+            floor: 1,
+            ceiling: 50,
+            step_up: 10,
+            step_down: 5,
+            cooldown_up_ms: 5000,
+            cooldown_down_ms: 60_000,
+            changes_per_hour: 60,
+            database_margin: 5,
+            data_age_max_ms: 3000,
+        }
+    }
+}
+
+/// The PostgreSQL server behind a PgBouncer.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawDatabase {
+    /// Where PostgreSQL itself answers, past PgBouncer, as `console_url`. Port 5432 and database
+    /// `postgres` unless given. The user should be a member of `pg_monitor`.
+    #[schemars(length(min = 1), extend("x-secret" = true,
+        "examples" = ["postgres://poolwarden@127.0.0.1:5432/postgres"]))]
+    pub url: String,
+    /// File that holds the password of that user.
+    #[schemars(length(min = 1), extend("examples" = ["/run/secrets/postgres"]))]
+    pub password_file: Option<String>,
+    /// Milliseconds between two looks.
+    #[serde(default = "five_seconds")]
+    #[schemars(range(min = 100, max = 600_000))]
+    pub interval_ms: u64,
+    /// Milliseconds to reach and log in to PostgreSQL.
+    #[serde(default = "two_seconds")]
+    #[schemars(range(min = 10, max = 300_000))]
+    pub connect_timeout_ms: u64,
+    /// Milliseconds for one query.
+    #[serde(default = "two_seconds")]
+    #[schemars(range(min = 10, max = 300_000))]
+    pub command_timeout_ms: u64,
+    /// Milliseconds of idling after which the sidecar's own connection is closed.
+    #[serde(default = "a_minute")]
+    #[schemars(range(min = 100, max = 86_400_000))]
+    pub idle_timeout_ms: u64,
+}
