@@ -47,6 +47,7 @@ pub struct Poller {
     session: Option<Session>,
     databases: Arc<Vec<DatabaseRow>>,
     server: Arc<Server>,
+    sizes_at: Timestamp,
 }
 
 impl Poller {
@@ -58,6 +59,7 @@ impl Poller {
             session: None,
             databases: Arc::default(),
             server: Arc::default(),
+            sizes_at: Timestamp::default(),
         }
     }
 
@@ -108,9 +110,11 @@ impl Poller {
             let databases = show(session, "databases", costs).await?;
             self.databases = Arc::new(decode(&databases, "name", database_row)?);
             self.server = Arc::new(read_server(session, costs).await?);
+            self.sizes_at = at;
         }
         Ok(Snapshot {
             at,
+            sizes_at: self.sizes_at,
             pools: decode(&pools, "database", pool_row)?,
             counters: decode(&totals, "database", counters)?,
             databases: Arc::clone(&self.databases),

@@ -294,6 +294,11 @@ impl TargetControl {
     pub fn size_of(&self, scope: &ScopeKey) -> Option<PoolSize> {
         let latest = self.history.latest()?;
         let size = match scope {
+            // What was read before the last change is out of date; that change was read back.
+            ScopeKey::Default if !self.sizes_are_fresh() => {
+                let wanted = self.scopes.get(scope).and_then(|scope| scope.wanted);
+                wanted.map(PoolSize::get).or(latest.server.default_pool_size)
+            }
             ScopeKey::Default => latest.server.default_pool_size,
             ScopeKey::Database(name) => {
                 let row = latest.databases.iter().find(|row| row.name == *name);

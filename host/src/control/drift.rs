@@ -30,8 +30,14 @@ enum Drift {
 impl TargetControl {
     /// Gives `default_pool_size` as it is in force.
     pub fn default_size(&self) -> Option<PoolSize> {
-        let size = self.history.latest()?.server.default_pool_size?;
-        PoolSize::new(size).ok()
+        self.size_of(&ScopeKey::Default)
+    }
+
+    /// Says whether the newest snapshot's sizes were read after the sidecar's last change of them.
+    pub fn sizes_are_fresh(&self) -> bool {
+        let scope = self.scopes.get(&ScopeKey::Default);
+        let changed = scope.and_then(ScopeControl::last_change).unwrap_or_default();
+        self.history.latest().is_some_and(|latest| latest.sizes_at > changed)
     }
 
     /// Compares the size in force with the wanted one.
@@ -41,6 +47,9 @@ impl TargetControl {
         ids: &mut Ids,
         batch: &mut Batch,
     ) -> Vec<Effect> {
+        if !self.sizes_are_fresh() {
+            return Vec::new();
+        }
         let Some(current) = self.default_size() else { return Vec::new() };
         let restarted = self.history.restarted() > self.restarted;
         self.restarted = self.history.restarted();

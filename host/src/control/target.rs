@@ -12,7 +12,7 @@ use super::{Acted, Effect, Ids, Memories};
 use crate::evaluate::PolicyResult;
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
-    Alert, Decision, DecisionId, Mode, PolicyName, ScopeKey, Snapshot, Status, TargetName,
+    Alert, Decision, DecisionId, Mode, PolicyName, PoolSize, ScopeKey, Snapshot, Status, TargetName,
     Timestamp, Transition,
 };
 use crate::record::{Batch, Memory, ScopeState};
@@ -72,9 +72,19 @@ pub(super) struct TargetControl {
     pub said: BTreeMap<(PolicyName, ScopeKey), Said>,
     pub problem: Option<(&'static str, String)>,
     pub restarted: Option<Timestamp>,
-    unsettled: Vec<Decision>,
+    unsettled: Vec<Unsettled>,
     memories: Memories,
     evaluation: Evaluation,
+}
+
+/// A change of which nobody knows whether PgBouncer took it.
+#[derive(Debug, Clone, Copy)]
+struct Unsettled {
+    id: DecisionId,
+    at: Timestamp,
+    from: Option<PoolSize>,
+    to: Option<PoolSize>,
+    keep: bool,
 }
 
 /// Whether the policies are being asked.
@@ -101,7 +111,7 @@ impl TargetControl {
             said: BTreeMap::new(),
             problem: None,
             restarted: None,
-            unsettled: known.unsettled,
+            unsettled: known.unsettled.iter().map(Unsettled::of).collect(),
             memories: memories(known.memories),
             evaluation: Evaluation::Idle,
         }
@@ -159,10 +169,14 @@ impl TargetControl {
             return Vec::new();
         };
         let Some(flight) = scope.in_flight.take() else { return Vec::new() };
-        let (status, note) = outcome(acted, flight.size.get());
         let mut batch = Batch::default();
         let transition = |status, note| Transition { id, at: now, status, note };
-        if !matches!(acted, Acted::NotRecorded(_)) {
+        if let Acted::NotInForce(None) = acted {
+            scope.changed(now);
+            let (to, keep) = (Some(flight.size), flight.keep);
+            self.unsettled.push(Unsettled { id, at: now, from: None, to, keep });
+        } else if !matches!(acted, Acted::NotRecorded(_)) {
+            let (status, note) = outcome(acted, flight.size.get());
             scope.changed(now);
             if status == Status::Verified {
                 batch.transitions.push(transition(Status::Applied, "PgBouncer took it".into()));
@@ -202,31 +216,44 @@ impl TargetControl {
         }]
     }
 
-    /// Settles intents that a crash left without an outcome, by what is in force now.
+    /// Settles changes without an outcome by what is in force now: after a crash between intent and
+    /// outcome, or when PgBouncer went away in the middle of a change.
     fn settle(&mut self, now: Timestamp) -> Batch {
         let mut batch = Batch::default();
+        if self.unsettled.is_empty() || !self.sizes_are_fresh() {
+            return batch;
+        }
         let Some(current) = self.default_size() else { return batch };
-        for decision in std::mem::take(&mut self.unsettled) {
-            let in_force = decision.size_to == Some(current);
+        let key = ScopeKey::Default;
+        for open in std::mem::take(&mut self.unsettled) {
+            let in_force = open.to == Some(current);
             let (status, note) = if in_force {
-                (Status::Verified, "settled at the start: the size is in force")
+                (Status::Verified, "settled afterwards: the size is in force")
             } else {
-                (Status::Failed, "settled at the start: the size is not in force")
+                (Status::Failed, "settled afterwards: the size is not in force")
             };
-            let (id, note) = (decision.id, note.to_owned());
-            batch.transitions.push(Transition { id, at: now, status, note });
+            batch.transitions.push(Transition { id: open.id, at: now, status, note: note.into() });
+            let first = ScopeControl::first_seen(open.from.unwrap_or(current));
+            let scope = self.scopes.entry(key.clone()).or_insert(first);
             if in_force {
-                let scope = self
-                    .scopes
-                    .entry(ScopeKey::Default)
-                    .or_insert_with(|| ScopeControl::first_seen(current));
-                scope.base = decision.size_from.filter(|_| scope.wanted.is_none()).unwrap_or(scope.base);
-                scope.wanted = Some(current);
-                scope.changed(decision.at);
-                batch.scopes.push(scope.state(&self.facts.name, &ScopeKey::Default));
+                scope.wanted = open.keep.then_some(current);
+                scope.changed(open.at);
             }
+            batch.scopes.push(scope.state(&self.facts.name, &key));
         }
         batch
+    }
+}
+
+impl Unsettled {
+    fn of(decision: &Decision) -> Self {
+        Self {
+            id: decision.id,
+            at: decision.at,
+            from: decision.size_from,
+            to: decision.size_to,
+            keep: true,
+        }
     }
 }
 
@@ -236,7 +263,7 @@ fn outcome(acted: &Acted, wanted: u32) -> (Status, String) {
         Acted::NotInForce(Some(read)) => {
             (Status::Failed, format!("read back: {read} is in force instead of {wanted}"))
         }
-        Acted::NotInForce(None) => (Status::Failed, "the size could not be read back".into()),
+        Acted::NotInForce(None) => (Status::Applied, "the size could not be read back".into()),
         Acted::Failed(why) | Acted::NotRecorded(why) => (Status::Failed, why.clone()),
     }
 }

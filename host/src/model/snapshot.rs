@@ -144,6 +144,8 @@ pub struct Server {
 pub struct Snapshot {
     /// When the first row was asked for.
     pub at: Timestamp,
+    /// When `databases` and `server` were asked for: a quick poll keeps those of the last full one.
+    pub sizes_at: Timestamp,
     /// `SHOW POOLS`, without PgBouncer's own console pool.
     pub pools: Vec<PoolRow>,
     /// `SHOW STATS_TOTALS` by database, without the console.

@@ -1,0 +1,67 @@
+//! Brings a size into force and proves it by reading back.
+//!
+//! The command's own answer proves nothing, and a connection may break between the command and its
+//! answer. So the size in force decides what came of it, if need be over a second session.
+
+use crate::config::Console;
+use crate::console::{ConsoleError, Role, Session, read_sizes, set_default_pool_size};
+use crate::model::PoolSize;
+use crate::report::chain;
+
+/// What came of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actuated {
+    /// Read back and found in force.
+    InForce,
+    /// Sent, and another size is in force; `None` when it could not be read back.
+    Other(Option<u32>),
+    /// Not sent, or refused.
+    Failed(String),
+}
+
+/// Sets `default_pool_size` and reads back what is in force.
+pub async fn set_default(console: &Console, size: PoolSize) -> Actuated {
+    let mut session = match Session::open(console, Role::Act).await {
+        Ok(session) => session,
+        Err(error) => return Actuated::Failed(chain(&error)),
+    };
+    match set_default_pool_size(&mut session, size).await {
+        Ok(()) => {}
+        // Refused in so many words: nothing changed, nothing to read back.
+        Err(error @ (ConsoleError::NotAdmin { .. } | ConsoleError::Command { .. })) => {
+            session.close().await;
+            return Actuated::Failed(chain(&error));
+        }
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "no answer to a change; reading back");
+            return read_back_anew(console, size).await;
+        }
+    }
+    match read_sizes(&mut session).await {
+        Ok(read) => {
+            session.close().await;
+            compare(read.default_pool_size, size)
+        }
+        Err(_) => read_back_anew(console, size).await,
+    }
+}
+
+async fn read_back_anew(console: &Console, size: PoolSize) -> Actuated {
+    let read = async {
+        let mut session = Session::open(console, Role::Watch).await?;
+        let read = read_sizes(&mut session).await?;
+        session.close().await;
+        Ok::<_, ConsoleError>(read.default_pool_size)
+    };
+    match read.await {
+        Ok(in_force) => compare(in_force, size),
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "a change cannot be read back");
+            Actuated::Other(None)
+        }
+    }
+}
+
+fn compare(in_force: Option<u32>, size: PoolSize) -> Actuated {
+    if in_force == Some(size.get()) { Actuated::InForce } else { Actuated::Other(in_force) }
+}

@@ -1,0 +1,302 @@
+//! The control task: takes events one by one, lets control decide, and carries out what it says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::task::TaskTracker;
+
+use super::EVENTS;
+use super::recorder::Recorder;
+use crate::actuate::{Actuated, set_default};
+use crate::clock::Clock;
+use crate::collect::Collected;
+use crate::config::Console;
+use crate::control::{Acted, Control, Effect, Event, Memories, PoolBucket, Resize, View};
+use crate::evaluate::Registry;
+use crate::history::Bucket;
+use crate::model::{TargetName, Window};
+use crate::record::{Batch, HistorySample, PoolCounts};
+use crate::report::chain;
+
+/// How often history and memories go to the store and old rows leave it.
+const UPKEEP: Duration = Duration::from_secs(10);
+/// How often the view is renewed at most.
+const SHOW: Duration = Duration::from_millis(250);
+
+/// What it takes to act on a target.
+#[derive(Debug)]
+pub struct Actor {
+    pub console: Console,
+    pub nudge: Arc<Notify>,
+}
+
+/// The control task's state.
+pub struct Drive {
+    control: Control,
+    clock: Clock,
+    actors: BTreeMap<TargetName, Actor>,
+    registry: Arc<Registry>,
+    recorder: Arc<Recorder>,
+    batches: mpsc::Sender<Box<Batch>>,
+    show: watch::Sender<Arc<View>>,
+    shown: Instant,
+    /// When the poll that led to the present evaluation came in.
+    tick_start: BTreeMap<TargetName, Instant>,
+    events: mpsc::Sender<Event>,
+    incoming: Option<mpsc::Receiver<Event>>,
+    /// Evaluations and changes under way.
+    work: TaskTracker,
+
+}
+
+impl Drive {
+    #[expect(clippy::too_many_arguments, reason = "wiring; a struct would repeat the fields")]
+    pub fn new(
+        control: Control,
+        clock: Clock,
+        actors: BTreeMap<TargetName, Actor>,
+        registry: Arc<Registry>,
+        recorder: Arc<Recorder>,
+        batches: mpsc::Sender<Box<Batch>>,
+        show: watch::Sender<Arc<View>>,
+    ) -> Self {
+        let (events, incoming) = mpsc::channel(EVENTS);
+        Self {
+            control,
+            clock,
+            actors,
+            registry,
+            recorder,
+            batches,
+            show,
+            shown: Instant::now(),
+            tick_start: BTreeMap::new(),
+            events,
+            incoming: Some(incoming),
+            work: TaskTracker::new(),
+
+        }
+    }
+
+    /// Runs until a stop is asked for and everything under way is done.
+    pub async fn run(
+        mut self,
+        mut collected: mpsc::Receiver<Collected>,
+        mut stops: mpsc::Receiver<()>,
+    ) {
+        let mut events = self.incoming.take().expect("run is called once");
+        let mut upkeep = interval(UPKEEP);
+        upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                _ = stops.recv() => break,
+                Some(event) = events.recv() => self.take(event),
+                Some(seen) = collected.recv() => self.see(seen),
+                _ = upkeep.tick() => self.upkeep(),
+            }
+        }
+        drop(collected);
+        self.drain(&mut events).await;
+    }
+
+    fn see(&mut self, seen: Collected) {
+        let metrics = &self.recorder.metrics;
+        let event = match seen {
+            Collected::Polled { target, snapshot, costs } => {
+                metrics.polled(&target, &costs);
+                self.tick_start.insert(target.clone(), Instant::now());
+                Event::Polled { target, snapshot: *snapshot }
+            }
+            Collected::Failed { target, kind, problem } => {
+                metrics.poll_failed(&target, kind);
+                tracing::warn!(target = target.as_str(), kind, problem, "a poll failed");
+                Event::PollFailed { target, kind, problem }
+            }
+        };
+        self.take(event);
+    }
+
+    fn take(&mut self, event: Event) {
+        let urgent = matches!(event, Event::Acted { .. } | Event::PollFailed { .. });
+        let effects = self.control.apply(event, self.clock.now());
+        let acts = !effects.is_empty() && effects.iter().any(|e| !is_evaluation(e));
+        for effect in effects {
+            self.carry_out(effect);
+        }
+        if urgent || acts || self.shown.elapsed() >= SHOW {
+            self.shown = Instant::now();
+            self.show.send_replace(Arc::new(self.control.view(self.clock.now())));
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Evaluate { target, window, memories } => {
+                self.evaluate(target, window, memories);
+            }
+            Effect::Record(batch) => self.record(batch),
+            Effect::Resize(resize) => self.resize(resize),
+        }
+    }
+
+    fn evaluate(&mut self, target: TargetName, window: Box<Window>, memories: Memories) {
+        let (registry, events) = (Arc::clone(&self.registry), self.events.clone());
+        let metrics = Arc::clone(&self.recorder.metrics);
+        let start = self.tick_start.get(&target).copied();
+        self.work.spawn(async move {
+            let (set, name) = (registry.serving(), target.clone());
+            let evaluate = move || set.evaluate(&name, *window, &memories);
+            // A panic in there would be a defect of the host; the target's next tick goes on.
+            let results = tokio::task::spawn_blocking(evaluate).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "an evaluation died");
+                Vec::new()
+            });
+            for result in &results {
+                registry.report(result);
+                metrics.evaluated(&target, result);
+                if let Err(fault) = &result.outcome {
+                    let policy = result.policy.name().as_str();
+                    tracing::warn!(policy, %fault, "a policy faulted");
+                }
+            }
+            if let Some(start) = start {
+                metrics.tick(&target, start.elapsed());
+            }
+            // Only a control task that has ended does not take it.
+            let _ = events.send(Event::Evaluated { target, results }).await;
+        });
+    }
+
+    fn record(&self, batch: Box<Batch>) {
+        if self.batches.try_send(batch).is_err() {
+            self.recorder.metrics.store_failed("overflow");
+            tracing::error!("too much waits for the store; a record is lost");
+        }
+    }
+
+    fn resize(&self, resize: Box<Resize>) {
+        let Some(actor) = self.actors.get(&resize.target) else { return };
+        let (console, nudge) = (actor.console.clone(), Arc::clone(&actor.nudge));
+        let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
+        self.work.spawn(async move {
+            let start = Instant::now();
+            let acted = act(&recorder, &console, &resize).await;
+            recorder.metrics.resized(&resize.target, start.elapsed(), kind_of(&acted));
+            let (target, id, size) = (resize.target, resize.id, resize.size);
+            tracing::info!(target = target.as_str(), %id, %size, ?acted, "a size was changed");
+            let _ = events.send(Event::Acted { target, id, acted }).await;
+            nudge.notify_one();
+        });
+    }
+
+    fn upkeep(&mut self) {
+        let samples: Vec<HistorySample> = self
+            .control
+            .take_buckets()
+            .into_iter()
+            .flat_map(|(target, buckets)| {
+                buckets.into_iter().map(move |bucket| sample(&target, bucket))
+            })
+            .collect();
+        let memories = self.control.memories();
+        self.record(Box::new(Batch { memories, ..Batch::default() }));
+        let (recorder, now) = (Arc::clone(&self.recorder), self.clock.now());
+        self.work.spawn(async move {
+            let kept = async {
+                recorder.put_serving().await?;
+                recorder.store.write_history(&samples).await?;
+                recorder.store.maintain(now).await
+            };
+            if let Err(error) = kept.await {
+                recorder.metrics.store_failed(error.kind());
+                tracing::warn!(error = chain(&error), "the store's upkeep failed");
+            }
+        });
+    }
+
+    /// Hands sizes back, waits for what is under way, and writes the last rows.
+    async fn drain(mut self, events: &mut mpsc::Receiver<Event>) {
+        self.settle_work(events).await;
+        self.take(Event::Stopping);
+        self.settle_work(events).await;
+        self.upkeep();
+        self.settle_work(events).await;
+        // Dropping the sender lets the recorder write what it has, and end.
+    }
+
+    async fn settle_work(&mut self, events: &mut mpsc::Receiver<Event>) {
+        let work = self.work.clone();
+        work.close();
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = events.recv() => {
+                    let is_evaluated = matches!(event, Event::Evaluated { .. });
+                    // No new evaluations and no new decisions while stopping.
+                    if !is_evaluated {
+                        self.take(event);
+                    }
+                }
+                () = work.wait() => break,
+            }
+        }
+        while let Ok(event) = events.try_recv() {
+            if !matches!(event, Event::Evaluated { .. }) {
+                self.take(event);
+            }
+        }
+        self.work.reopen();
+    }
+}
+
+fn is_evaluation(effect: &Effect) -> bool {
+    matches!(effect, Effect::Evaluate { .. })
+}
+
+/// Records the intent and only then changes the size.
+async fn act(recorder: &Recorder, console: &Console, resize: &Resize) -> Acted {
+    if let Err(error) = recorder.write(&resize.intent).await {
+        return Acted::NotRecorded(chain(&error));
+    }
+    match set_default(console, resize.size).await {
+        Actuated::InForce => Acted::Verified,
+        Actuated::Other(read) => Acted::NotInForce(read),
+        Actuated::Failed(why) => Acted::Failed(why),
+    }
+}
+
+fn kind_of(acted: &Acted) -> &'static str {
+    match acted {
+        Acted::Verified => "verified",
+        Acted::NotInForce(_) => "not_in_force",
+        Acted::Failed(_) => "failed",
+        Acted::NotRecorded(_) => "not_recorded",
+    }
+}
+
+fn sample(target: &TargetName, (pool, bucket): PoolBucket) -> HistorySample {
+    HistorySample { at: bucket.at, target: target.clone(), pool, counts: counts(&bucket) }
+}
+
+fn counts(bucket: &Bucket) -> PoolCounts {
+    PoolCounts {
+        samples: bucket.samples,
+        cl_active_max: bucket.cl_active_max,
+        cl_waiting_max: bucket.cl_waiting_max,
+        cl_waiting_sum: bucket.cl_waiting_sum,
+        sv_active_max: bucket.sv_active_max,
+        sv_active_sum: bucket.sv_active_sum,
+        servers_max: bucket.servers_max,
+        size: bucket.size,
+        maxwait_us_max: bucket.maxwait_us_max,
+        transactions: bucket.transactions,
+        queries: bucket.queries,
+        transaction_us: bucket.transaction_us,
+        query_us: bucket.query_us,
+        wait_us: bucket.wait_us,
+    }
+}

@@ -1,0 +1,240 @@
+//! Starts a sidecar from a checked configuration.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::{ContextV7, Uuid};
+
+use super::drive::{Actor, Drive};
+use super::recorder::{BATCHES, Recorder};
+use super::{App, EVENTS};
+use crate::clock::Clock;
+use crate::collect::{Collector, observe};
+use crate::config::{Config, ExitSizes, Target};
+use crate::control::{Control, Ids, Known, TargetSetup};
+use crate::evaluate::{Registry, Runtime, RuntimeError, watch as watch_policies};
+use crate::history::{Spans, TargetFacts};
+use crate::metrics::Metrics;
+use crate::model::{Kind, Status, Timestamp};
+use crate::record::{DecisionFilter, RecordError, Store, StoreOptions};
+use crate::serve::{ServeState, router, serve};
+
+/// Decisions that a slow listener of the stream may lag behind.
+const TOLD: usize = 256;
+
+/// A sidecar that cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The store cannot be opened.
+    #[error("the store cannot be opened")]
+    Store(#[from] RecordError),
+    /// The Wasm runtime cannot be set up.
+    #[error("policies cannot be run")]
+    Runtime(#[from] RuntimeError),
+    /// The address cannot be listened on.
+    #[error("{address} cannot be listened on; set http.listen to a free address")]
+    Listen {
+        /// The configured address.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A start-up step died.
+    #[error("a start-up step died")]
+    Step(#[from] tokio::task::JoinError),
+}
+
+impl App {
+    /// Starts everything; returns when HTTP is being served.
+    ///
+    /// # Errors
+    /// When the store, the runtime or the address cannot be had.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let clock = Clock::start();
+        let store = Arc::new(Store::open(&store_options(&config)).await?);
+        let cache = config.store.dir.join("compiled");
+        let runtime = Arc::new(Runtime::new(Some(&cache))?);
+        let registry = Arc::new(Registry::new(runtime, config.policies.clone()));
+        let first_look = Arc::clone(&registry);
+        tokio::task::spawn_blocking(move || first_look.rescan(clock.now())).await?;
+        let address = config.http.listen;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| StartError::Listen { address, source })?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| StartError::Listen { address, source })?;
+        let control = control(&config, &store, clock).await?;
+        Ok(Self::spawn(config, Parts { clock, store, registry, listener, address, control }))
+    }
+
+    fn spawn(config: Config, parts: Parts) -> Self {
+        let Parts { clock, store, registry, listener, address, control } = parts;
+        let (stop, drained, tasks) =
+            (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
+        let metrics = Arc::new(Metrics::new());
+        let (problem, store_problem) = watch::channel(None);
+        let (told, _) = broadcast::channel(TOLD);
+        let recorder = Arc::new(Recorder::new(
+            Arc::clone(&store),
+            Arc::clone(&registry),
+            Arc::clone(&metrics),
+            problem,
+            told.clone(),
+        ));
+        let (batches, queue) = mpsc::channel(BATCHES);
+        tasks.spawn(Arc::clone(&recorder).run(queue, drained.clone()));
+        let every = config.policies.rescan_interval;
+        tasks.spawn(watch_policies(Arc::clone(&registry), clock, every, stop.clone()));
+
+        let (collected, collections) = mpsc::channel(EVENTS);
+        let targets = if config.monitoring { config.targets.as_slice() } else { &[] };
+        let actors = targets
+            .iter()
+            .map(|target| {
+                let nudge = Arc::new(Notify::new());
+                let postgres = watch_postgres(target, clock, &tasks, &stop);
+                let collector = Collector {
+                    target: target.clone(),
+                    poll: config.poll.clone(),
+                    clock,
+                    postgres,
+                    nudge: Arc::clone(&nudge),
+                };
+                tasks.spawn(collector.run(collected.clone(), stop.clone()));
+                (target.name.clone(), Actor { console: target.console.clone(), nudge })
+            })
+            .collect();
+        let (show, view) = watch::channel(Arc::new(control.view(clock.now())));
+        let (stopping, stops) = mpsc::channel(1);
+        let drive = Drive::new(control, clock, actors, Arc::clone(&registry), recorder, batches, show);
+        let control = tokio::spawn(drive.run(collections, stops));
+        let state = ServeState {
+            view: view.clone(),
+            store: Arc::clone(&store),
+            registry: Arc::clone(&registry),
+            metrics,
+            decisions: told,
+            store_problem,
+            token: config.http.token.clone(),
+            clock,
+            expected_interval: config.poll.interval,
+        };
+        tasks.spawn(serve_http(listener, state, stop.clone()));
+        tracing::info!(%address, targets = targets.len(), "serving");
+        let grace = config.shutdown.grace;
+        Self { address, view, store, registry, stop, drained, control, tasks, stopping, grace }
+    }
+}
+
+struct Parts {
+    clock: Clock,
+    store: Arc<Store>,
+    registry: Arc<Registry>,
+    listener: TcpListener,
+    address: SocketAddr,
+    control: Control,
+}
+
+async fn serve_http(listener: TcpListener, state: ServeState, stop: CancellationToken) {
+    if let Err(error) = serve(listener, router(state), stop).await {
+        tracing::error!(%error, "HTTP is no longer served");
+    }
+}
+
+fn watch_postgres(
+    target: &Target,
+    clock: Clock,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> watch::Receiver<Option<Arc<crate::model::DatabaseSample>>> {
+    let (out, sample) = watch::channel(None);
+    if let Some(database) = &target.database {
+        tasks.spawn(observe(database.clone(), clock, out, stop.clone()));
+    }
+    sample
+}
+
+fn store_options(config: &Config) -> StoreOptions {
+    StoreOptions {
+        dir: config.store.dir.clone(),
+        decisions_kept: config.store.decisions_kept,
+        inputs_kept: config.store.inputs_kept,
+        size_max_bytes: config.store.size_max_bytes,
+    }
+}
+
+/// Makes the control state from what is configured and what the store knows.
+async fn control(config: &Config, store: &Store, clock: Clock) -> Result<Control, StartError> {
+    let mut setups = Vec::new();
+    let unsettled = store.unsettled().await?;
+    let memories = store.memories().await?;
+    for target in &config.targets {
+        let name = &target.name;
+        let standing = DecisionFilter {
+            kind: Some(Kind::Recommendation),
+            target: Some(name.clone()),
+            status: Some(Status::Proposed),
+            limit: DecisionFilter::LIMIT_MAX,
+            ..DecisionFilter::default()
+        };
+        let known = Known {
+            scopes: store.scope_states(name).await?,
+            alerts: store.alerts(name).await?,
+            advice: store.decisions(&standing).await?.decisions,
+            memories: memories.iter().filter(|row| row.target == *name).cloned().collect(),
+            unsettled: unsettled.iter().filter(|row| row.target == *name).cloned().collect(),
+            now: clock.now(),
+        };
+        setups.push(setup(config, target, known));
+    }
+    Ok(Control::new(setups, ids()))
+}
+
+fn setup(config: &Config, target: &Target, known: Known) -> TargetSetup {
+    use crate::control::HandBack;
+    let history = &config.history;
+    // Three polls may be missed before numbers count as old.
+    let missed = config.poll.interval.saturating_mul(3).max(Duration::from_secs(3));
+    TargetSetup {
+        facts: TargetFacts {
+            name: target.name.clone(),
+            labels: Arc::new(target.labels.clone()),
+            limits: target.limits.clone(),
+            can_act: target.console.act.is_some(),
+        },
+        mode: target.mode,
+        spans: Spans {
+            short: history.short_span,
+            long: history.long_span,
+            drain_horizon: history.drain_horizon,
+            login_queue_after: history.login_queue_after,
+            wedged_after: history.wedged_after,
+            stale_after: target.limits.data_age_max.max(missed),
+        },
+        hand_back: match config.shutdown.sizes {
+            ExitSizes::Keep => HandBack::Keep,
+            ExitSizes::HandBack => HandBack::HandBack,
+        },
+        known,
+    }
+}
+
+/// UUIDv7 of the decision's own moment, so that ids sort by it; a counter keeps the order within a
+/// millisecond.
+fn ids() -> Ids {
+    let context = ContextV7::new();
+    Box::new(move |at: Timestamp| {
+        let (s, ms) = (at.as_millis() / 1_000, at.as_millis() % 1_000);
+        let nanos = u32::try_from(ms).unwrap_or(0) * 1_000_000;
+        Uuid::new_v7(uuid::Timestamp::from_unix(&context, s, nanos))
+    })
+}
