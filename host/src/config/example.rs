@@ -12,10 +12,11 @@ const HEADER: &str = "\
 #
 # A line that begins with '#' and a key shows the default, or an example where there is none.
 # Every key is read once, at the start: restart the sidecar to apply a change. Relative paths start
-# at the working directory. Every key has an environment variable, which wins over this file:
-# POOLWARDEN_POLL__INTERVAL_MS, or POOLWARDEN_TARGET__MAIN__MODE for the target named main.
+# at the working directory. Every key but the labels has an environment variable that wins over
+# this file: POOLWARDEN_POLL__INTERVAL_MS, or POOLWARDEN_TARGET__MAIN__MODE for the target `main`.
 # Passwords belong in files or in POOLWARDEN_WATCH_PASSWORD, POOLWARDEN_ADMIN_PASSWORD and
 # POOLWARDEN_DATABASE_PASSWORD (each also with _FILE).
+
 ";
 
 /// Width of the comment lines.
