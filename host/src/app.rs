@@ -75,7 +75,9 @@ impl App {
         self.tasks.close();
         let ended = tokio::time::timeout_at(deadline, self.tasks.wait()).await.is_ok();
         if !(drained && ended) {
-            tracing::warn!("the grace period was too short; what is unfinished is settled at the start");
+            tracing::warn!(
+                "the grace period was too short; what is unfinished is settled at the start"
+            );
         }
         tracing::info!("stopped");
         drained && ended

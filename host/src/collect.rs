@@ -78,7 +78,8 @@ impl Collector {
                     backoff.succeeded();
                     let mut snapshot = Box::new(polled.snapshot);
                     snapshot.postgres = self.postgres.borrow().clone();
-                    let wait = if is_urgent(&snapshot) { poll.fast_interval } else { poll.interval };
+                    let wait =
+                        if is_urgent(&snapshot) { poll.fast_interval } else { poll.interval };
                     let target = self.target.name.clone();
                     (Collected::Polled { target, snapshot, costs: polled.costs }, wait)
                 }

@@ -26,8 +26,8 @@ use crate::model::{
     DecisionId, PolicyName, PoolSize, ScopeKey, Snapshot, TargetName, Timestamp, Window,
 };
 use crate::record::Batch;
-pub use target::{Known, TargetSetup};
 use target::TargetControl;
+pub use target::{HandBack, Known, TargetSetup};
 pub use view::{AdviceView, AlertView, ScopeView, TargetView, View};
 
 /// Something that happened.

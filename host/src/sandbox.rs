@@ -61,11 +61,7 @@ impl Sandbox {
         if options.pgbouncer == Startup::Immediate {
             pgbouncer.start_anywhere().await?;
         }
-        Ok(Self {
-            pgbouncer,
-            postgres,
-            site,
-        })
+        Ok(Self { pgbouncer, postgres, site })
     }
 
     /// Starts one more PgBouncer before the same PostgreSQL, under a name of its own.

@@ -49,7 +49,6 @@ pub struct Drive {
     incoming: Option<mpsc::Receiver<Event>>,
     /// Evaluations and changes under way.
     work: TaskTracker,
-
 }
 
 impl Drive {
@@ -77,7 +76,6 @@ impl Drive {
             events,
             incoming: Some(incoming),
             work: TaskTracker::new(),
-
         }
     }
 

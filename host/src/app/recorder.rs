@@ -12,6 +12,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
+use crate::clock::Clock;
 use crate::evaluate::Registry;
 use crate::metrics::Metrics;
 use crate::model::Digest;
@@ -29,20 +30,12 @@ pub struct Recorder {
     pub metrics: Arc<Metrics>,
     pub problem: watch::Sender<Option<String>>,
     pub told: broadcast::Sender<Arc<Batch>>,
-    stored: Mutex<BTreeSet<Digest>>,
+    pub clock: Clock,
+    /// Plugins that the store is known to have.
+    pub stored: Mutex<BTreeSet<Digest>>,
 }
 
 impl Recorder {
-    pub fn new(
-        store: Arc<Store>,
-        registry: Arc<Registry>,
-        metrics: Arc<Metrics>,
-        problem: watch::Sender<Option<String>>,
-        told: broadcast::Sender<Arc<Batch>>,
-    ) -> Self {
-        Self { store, registry, metrics, problem, told, stored: Mutex::default() }
-    }
-
     /// Writes one batch, all or nothing.
     pub async fn write(&self, batch: &Batch) -> Result<(), RecordError> {
         let written = self.try_write(batch).await;
@@ -85,7 +78,8 @@ impl Recorder {
         let policy = serving.policies().iter().find(|policy| policy.digest() == digest);
         // A plugin that was replaced in this very moment has been put when it was taken over.
         let Some(policy) = policy else { return Ok(()) };
-        self.store.put_plugin(digest, &policy.plugin_bytes()).await?;
+        let now = self.clock.now();
+        self.store.put_plugin(digest, &policy.plugin_bytes(), now).await?;
         self.stored.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
         Ok(())
     }

@@ -69,9 +69,8 @@ impl App {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| StartError::Listen { address, source })?;
-        let address = listener
-            .local_addr()
-            .map_err(|source| StartError::Listen { address, source })?;
+        let address =
+            listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let control = control(&config, &store, clock).await?;
         Ok(Self::spawn(config, Parts { clock, store, registry, listener, address, control }))
     }
@@ -83,13 +82,15 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         let (problem, store_problem) = watch::channel(None);
         let (told, _) = broadcast::channel(TOLD);
-        let recorder = Arc::new(Recorder::new(
-            Arc::clone(&store),
-            Arc::clone(&registry),
-            Arc::clone(&metrics),
+        let recorder = Arc::new(Recorder {
+            store: Arc::clone(&store),
+            registry: Arc::clone(&registry),
+            metrics: Arc::clone(&metrics),
             problem,
-            told.clone(),
-        ));
+            told: told.clone(),
+            clock,
+            stored: std::sync::Mutex::default(),
+        });
         let (batches, queue) = mpsc::channel(BATCHES);
         tasks.spawn(Arc::clone(&recorder).run(queue, drained.clone()));
         let every = config.policies.rescan_interval;
@@ -115,7 +116,8 @@ impl App {
             .collect();
         let (show, view) = watch::channel(Arc::new(control.view(clock.now())));
         let (stopping, stops) = mpsc::channel(1);
-        let drive = Drive::new(control, clock, actors, Arc::clone(&registry), recorder, batches, show);
+        let drive =
+            Drive::new(control, clock, actors, Arc::clone(&registry), recorder, batches, show);
         let control = tokio::spawn(drive.run(collections, stops));
         let state = ServeState {
             view: view.clone(),

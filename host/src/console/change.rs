@@ -42,3 +42,16 @@ pub async fn read_sizes(session: &mut Session) -> Result<ReadBack, ConsoleError>
         .collect::<Result<_, _>>()?;
     Ok(ReadBack { default_pool_size: server.default_pool_size, databases: Arc::new(databases) })
 }
+
+/// Finds out whether a login may change settings, without changing any.
+///
+/// An unknown key is refused either way: for want of rights, or for want of the key.
+///
+/// # Errors
+/// When the login may only watch, or the session broke.
+pub async fn may_act(session: &mut Session) -> Result<(), ConsoleError> {
+    match session.run("SET poolwarden_asks_for_its_rights = 1").await {
+        Ok(_) | Err(ConsoleError::Command { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -83,13 +83,7 @@ impl AdviceBook {
     }
 
     /// Notes under which decision an advice was recorded.
-    pub fn recorded(
-        &mut self,
-        key: AdviceKey,
-        proposal: Proposal,
-        id: DecisionId,
-        now: Timestamp,
-    ) {
+    pub fn recorded(&mut self, key: AdviceKey, proposal: Proposal, id: DecisionId, now: Timestamp) {
         self.standing.insert(key, Standing { id, since: now, proposal, mentioned: now });
     }
 
@@ -169,9 +163,6 @@ mod tests {
         };
         book.recorded(key, proposal, DecisionId(Uuid::nil()), at(0));
         assert_eq!(book.observe(&policy, &[], at(59)), []);
-        assert_eq!(
-            book.observe(&policy, &[], at(60)),
-            [Change::Withdraw(DecisionId(Uuid::nil()))]
-        );
+        assert_eq!(book.observe(&policy, &[], at(60)), [Change::Withdraw(DecisionId(Uuid::nil()))]);
     }
 }

@@ -107,8 +107,9 @@ impl AlertBook {
                 entry.alert.since = now;
                 hold.is_zero().then(|| Move::Fire(key, proposal.clone()))
             }
-            AlertState::Pending => (now.since(entry.alert.since) >= *hold)
-                .then(|| Move::Fire(key, proposal.clone())),
+            AlertState::Pending => {
+                (now.since(entry.alert.since) >= *hold).then(|| Move::Fire(key, proposal.clone()))
+            }
         }
     }
 

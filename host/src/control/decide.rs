@@ -326,7 +326,8 @@ impl TargetControl {
             in_flight: control.is_some_and(|control| control.in_flight.is_some()),
             last_change: control.and_then(|control| control.last_change()),
             changes_last_hour: control.map_or(0, |control| control.changes_last_hour(now)),
-            budget: latest.and_then(|latest| of_default_scope(latest, &self.facts.limits, explicit)),
+            budget: latest
+                .and_then(|latest| of_default_scope(latest, &self.facts.limits, explicit)),
             mode,
         }
     }

@@ -41,12 +41,7 @@ impl TargetControl {
     }
 
     /// Compares the size in force with the wanted one.
-    pub fn reconcile(
-        &mut self,
-        now: Timestamp,
-        ids: &mut Ids,
-        batch: &mut Batch,
-    ) -> Vec<Effect> {
+    pub fn reconcile(&mut self, now: Timestamp, ids: &mut Ids, batch: &mut Batch) -> Vec<Effect> {
         if !self.sizes_are_fresh() {
             return Vec::new();
         }

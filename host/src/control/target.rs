@@ -12,8 +12,8 @@ use super::{Acted, Effect, Ids, Memories};
 use crate::evaluate::PolicyResult;
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
-    Alert, Decision, DecisionId, Mode, PolicyName, PoolSize, ScopeKey, Snapshot, Status, TargetName,
-    Timestamp, Transition,
+    Alert, Decision, DecisionId, Mode, PolicyName, PoolSize, ScopeKey, Snapshot, Status,
+    TargetName, Timestamp, Transition,
 };
 use crate::record::{Batch, Memory, ScopeState};
 

@@ -112,8 +112,7 @@ fn cooldowns_differ_by_direction_and_end() {
 #[test]
 fn the_number_of_changes_an_hour_is_bounded() {
     let limits = limits();
-    let done =
-        |n| judge(12, &Facts { changes_last_hour: n, ..facts(&limits) }).verdict.outcome;
+    let done = |n| judge(12, &Facts { changes_last_hour: n, ..facts(&limits) }).verdict.outcome;
     assert_eq!((done(5), done(6)), (Outcome::Approved, Outcome::Rejected));
 }
 

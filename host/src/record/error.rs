@@ -43,6 +43,22 @@ pub enum RecordError {
 }
 
 impl RecordError {
+    /// Gives a short stable name, for metrics.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::DiskFull { .. } => "disk_full",
+            Self::NotAStore { .. } => "not_a_store",
+            Self::InUse { .. } => "in_use",
+            Self::Busy { .. } => "busy",
+            Self::Corrupt { .. } => "corrupt",
+            Self::OtherVersion { .. } => "other_version",
+            Self::Folder { .. } => "folder",
+            Self::Access { .. } => "access",
+            Self::Malformed { .. } => "malformed",
+            Self::Sqlite { .. } => "sqlite",
+        }
+    }
+
     /// Sorts what SQLite reports by its result code, <https://www.sqlite.org/rescode.html>.
     pub(super) fn new(path: &Path, source: sqlx::Error) -> Self {
         let path = path.to_owned();

@@ -301,14 +301,13 @@ async fn read(
     reader: &mut PoolConnection<Sqlite>,
     query: &HistoryQuery,
 ) -> sqlx::Result<Vec<HistoryPoint>> {
-    let found = sqlx::query_scalar(
-        "SELECT id FROM pools WHERE target = ? AND database = ? AND user = ?",
-    )
-    .bind(query.target.as_str())
-    .bind(&*query.pool.database)
-    .bind(&*query.pool.user)
-    .fetch_optional(&mut **reader)
-    .await?;
+    let found =
+        sqlx::query_scalar("SELECT id FROM pools WHERE target = ? AND database = ? AND user = ?")
+            .bind(query.target.as_str())
+            .bind(&*query.pool.database)
+            .bind(&*query.pool.user)
+            .fetch_optional(&mut **reader)
+            .await?;
     let Some(pool): Option<i64> = found else { return Ok(Vec::new()) };
     let Some(span) = span(reader, query).await? else { return Ok(Vec::new()) };
     let steps = choose(reader, span, query.points_max).await?;
@@ -372,8 +371,8 @@ async fn choose(
     }
     while count(steps.step_s) > points_max {
         let fit = (until_s - since_s) / points_max / Level::TenMinutes.width_s();
-        steps.step_s = (steps.step_s + Level::TenMinutes.width_s())
-            .max(fit * Level::TenMinutes.width_s());
+        steps.step_s =
+            (steps.step_s + Level::TenMinutes.width_s()).max(fit * Level::TenMinutes.width_s());
     }
     Ok(steps)
 }
@@ -406,7 +405,10 @@ async fn read_level(
     for row in &rows {
         let counts = PoolCounts::from_row(row)?;
         let step = row.try_get(0)?;
-        points.entry(step).and_modify(|seen: &mut PoolCounts| seen.merge(&counts)).or_insert(counts);
+        points
+            .entry(step)
+            .and_modify(|seen: &mut PoolCounts| seen.merge(&counts))
+            .or_insert(counts);
     }
     Ok(())
 }

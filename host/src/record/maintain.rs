@@ -149,7 +149,8 @@ impl Store {
     async fn vacuum(&self, done: &mut Maintenance) -> sqlx::Result<Pages> {
         let pages = self.pages().await?;
         let file_max = self.options.size_max_bytes.saturating_sub(LOG_BYTES);
-        let too_large = i64::try_from(file_max).is_ok_and(|max| pages.count * pages.bytes_each > max);
+        let too_large =
+            i64::try_from(file_max).is_ok_and(|max| pages.count * pages.bytes_each > max);
         let spare = if too_large { 0 } else { PAGES_SPARE.max(pages.count / 16) };
         if pages.free > spare {
             done.unfinished |= pages.free > spare + PAGES_PER_CALL;

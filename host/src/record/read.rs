@@ -165,11 +165,7 @@ impl Store {
                 .await;
         let rows = found.map_err(|error| self.fail(error))?;
         let memory = |row: &SqliteRow| {
-            Ok(Memory {
-                policy: policy(row)?,
-                target: target(row)?,
-                blob: row.try_get("blob")?,
-            })
+            Ok(Memory { policy: policy(row)?, target: target(row)?, blob: row.try_get("blob")? })
         };
         rows.iter().map(memory).collect::<sqlx::Result<_>>().map_err(|error| self.fail(error))
     }

@@ -27,9 +27,7 @@ impl Store {
         let connection = &mut writer.connection;
         let progress = Progress::read(connection, level).await?;
         let whole_until = match finer {
-            Level::TenSeconds => {
-                (super::level::seconds(now) - GRACE_S).div_euclid(level.width_s())
-            }
+            Level::TenSeconds => (super::level::seconds(now) - GRACE_S).div_euclid(level.width_s()),
             _ => Progress::read(connection, finer).await?.rolled_until / finer.per_coarser(),
         };
         if progress.rolled_until >= whole_until {

@@ -24,6 +24,12 @@ pub struct Store {
     pub(super) _lock: File,
 }
 
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
 /// Where the store is and how much it keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {

@@ -282,16 +282,14 @@ async fn forget_alert(
     target: &TargetName,
     key: &AlertKey,
 ) -> sqlx::Result<()> {
-    sqlx::query(
-        "DELETE FROM alerts WHERE target = ? AND policy = ? AND name = ? AND subject = ?",
-    )
-    .bind(target.as_str())
-    .bind(key.policy.as_str())
-    .bind(key.name.as_str())
-    .bind(wire::subject_to_json(&key.subject)?)
-    .execute(connection)
-    .await
-    .map(drop)
+    sqlx::query("DELETE FROM alerts WHERE target = ? AND policy = ? AND name = ? AND subject = ?")
+        .bind(target.as_str())
+        .bind(key.policy.as_str())
+        .bind(key.name.as_str())
+        .bind(wire::subject_to_json(&key.subject)?)
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 async fn write_memory(connection: &mut SqliteConnection, memory: &Memory) -> sqlx::Result<()> {

@@ -26,12 +26,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(connection: SqliteConnection) -> Self {
-        Self {
-            connection,
-            in_transaction: false,
-            pools: HashMap::new(),
-            plugins: HashSet::new(),
-        }
+        Self { connection, in_transaction: false, pools: HashMap::new(), plugins: HashSet::new() }
     }
 
     /// Opens a transaction.

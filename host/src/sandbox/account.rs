@@ -30,8 +30,7 @@ impl Account {
         let path = "/etc/passwd";
         let passwd = std::fs::read_to_string(path).map_err(SandboxError::file("read", path))?;
         let ids = ids_of(&passwd, "postgres").or_else(|| ids_of(&passwd, "nobody"));
-        ids.map(|ids| Self(Some(ids)))
-            .ok_or(SandboxError::NoAccount)
+        ids.map(|ids| Self(Some(ids))).ok_or(SandboxError::NoAccount)
     }
 
     /// Gives a file or folder to this user.
@@ -49,9 +48,7 @@ impl Account {
 }
 
 fn ids_of(passwd: &str, name: &str) -> Option<Ids> {
-    let line = passwd
-        .lines()
-        .find(|line| line.split(':').next() == Some(name))?;
+    let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
     let mut fields = line.split(':').skip(2);
     let uid = fields.next()?.parse().ok()?;
     let gid = fields.next()?.parse().ok()?;

@@ -37,26 +37,19 @@ pub(super) fn options(port: u16, login: (&str, &Secret), database: &str) -> PgCo
 /// Makes the URL of a connection to a server on loopback.
 pub(super) fn url(port: u16, login: (&str, &Secret), database: &str) -> String {
     let (user, password) = login;
-    format!(
-        "postgres://{user}:{}@127.0.0.1:{port}/{database}",
-        password.expose()
-    )
+    format!("postgres://{user}:{}@127.0.0.1:{port}/{database}", password.expose())
 }
 
 /// Connects, asks, and closes again.
 pub(super) async fn ask(options: &PgConnectOptions, sql: &str) -> Result<Vec<PgRow>, sqlx::Error> {
     let asked = async {
         let mut connection = PgConnection::connect_with(options).await?;
-        let rows = sqlx::raw_sql(AssertSqlSafe(sql))
-            .fetch_all(&mut connection)
-            .await;
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await;
         connection.close().await?;
         rows
     };
     let late = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
-    tokio::time::timeout(STATEMENT_DEADLINE, asked)
-        .await
-        .map_err(late)?
+    tokio::time::timeout(STATEMENT_DEADLINE, asked).await.map_err(late)?
 }
 
 async fn within<T>(

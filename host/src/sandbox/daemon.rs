@@ -68,8 +68,7 @@ impl Daemon {
     }
 
     pub(super) async fn spawn(&self, site: &Site, command: Command) -> Result<(), SandboxError> {
-        self.log_start
-            .store(self.log_bytes().len(), Ordering::Relaxed);
+        self.log_start.store(self.log_bytes().len(), Ordering::Relaxed);
         let process = site.spawn(command).await?;
         *self.process() = Some(process);
         Ok(())
@@ -86,13 +85,8 @@ impl Daemon {
     pub(super) fn must_run(&self) -> Result<(), SandboxError> {
         let mut process = self.process();
         let ended = process.as_mut().map(Process::ended).transpose();
-        match ended.map_err(|source| SandboxError::System {
-            action: "wait for a child",
-            source,
-        })? {
-            None => Err(SandboxError::NotRunning {
-                program: self.name.clone(),
-            }),
+        match ended.map_err(|source| SandboxError::System { action: "wait for a child", source })? {
+            None => Err(SandboxError::NotRunning { program: self.name.clone() }),
             Some(None) => Ok(()),
             Some(Some(status)) => Err(SandboxError::Ended {
                 program: self.name.clone(),
@@ -107,32 +101,22 @@ impl Daemon {
     /// PostgreSQL ends by itself then, but PgBouncer goes on with its unix socket alone.
     pub(super) fn must_own_port(&self) -> Result<(), SandboxError> {
         let log = self.log_bytes();
-        let own = log
-            .get(self.log_start.load(Ordering::Relaxed)..)
-            .unwrap_or_default();
+        let own = log.get(self.log_start.load(Ordering::Relaxed)..).unwrap_or_default();
         if !String::from_utf8_lossy(own).contains("Address already in use") {
             return Ok(());
         }
         self.end();
-        Err(SandboxError::PortTaken {
-            program: self.name.clone(),
-            log: self.log_tail(),
-        })
+        Err(SandboxError::PortTaken { program: self.name.clone(), log: self.log_tail() })
     }
 
     pub(super) fn signal(&self, signal: Signal) -> Result<(), SandboxError> {
         let mut process = self.process();
         let Some(process) = process.as_mut() else {
-            return Err(SandboxError::NotRunning {
-                program: self.name.clone(),
-            });
+            return Err(SandboxError::NotRunning { program: self.name.clone() });
         };
         process
             .signal(signal)
-            .map_err(|source| SandboxError::System {
-                action: "signal a server",
-                source,
-            })
+            .map_err(|source| SandboxError::System { action: "signal a server", source })
     }
 
     /// Ends the server and waits until it is gone; one that is gone already is fine.
@@ -165,22 +149,12 @@ impl Daemon {
     ) -> SandboxError {
         let source = source.map(Box::new);
         let (program, log) = (self.name.clone(), self.log_tail());
-        SandboxError::Deadline {
-            program,
-            action,
-            waited,
-            log,
-            source,
-        }
+        SandboxError::Deadline { program, action, waited, log, source }
     }
 
     pub(super) fn refused(&self, source: sqlx::Error) -> SandboxError {
         let source = Box::new(source);
-        SandboxError::Statement {
-            program: self.name.clone(),
-            log: self.log_tail(),
-            source,
-        }
+        SandboxError::Statement { program: self.name.clone(), log: self.log_tail(), source }
     }
 
     /// Returns the whole log.

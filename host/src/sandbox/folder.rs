@@ -46,11 +46,7 @@ impl Folder {
             // Others may pass through to what they own inside, but not list it.
             fs::set_permissions(&path, Permissions::from_mode(0o711)).map(|()| lock)
         });
-        Ok(Self {
-            dir: Some(dir),
-            path,
-            _lock: lock.map_err(file)?,
-        })
+        Ok(Self { dir: Some(dir), path, _lock: lock.map_err(file)? })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -74,11 +70,7 @@ impl Drop for Folder {
 
 fn base() -> PathBuf {
     let base = std::env::temp_dir();
-    if base.as_os_str().len() > BASE_PATH_MAX {
-        PathBuf::from("/tmp")
-    } else {
-        base
-    }
+    if base.as_os_str().len() > BASE_PATH_MAX { PathBuf::from("/tmp") } else { base }
 }
 
 /// Locks the folder; the name appears only once the lock is held, so that no sweep sees it free.
@@ -96,10 +88,7 @@ fn sweep(base: &Path) {
         return;
     };
     for entry in entries.flatten() {
-        let ours = entry
-            .file_name()
-            .to_str()
-            .is_some_and(|name| name.starts_with(PREFIX));
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
         if ours && is_abandoned(&entry.path()) {
             reclaim(&entry.path());
         }
@@ -157,10 +146,7 @@ pub(super) fn strays(folder: &Path) -> Vec<Pid> {
 }
 
 fn is_server(exe: &Path) -> bool {
-    let name = exe
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
+    let name = exe.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     ["postgres", "initdb", "pgbouncer", "pgbench"].contains(&name)
 }
 
@@ -182,13 +168,7 @@ fn remove_shared_memory(folder: &Path) {
 
 /// Reads the segment's id: the second number of the seventh line.
 fn shared_memory_id(pid_file: &str) -> Option<u32> {
-    pid_file
-        .lines()
-        .nth(6)?
-        .split_whitespace()
-        .nth(1)?
-        .parse()
-        .ok()
+    pid_file.lines().nth(6)?.split_whitespace().nth(1)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -225,10 +205,7 @@ mod tests {
         fs::write(dead.join(LOCK), "").expect("writable");
         sweep(base.path());
         assert!(!dead.exists());
-        assert!(
-            starting.exists(),
-            "a folder without a lock is one that just starts"
-        );
+        assert!(starting.exists(), "a folder without a lock is one that just starts");
     }
 
     #[test]

@@ -105,12 +105,7 @@ impl Load {
         command.env("PGPASSWORD", sandbox.pgbouncer.application_password());
         command.env("PGAPPNAME", "pgbench");
         let process = site.spawn(command).await?;
-        Ok(Self {
-            process,
-            log,
-            duration: options.duration,
-            _site: site,
-        })
+        Ok(Self { process, log, duration: options.duration, _site: site })
     }
 
     /// Says whether the clients still run.
@@ -130,10 +125,7 @@ impl Load {
     /// # Errors
     /// The process cannot be signalled.
     pub async fn stop(mut self) -> Result<LoadReport, SandboxError> {
-        let failed = |source| SandboxError::System {
-            action: "stop pgbench",
-            source,
-        };
+        let failed = |source| SandboxError::System { action: "stop pgbench", source };
         self.process.signal(Signal::TERM).map_err(failed)?;
         self.ended(END_DEADLINE).await
     }
@@ -181,10 +173,7 @@ fn arguments(sandbox: &Sandbox, options: &LoadOptions, script: &Path) -> Vec<Str
     };
     let whole_s = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
     let duration_s = options.duration.map_or(UNLIMITED_S, whole_s).max(1);
-    let user = options
-        .user
-        .as_deref()
-        .unwrap_or_else(|| sandbox.postgres.first_user());
+    let user = options.user.as_deref().unwrap_or_else(|| sandbox.postgres.first_user());
     let database = options.database.as_deref();
     let database = database.unwrap_or_else(|| sandbox.postgres.first_database());
     let mut all = vec![

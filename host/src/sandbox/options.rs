@@ -26,19 +26,13 @@ impl DatabaseOptions {
     /// Makes a database that inherits `default_pool_size`.
     #[must_use]
     pub fn inherited(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            pool_size: None,
-        }
+        Self { name: name.to_owned(), pool_size: None }
     }
 
     /// Makes a database with a `pool_size` of its own, in connections.
     #[must_use]
     pub fn sized(name: &str, pool_size: u32) -> Self {
-        Self {
-            name: name.to_owned(),
-            pool_size: Some(pool_size),
-        }
+        Self { name: name.to_owned(), pool_size: Some(pool_size) }
     }
 }
 
@@ -110,13 +104,6 @@ mod tests {
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let base = vec![pair("pool_mode", "transaction"), pair("port", "1")];
         let all = merged(base, &[pair("pool_mode", "session"), pair("verbose", "2")]);
-        assert_eq!(
-            all,
-            [
-                pair("pool_mode", "session"),
-                pair("port", "1"),
-                pair("verbose", "2")
-            ]
-        );
+        assert_eq!(all, [pair("pool_mode", "session"), pair("port", "1"), pair("verbose", "2")]);
     }
 }

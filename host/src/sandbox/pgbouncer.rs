@@ -67,10 +67,7 @@ impl PgBouncer {
         options: &SandboxOptions,
     ) -> Result<Self, SandboxError> {
         plain_name(name)?;
-        let program = options
-            .pgbouncer_program
-            .clone()
-            .map_or_else(find_pgbouncer, Ok)?;
+        let program = options.pgbouncer_program.clone().map_or_else(find_pgbouncer, Ok)?;
         let folder = site.home().join(name);
         site.make_private_folder(&folder)?;
         Ok(Self {
@@ -251,9 +248,7 @@ impl PgBouncer {
         command: &str,
     ) -> Result<Vec<PgRow>, SandboxError> {
         let options = self.console_options(role);
-        connect::ask(&options, command)
-            .await
-            .map_err(|source| self.daemon.refused(source))
+        connect::ask(&options, command).await.map_err(|source| self.daemon.refused(source))
     }
 
     /// Returns the whole log.
@@ -276,16 +271,12 @@ impl PgBouncer {
 
     fn write_files(&self) -> Result<(), SandboxError> {
         let line = |user: &str, secret: &Secret| format!("\"{user}\" \"{}\"\n", secret.expose());
-        let mut userlist: String = self
-            .users
-            .iter()
-            .map(|user| line(user, &self.application))
-            .collect();
+        let mut userlist: String =
+            self.users.iter().map(|user| line(user, &self.application)).collect();
         for role in [ConsoleRole::Admin, ConsoleRole::Stats] {
             userlist.push_str(&line(role.user(), &self.console));
         }
-        self.site
-            .write_private(&self.folder.join("userlist.txt"), &userlist)?;
+        self.site.write_private(&self.folder.join("userlist.txt"), &userlist)?;
         self.site.write_private(&self.ini_path(), &self.ini())
     }
 
@@ -307,14 +298,8 @@ impl Drop for PgBouncer {
 fn database_lines(port: u16, options: &SandboxOptions) -> Vec<(String, String)> {
     let line = |database: &super::DatabaseOptions| {
         let name = &database.name;
-        let size = database
-            .pool_size
-            .map(|size| format!(" pool_size={size}"))
-            .unwrap_or_default();
-        (
-            name.clone(),
-            format!("host=127.0.0.1 port={port} dbname={name}{size}"),
-        )
+        let size = database.pool_size.map(|size| format!(" pool_size={size}")).unwrap_or_default();
+        (name.clone(), format!("host=127.0.0.1 port={port} dbname={name}{size}"))
     };
     options.databases.iter().map(line).collect()
 }
@@ -346,16 +331,8 @@ fn settings(folder: &std::path::Path, options: &SandboxOptions) -> Vec<(String, 
 
 /// Replaces a key's line, or adds one at the end, where the section `[pgbouncer]` stands.
 fn with_setting(ini: &str, key: &str, value: &str) -> String {
-    let is_key = |line: &str| {
-        line.split('=')
-            .next()
-            .is_some_and(|name| name.trim() == key)
-    };
-    let mut lines: Vec<_> = ini
-        .lines()
-        .filter(|line| !is_key(line))
-        .map(str::to_owned)
-        .collect();
+    let is_key = |line: &str| line.split('=').next().is_some_and(|name| name.trim() == key);
+    let mut lines: Vec<_> = ini.lines().filter(|line| !is_key(line)).map(str::to_owned).collect();
     lines.push(format!("{key} = {value}\n"));
     lines.join("\n")
 }

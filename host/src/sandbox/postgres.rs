@@ -42,15 +42,8 @@ pub struct Postgres {
 
 impl Postgres {
     pub(super) fn new(site: Arc<Site>, options: &SandboxOptions) -> Result<Self, SandboxError> {
-        let databases: Vec<_> = options
-            .databases
-            .iter()
-            .map(|one| one.name.clone())
-            .collect();
-        databases
-            .iter()
-            .chain(&options.users)
-            .try_for_each(|name| plain_name(name))?;
+        let databases: Vec<_> = options.databases.iter().map(|one| one.name.clone()).collect();
+        databases.iter().chain(&options.users).try_for_each(|name| plain_name(name))?;
         Ok(Self {
             daemon: Daemon::new("postgres", site.home().join("postgres.log")),
             port: free_port()?,
@@ -167,9 +160,7 @@ impl Postgres {
     /// The server refuses it, or does not answer within 10 s.
     pub async fn query(&self, database: &str, sql: &str) -> Result<Vec<PgRow>, SandboxError> {
         let options = self.connect_options(SUPERUSER, database);
-        connect::ask(&options, sql)
-            .await
-            .map_err(|source| self.daemon.refused(source))
+        connect::ask(&options, sql).await.map_err(|source| self.daemon.refused(source))
     }
 
     /// Returns the whole log.
@@ -199,11 +190,7 @@ impl Postgres {
     }
 
     fn secret(&self, user: &str) -> &Secret {
-        if user == SUPERUSER {
-            &self.superuser
-        } else {
-            &self.application
-        }
+        if user == SUPERUSER { &self.superuser } else { &self.application }
     }
 
     fn data(&self) -> PathBuf {
@@ -214,30 +201,16 @@ impl Postgres {
     async fn initialise(&self) -> Result<(), SandboxError> {
         let password = self.site.home().join("password");
         let log = self.site.home().join("initdb.log");
-        self.site
-            .write_private(&password, self.superuser.expose())?;
+        self.site.write_private(&password, self.superuser.expose())?;
         let mut command = self.site.command(&self.site.programs.initdb, &log)?;
-        command.args([
-            "--no-sync",
-            "--no-instructions",
-            "--encoding=UTF8",
-            "--locale=C",
-        ]);
+        command.args(["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C"]);
         command.args(["--auth=scram-sha-256", "--username", SUPERUSER]);
-        command
-            .arg("--pwfile")
-            .arg(&password)
-            .arg("--pgdata")
-            .arg(self.data());
+        command.arg("--pwfile").arg(&password).arg("--pgdata").arg(self.data());
         let mut initdb = self.site.spawn(command).await?;
         let status = ended(&mut initdb).await?;
         if !status.success() {
             let log = tail(&std::fs::read_to_string(&log).unwrap_or_default());
-            return Err(SandboxError::Ended {
-                program: "initdb".to_owned(),
-                status,
-                log,
-            });
+            return Err(SandboxError::Ended { program: "initdb".to_owned(), status, log });
         }
         std::fs::remove_file(&password).map_err(SandboxError::file("remove", &password))?;
         self.configure()
@@ -260,13 +233,9 @@ impl Postgres {
         if self.pid().is_some() {
             return Ok(());
         }
-        let mut command = self
-            .site
-            .command(&self.site.programs.postgres, self.daemon.log_path())?;
-        command
-            .arg("-D")
-            .arg(self.data())
-            .args(["-p", &self.port.to_string()]);
+        let mut command =
+            self.site.command(&self.site.programs.postgres, self.daemon.log_path())?;
+        command.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);
         self.daemon.spawn(&self.site, command).await?;
         let options = self.connect_options(SUPERUSER, "postgres");
         connect::first_answer(&self.daemon, &options, "select 1").await
@@ -283,11 +252,7 @@ impl Postgres {
             statements.push(format!("create role {user} login password '{password}'"));
         }
         let owner = self.first_user();
-        for database in self
-            .databases
-            .iter()
-            .filter(|database| *database != "postgres")
-        {
+        for database in self.databases.iter().filter(|database| *database != "postgres") {
             statements.push(format!("create database {database} owner {owner}"));
         }
         for statement in statements {
@@ -332,10 +297,7 @@ fn settings(site: &Site, options: &SandboxOptions) -> Vec<(String, String)> {
 pub(super) async fn ended(process: &mut Process) -> Result<std::process::ExitStatus, SandboxError> {
     loop {
         let ended = process.ended();
-        let failed = |source| SandboxError::System {
-            action: "wait for a child",
-            source,
-        };
+        let failed = |source| SandboxError::System { action: "wait for a child", source };
         if let Some(status) = ended.map_err(failed)? {
             return Ok(status);
         }

@@ -36,10 +36,7 @@ impl Process {
             return Ok(());
         }
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        Ok(kill_process(
-            pid.expect("a child's pid is a positive i32"),
-            signal,
-        )?)
+        Ok(kill_process(pid.expect("a child's pid is a positive i32"), signal)?)
     }
 
     /// Returns how it ended, if it has.
@@ -93,10 +90,7 @@ impl Spawner {
         thread::Builder::new()
             .name("sandbox-spawner".to_owned())
             .spawn(run)
-            .map_err(|source| SandboxError::System {
-                action: "start a thread",
-                source,
-            })?;
+            .map_err(|source| SandboxError::System { action: "start a thread", source })?;
         Ok(Self { orders })
     }
 
@@ -107,10 +101,7 @@ impl Spawner {
         let gone = |_| io::Error::other("the spawning thread is gone");
         let sent = self.orders.send(Order { command, reply });
         let process = match sent {
-            Ok(()) => answer
-                .await
-                .map_err(|_| gone(()))
-                .and_then(|spawned| spawned),
+            Ok(()) => answer.await.map_err(|_| gone(())).and_then(|spawned| spawned),
             Err(_) => Err(gone(())),
         };
         process.map_err(SandboxError::file("run", program))

@@ -28,10 +28,7 @@ impl Programs {
                 .map(|folder| folder.join(program))
                 .find(|path| path.is_file())
                 .or_else(|| on_path(program))
-                .ok_or(SandboxError::MissingProgram {
-                    program,
-                    package: "postgresql",
-                })
+                .ok_or(SandboxError::MissingProgram { program, package: "postgresql" })
         };
         Ok(Self {
             initdb: find("initdb")?,
@@ -48,10 +45,7 @@ pub(super) fn find_pgbouncer() -> Result<PathBuf, SandboxError> {
     Some(debian)
         .filter(|path| path.is_file())
         .or_else(|| on_path("pgbouncer"))
-        .ok_or(SandboxError::MissingProgram {
-            program: "pgbouncer",
-            package: "pgbouncer",
-        })
+        .ok_or(SandboxError::MissingProgram { program: "pgbouncer", package: "pgbouncer" })
 }
 
 /// The folders of server programs, newest version first.
@@ -70,19 +64,13 @@ fn postgres_folders() -> Vec<PathBuf> {
 
 /// Reads the major version off `…/<version>/bin`; what is not a number sorts as oldest.
 fn version_of(bin: &Path) -> u32 {
-    let name = bin
-        .parent()
-        .and_then(Path::file_name)
-        .and_then(|name| name.to_str());
-    name.and_then(|name| name.split('.').next()?.parse().ok())
-        .unwrap_or(0)
+    let name = bin.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    name.and_then(|name| name.split('.').next()?.parse().ok()).unwrap_or(0)
 }
 
 pub(super) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 #[cfg(test)]

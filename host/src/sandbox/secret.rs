@@ -20,9 +20,7 @@ impl Secret {
         let mut bytes = [0_u8; 16];
         let read = File::open(path).and_then(|mut file| file.read_exact(&mut bytes));
         read.map_err(SandboxError::file("read", path))?;
-        Ok(Self(
-            bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-        ))
+        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 
     pub(super) fn expose(&self) -> &str {
@@ -42,10 +40,7 @@ mod tests {
 
     #[test]
     fn two_secrets_differ_and_debug_shows_neither() {
-        let (one, two) = (
-            Secret::draw().expect("urandom"),
-            Secret::draw().expect("urandom"),
-        );
+        let (one, two) = (Secret::draw().expect("urandom"), Secret::draw().expect("urandom"));
         assert_ne!(one.expose(), two.expose());
         assert!(!format!("{one:?}").contains(one.expose()));
     }

@@ -37,14 +37,7 @@ impl Site {
         let folder = Folder::create()?;
         let path = folder.path().to_owned();
         let (folder, number) = (Mutex::new(folder), AtomicU32::new(1));
-        let site = Self {
-            account,
-            programs,
-            spawner,
-            path,
-            folder,
-            number,
-        };
+        let site = Self { account, programs, spawner, path, folder, number };
         site.make_private_folder(&site.home())?;
         Ok(site)
     }
@@ -87,9 +80,7 @@ impl Site {
         command.process_group(0).current_dir(self.home());
         command.stdin(Stdio::null()).stdout(out).stderr(err);
         // Of the environment only this: PG… variables would change what the programs do.
-        command
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.env("LC_ALL", "C").env("HOME", self.home());
         self.account.apply(&mut command);
         Ok(command)
@@ -117,20 +108,15 @@ impl Site {
 
     /// Ends what still lives in the folder, and removes it.
     pub(super) fn close(&self) {
-        self.folder
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove();
+        self.folder.lock().unwrap_or_else(PoisonError::into_inner).remove();
     }
 }
 
 /// Finds a loopback port that is free now; a start that loses it to another tries again.
 pub(super) fn free_port() -> Result<u16, SandboxError> {
     let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
-    let address = bound.map_err(|source| SandboxError::System {
-        action: "find a free port",
-        source,
-    })?;
+    let address =
+        bound.map_err(|source| SandboxError::System { action: "find a free port", source })?;
     Ok(address.port())
 }
 
@@ -141,9 +127,7 @@ pub(super) fn plain_name(name: &str) -> Result<(), SandboxError> {
     if starts && name.len() <= 63 && name.chars().all(plain) {
         return Ok(());
     }
-    Err(SandboxError::Name {
-        name: name.to_owned(),
-    })
+    Err(SandboxError::Name { name: name.to_owned() })
 }
 
 #[cfg(test)]

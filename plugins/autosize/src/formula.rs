@@ -58,20 +58,13 @@ mod tests {
 
     #[test]
     fn headroom_is_kept_where_utilization_gives_none() {
-        let settings = Settings {
-            target_utilization: 1.0,
-            min_headroom: 3,
-            ..Settings::default()
-        };
+        let settings = Settings { target_utilization: 1.0, min_headroom: 3, ..Settings::default() };
         assert_eq!(servers_wanted(4.0, &settings), 7);
     }
 
     #[test]
     fn a_size_is_never_below_one() {
-        let settings = Settings {
-            min_headroom: 0,
-            ..Settings::default()
-        };
+        let settings = Settings { min_headroom: 0, ..Settings::default() };
         assert_eq!(servers_wanted(0.0, &settings), 1);
         assert_eq!(servers_wanted(f64::NAN, &settings), 1);
         assert_eq!(servers_wanted(-3.0, &settings), 1);

@@ -36,12 +36,7 @@ pub(crate) enum Calm {
 
 impl ScopeLoad<'_> {
     fn new() -> Self {
-        Self {
-            grow: None,
-            peak: None,
-            calm: Calm::Yes,
-            observed_for: Duration::MAX,
-        }
+        Self { grow: None, peak: None, calm: Calm::Yes, observed_for: Duration::MAX }
     }
 }
 

@@ -21,10 +21,7 @@ pub struct Memory {
 impl Memory {
     /// Takes what is known of a scope out of the memory; `None` when its size is another one.
     pub(crate) fn calm_since(&self, key: &str, size: u32) -> Option<u64> {
-        self.scopes
-            .get(key)
-            .filter(|(seen, _)| *seen == size)
-            .map(|(_, since)| *since)
+        self.scopes.get(key).filter(|(seen, _)| *seen == size).map(|(_, since)| *since)
     }
 
     /// Remembers a scope for the next evaluation.

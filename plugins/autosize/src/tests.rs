@@ -31,9 +31,7 @@ fn run_default(size: u32, pool: PoolRow) -> Answer {
 fn run_twice(size: u32, pools: &[PoolRow], later_ms: u64) -> Answer {
     let scopes = [ScopeRow::default_size(size)];
     let first = run(&scopes, pools, "{}", &[], |_| {});
-    run(&scopes, pools, "{}", &first.memory, |columns| {
-        columns.at_ms += later_ms
-    })
+    run(&scopes, pools, "{}", &first.memory, |columns| columns.at_ms += later_ms)
 }
 
 fn as_resize(proposal: &Proposal) -> Option<&Resize> {
@@ -84,33 +82,14 @@ fn grows_to_the_demand_at_target_utilization_when_clients_wait() {
     let answer = run_default(4, PoolRow::queueing("orders", "app", 4, 5, 9.0));
     assert_eq!(sizes(&answer), [12]);
     let resize = resizes(&answer)[0];
-    assert!(
-        resize.reason.contains("5 clients wait for orders/app"),
-        "{}",
-        resize.reason
-    );
-    assert!(
-        resize
-            .evidence
-            .iter()
-            .any(|it| it.name == "waiting" && it.value == 5.0)
-    );
+    assert!(resize.reason.contains("5 clients wait for orders/app"), "{}", resize.reason);
+    assert!(resize.evidence.iter().any(|it| it.name == "waiting" && it.value == 5.0));
 }
 
 #[test]
 fn leaves_a_pool_alone_that_is_large_enough() {
-    assert_eq!(
-        sizes(&run_default(
-            12,
-            PoolRow::queueing("orders", "app", 12, 1, 9.0)
-        )),
-        NONE
-    );
-    assert!(
-        run_default(12, PoolRow::serving("orders", "app", 12, 9))
-            .proposals
-            .is_empty()
-    );
+    assert_eq!(sizes(&run_default(12, PoolRow::queueing("orders", "app", 12, 1, 9.0))), NONE);
+    assert!(run_default(12, PoolRow::serving("orders", "app", 12, 9)).proposals.is_empty());
 }
 
 #[test]
@@ -125,29 +104,17 @@ fn waits_for_the_confirmation_time() {
 
 #[test]
 fn grows_before_anybody_waits_when_full_for_the_whole_short_span() {
-    let full = PoolRow {
-        full_for_ms: 10_000,
-        ..PoolRow::serving("orders", "app", 6, 6)
-    };
+    let full = PoolRow { full_for_ms: 10_000, ..PoolRow::serving("orders", "app", 6, 6) };
     assert_eq!(sizes(&run_default(6, full.clone())), [8]);
-    let briefly = PoolRow {
-        full_for_ms: 9_999,
-        ..full
-    };
+    let briefly = PoolRow { full_for_ms: 9_999, ..full };
     assert_eq!(sizes(&run_default(6, briefly)), NONE);
 }
 
 #[test]
 fn does_not_grow_for_a_queue_that_servers_would_not_shorten() {
     for condition in [3, 4, 5, 6] {
-        let pool = PoolRow {
-            condition,
-            ..PoolRow::queueing("orders", "app", 4, 5, 9.0)
-        };
-        assert!(
-            run_default(4, pool).proposals.is_empty(),
-            "condition {condition}"
-        );
+        let pool = PoolRow { condition, ..PoolRow::queueing("orders", "app", 4, 5, 9.0) };
+        assert!(run_default(4, pool).proposals.is_empty(), "condition {condition}");
     }
 }
 
@@ -157,9 +124,7 @@ fn does_nothing_and_forgets_the_calm_while_the_target_is_not_up() {
     let pools = [PoolRow::queueing("orders", "app", 4, 5, 9.0)];
     for status in [TargetStatus::Down, TargetStatus::Paused] {
         let memory = br#"{"":[4,1]}"#;
-        let answer = run(&scopes, &pools, "{}", memory, |it| {
-            it.target.status = status
-        });
+        let answer = run(&scopes, &pools, "{}", memory, |it| it.target.status = status);
         assert!(answer.proposals.is_empty());
         assert_eq!(answer.memory, b"{}");
     }
@@ -172,40 +137,22 @@ fn a_scope_gets_what_its_neediest_pool_wants() {
         PoolRow::queueing("billing", "app", 4, 5, 9.0),
         PoolRow::serving("reports", "app", 4, 1),
     ];
-    assert_eq!(
-        sizes(&run(
-            &[ScopeRow::default_size(4)],
-            &pools,
-            "{}",
-            &[],
-            |_| {}
-        )),
-        [12]
-    );
+    assert_eq!(sizes(&run(&[ScopeRow::default_size(4)], &pools, "{}", &[], |_| {})), [12]);
 }
 
 #[test]
 fn does_not_grow_against_a_database_that_waits_on_itself() {
     let scopes = [ScopeRow::default_size(4)];
     let pools = [PoolRow::queueing("orders", "app", 4, 5, 9.0)];
-    let answer = run(&scopes, &pools, "{}", &[], |it| {
-        it.database = Some(stuck_database())
-    });
+    let answer = run(&scopes, &pools, "{}", &[], |it| it.database = Some(stuck_database()));
     assert_eq!(sizes(&answer), NONE);
     assert_eq!(advice(&answer)[0].0, "database-is-slow");
 
-    let few = DatabaseServer {
-        active: 3,
-        waiting_on_lock: 3,
-        ..stuck_database()
-    };
+    let few = DatabaseServer { active: 3, waiting_on_lock: 3, ..stuck_database() };
     let answer = run(&scopes, &pools, "{}", &[], |it| it.database = Some(few));
     assert_eq!(sizes(&answer), [12]);
 
-    let unknown = DatabaseServer {
-        reachable: false,
-        ..stuck_database()
-    };
+    let unknown = DatabaseServer { reachable: false, ..stuck_database() };
     let answer = run(&scopes, &pools, "{}", &[], |it| it.database = Some(unknown));
     assert_eq!(sizes(&answer), [12]);
 }
@@ -214,27 +161,19 @@ fn does_not_grow_against_a_database_that_waits_on_itself() {
 fn says_nothing_of_a_slow_database_when_nothing_wants_to_grow() {
     let scopes = [ScopeRow::default_size(10)];
     let pools = [PoolRow::serving("orders", "app", 10, 7)];
-    let answer = run(&scopes, &pools, "{}", &[], |it| {
-        it.database = Some(stuck_database())
-    });
+    let answer = run(&scopes, &pools, "{}", &[], |it| it.database = Some(stuck_database()));
     assert!(answer.proposals.is_empty());
 }
 
 #[test]
 fn grows_to_the_ceiling_and_asks_for_more() {
-    let scopes = [ScopeRow {
-        ceiling: 10,
-        ..ScopeRow::default_size(4)
-    }];
+    let scopes = [ScopeRow { ceiling: 10, ..ScopeRow::default_size(4) }];
     let pools = [PoolRow::queueing("orders", "app", 4, 5, 9.0)];
     let answer = run(&scopes, &pools, "{}", &[], |_| {});
     assert_eq!(sizes(&answer), [10]);
     assert_eq!(advice(&answer)[0].0, "raise-ceiling");
 
-    let scopes = [ScopeRow {
-        ceiling: 4,
-        ..ScopeRow::default_size(4)
-    }];
+    let scopes = [ScopeRow { ceiling: 4, ..ScopeRow::default_size(4) }];
     let answer = run(&scopes, &pools, "{}", &[], |_| {});
     assert_eq!(sizes(&answer), NONE);
     assert_eq!(advice(&answer)[0].0, "raise-ceiling");
@@ -247,10 +186,7 @@ fn recommends_the_line_for_a_size_that_it_cannot_set() {
     let answer = run(&scopes, &pools, "{}", &[], |_| {});
     assert_eq!(sizes(&answer), NONE);
     let line = "[databases]\norders = … pool_size=12";
-    assert_eq!(
-        advice(&answer),
-        [("set-pool-size", line, Subject::Scope(0))]
-    );
+    assert_eq!(advice(&answer), [("set-pool-size", line, Subject::Scope(0))]);
 }
 
 #[test]
@@ -266,13 +202,7 @@ fn each_shrink_waits_for_its_own_calm() {
     let shrunk = run_twice(20, &pools, AFTER_MS);
     let smaller = [PoolRow::serving("orders", "app", 15, 3)];
     let later = |it: &mut Columns| it.at_ms += AFTER_MS + 1_000;
-    let answer = run(
-        &[ScopeRow::default_size(15)],
-        &smaller,
-        "{}",
-        &shrunk.memory,
-        later,
-    );
+    let answer = run(&[ScopeRow::default_size(15)], &smaller, "{}", &shrunk.memory, later);
     assert_eq!(sizes(&answer), NONE);
 }
 
@@ -282,53 +212,32 @@ fn a_waiter_starts_the_calm_anew() {
     let quiet = PoolRow::serving("orders", "app", 20, 3);
     let noisy = PoolRow::queueing("orders", "app", 20, 1, 3.0);
     let first = run(&scopes, std::slice::from_ref(&quiet), "{}", &[], |_| {});
-    let second = run(&scopes, &[noisy], "{}", &first.memory, |it| {
-        it.at_ms += AFTER_MS
-    });
-    let third = run(&scopes, &[quiet], "{}", &second.memory, |it| {
-        it.at_ms += AFTER_MS + 1
-    });
+    let second = run(&scopes, &[noisy], "{}", &first.memory, |it| it.at_ms += AFTER_MS);
+    let third = run(&scopes, &[quiet], "{}", &second.memory, |it| it.at_ms += AFTER_MS + 1);
     assert_eq!(sizes(&third), NONE);
 }
 
 #[test]
 fn does_not_shrink_below_the_peak_of_the_long_span() {
-    let peak = PoolRow {
-        demand_max_long: 14.0,
-        ..PoolRow::serving("orders", "app", 20, 3)
-    };
+    let peak = PoolRow { demand_max_long: 14.0, ..PoolRow::serving("orders", "app", 20, 3) };
     assert_eq!(sizes(&run_twice(20, &[peak], AFTER_MS)), NONE);
 }
 
 #[test]
 fn does_not_shrink_below_the_floor() {
-    let scopes = [ScopeRow {
-        floor: 18,
-        ..ScopeRow::default_size(20)
-    }];
+    let scopes = [ScopeRow { floor: 18, ..ScopeRow::default_size(20) }];
     let pools = [PoolRow::serving("orders", "app", 20, 3)];
     let first = run(&scopes, &pools, "{}", &[], |_| {});
-    let answer = run(&scopes, &pools, "{}", &first.memory, |it| {
-        it.at_ms += AFTER_MS
-    });
+    let answer = run(&scopes, &pools, "{}", &first.memory, |it| it.at_ms += AFTER_MS);
     assert_eq!(sizes(&answer), NONE);
 }
 
 #[test]
 fn does_not_shrink_on_numbers_that_are_missing_or_young() {
     let known = PoolRow::serving("orders", "app", 20, 3);
-    let stale = PoolRow {
-        condition: 6,
-        ..known.clone()
-    };
-    assert_eq!(
-        sizes(&run_twice(20, &[known.clone(), stale], AFTER_MS)),
-        NONE
-    );
-    let young = PoolRow {
-        observed_for_ms: AFTER_MS - 1,
-        ..known.clone()
-    };
+    let stale = PoolRow { condition: 6, ..known.clone() };
+    assert_eq!(sizes(&run_twice(20, &[known.clone(), stale], AFTER_MS)), NONE);
+    let young = PoolRow { observed_for_ms: AFTER_MS - 1, ..known.clone() };
     assert_eq!(sizes(&run_twice(20, &[known, young], AFTER_MS)), NONE);
 }
 
@@ -342,9 +251,7 @@ fn a_clock_that_was_set_back_delays_a_shrink() {
     let scopes = [ScopeRow::default_size(20)];
     let pools = [PoolRow::serving("orders", "app", 20, 3)];
     let first = run(&scopes, &pools, "{}", &[], |_| {});
-    let answer = run(&scopes, &pools, "{}", &first.memory, |it| {
-        it.at_ms -= AFTER_MS
-    });
+    let answer = run(&scopes, &pools, "{}", &first.memory, |it| it.at_ms -= AFTER_MS);
     assert_eq!(sizes(&answer), NONE);
 }
 
@@ -353,10 +260,7 @@ fn the_schema_holds_ranges_and_defaults() {
     let schema = poolwarden_policy::describe::<Autosize>().settings_schema;
     let schema: serde_json::Value = serde_json::from_str(&schema).expect("the schema is JSON");
     let field = &schema["properties"]["target_utilization"];
-    assert_eq!(
-        (&field["minimum"], &field["maximum"]),
-        (&0.1.into(), &1.0.into())
-    );
+    assert_eq!((&field["minimum"], &field["maximum"]), (&0.1.into(), &1.0.into()));
     assert_eq!(field["default"], 0.75);
     assert_eq!(schema["additionalProperties"], false);
 }

@@ -50,12 +50,7 @@ impl Policy for PoolAlerts {
 /// Starts an alert with its times, unless it is switched off.
 fn start(rule: &impl Timing, name: &str, subject: Subject, severity: Severity) -> Option<Alert> {
     let (hold, cooldown) = rule.timing()?;
-    Some(
-        Alert::new(name, subject)
-            .severity(severity)
-            .hold(hold)
-            .cooldown(cooldown),
-    )
+    Some(Alert::new(name, subject).severity(severity).hold(hold).cooldown(cooldown))
 }
 
 /// Writes a count with its noun.

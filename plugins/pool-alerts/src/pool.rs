@@ -38,12 +38,8 @@ fn exhausted(settings: &Settings, pool: &Pool<'_>, condition: Condition) -> Opti
     if condition != Condition::Queueing || pool.sv_active() < pool.size() {
         return None;
     }
-    let alert = start(
-        &settings.pool_exhausted,
-        "pool-exhausted",
-        pool.subject(),
-        Severity::Critical,
-    )?;
+    let alert =
+        start(&settings.pool_exhausted, "pool-exhausted", pool.subject(), Severity::Critical)?;
     let waiting = counted(pool.cl_waiting(), "client waits", "clients wait");
     Some(
         alert
@@ -108,12 +104,7 @@ fn login_queue(settings: &Settings, pool: &Pool<'_>, condition: Condition) -> Op
     if condition != Condition::LoginQueue {
         return None;
     }
-    let alert = start(
-        &settings.login_queue,
-        "login-queue",
-        pool.subject(),
-        Severity::Critical,
-    )?;
+    let alert = start(&settings.login_queue, "login-queue", pool.subject(), Severity::Critical)?;
     let waiting = counted(pool.cl_waiting(), "client waits", "clients wait");
     Some(
         alert
@@ -208,10 +199,7 @@ fn connection_leak(rule: &ConnectionLeak, pool: &Pool<'_>) -> Option<Proposal> {
             .evidence("busy-finished", pool.busy_finished())
             .evidence("unfinished", unfinished(pool))
             .evidence("idle-in-transaction", pool.idle_in_transaction())
-            .evidence(
-                "idle-in-transaction-max-s",
-                pool.idle_in_transaction_max().as_secs_f64(),
-            )
+            .evidence("idle-in-transaction-max-s", pool.idle_in_transaction_max().as_secs_f64())
             .into(),
     )
 }

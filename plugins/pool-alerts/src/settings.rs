@@ -83,11 +83,7 @@ pub struct Condition {
 
 impl Default for Condition {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            hold_ms: 1_000,
-            cooldown_ms: 60_000,
-        }
+        Self { enabled: true, hold_ms: 1_000, cooldown_ms: 60_000 }
     }
 }
 
@@ -114,12 +110,7 @@ pub struct HighUtilization {
 
 impl Default for HighUtilization {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            utilization_min: 0.8,
-            hold_ms: 10_000,
-            cooldown_ms: 60_000,
-        }
+        Self { enabled: true, utilization_min: 0.8, hold_ms: 10_000, cooldown_ms: 60_000 }
     }
 }
 
@@ -145,12 +136,7 @@ pub struct LongWait {
 
 impl Default for LongWait {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            maxwait_min_ms: 1_000,
-            hold_ms: 0,
-            cooldown_ms: 60_000,
-        }
+        Self { enabled: true, maxwait_min_ms: 1_000, hold_ms: 0, cooldown_ms: 60_000 }
     }
 }
 
@@ -176,12 +162,7 @@ pub struct WedgedQueue {
 
 impl Default for WedgedQueue {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            unserved_min_ms: 5_000,
-            hold_ms: 0,
-            cooldown_ms: 60_000,
-        }
+        Self { enabled: true, unserved_min_ms: 5_000, hold_ms: 0, cooldown_ms: 60_000 }
     }
 }
 
@@ -208,12 +189,7 @@ pub struct TimeoutNear {
 
 impl Default for TimeoutNear {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            timeout_share_min: 0.8,
-            hold_ms: 0,
-            cooldown_ms: 60_000,
-        }
+        Self { enabled: true, timeout_share_min: 0.8, hold_ms: 0, cooldown_ms: 60_000 }
     }
 }
 
@@ -275,12 +251,7 @@ pub struct ClientsGrowing {
 
 impl Default for ClientsGrowing {
     fn default() -> Self {
-        Self {
-            enabled: false,
-            clients_per_min_min: 10.0,
-            hold_ms: 60_000,
-            cooldown_ms: 60_000,
-        }
+        Self { enabled: false, clients_per_min_min: 10.0, hold_ms: 60_000, cooldown_ms: 60_000 }
     }
 }
 
@@ -307,12 +278,7 @@ pub struct LimitNear {
 
 impl Default for LimitNear {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            share_min: 0.9,
-            hold_ms: 5_000,
-            cooldown_ms: 60_000,
-        }
+        Self { enabled: true, share_min: 0.9, hold_ms: 5_000, cooldown_ms: 60_000 }
     }
 }
 
@@ -323,10 +289,5 @@ impl Timing for LimitNear {
 }
 
 fn timing(enabled: bool, hold_ms: u64, cooldown_ms: u64) -> Option<(Duration, Duration)> {
-    enabled.then(|| {
-        (
-            Duration::from_millis(hold_ms),
-            Duration::from_millis(cooldown_ms),
-        )
-    })
+    enabled.then(|| (Duration::from_millis(hold_ms), Duration::from_millis(cooldown_ms)))
 }

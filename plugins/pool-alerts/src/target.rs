@@ -30,10 +30,8 @@ fn status(settings: &Settings, target: &Target) -> Option<Proposal> {
         TargetStatus::Up => return None,
         TargetStatus::Down => {
             let rule = &settings.pgbouncer_down;
-            start(rule, "pgbouncer-down", Subject::Target, Severity::Critical)?.summary(format!(
-                "PgBouncer {} has not answered for {seconds} s.",
-                target.name
-            ))
+            start(rule, "pgbouncer-down", Subject::Target, Severity::Critical)?
+                .summary(format!("PgBouncer {} has not answered for {seconds} s.", target.name))
         }
         TargetStatus::Paused => {
             let rule = &settings.pgbouncer_paused;
@@ -52,12 +50,7 @@ fn client_limit(settings: &Settings, target: &Target) -> Option<Proposal> {
     if share < rule.share_min {
         return None;
     }
-    let alert = start(
-        rule,
-        "client-limit-near",
-        Subject::Target,
-        Severity::Critical,
-    )?;
+    let alert = start(rule, "client-limit-near", Subject::Target, Severity::Critical)?;
     Some(
         alert
             .summary(format!(
@@ -73,9 +66,7 @@ fn client_limit(settings: &Settings, target: &Target) -> Option<Proposal> {
 
 fn connections(settings: &Settings, target: &Target, server: &DatabaseServer) -> Option<Proposal> {
     let rule = &settings.database_connections_near;
-    let usable = server
-        .max_connections
-        .saturating_sub(server.reserved_connections);
+    let usable = server.max_connections.saturating_sub(server.reserved_connections);
     let share = share_of(server.connections, usable)?;
     if share < rule.share_min {
         return None;
@@ -99,12 +90,7 @@ fn connections(settings: &Settings, target: &Target, server: &DatabaseServer) ->
 
 fn unreachable(settings: &Settings, target: &Target, server: &DatabaseServer) -> Option<Proposal> {
     let rule = &settings.database_unreachable;
-    let alert = start(
-        rule,
-        "database-unreachable",
-        Subject::DatabaseServer,
-        Severity::Critical,
-    )?;
+    let alert = start(rule, "database-unreachable", Subject::DatabaseServer, Severity::Critical)?;
     let summary = format!(
         "PostgreSQL behind {} does not answer the sidecar; its last numbers are {} s old.",
         target.name,

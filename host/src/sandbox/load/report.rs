@@ -37,11 +37,8 @@ pub struct LoadReport {
 impl LoadReport {
     pub(super) fn parse(text: &str) -> Self {
         let samples: Vec<_> = text.lines().filter_map(sample).collect();
-        let errors: Vec<_> = text
-            .lines()
-            .filter(|line| is_error(line))
-            .map(str::to_owned)
-            .collect();
+        let errors: Vec<_> =
+            text.lines().filter(|line| is_error(line)).map(str::to_owned).collect();
         let (mean_tps, mean_latency) = means(&samples);
         let tps = number_after(text, "tps = ").unwrap_or(mean_tps);
         let latency = number_after(text, "latency average = ").map(millis);
@@ -65,35 +62,19 @@ fn sample(line: &str) -> Option<LoadSample> {
     let at: f64 = parts.next()?.strip_suffix(" s")?.parse().ok()?;
     let tps = parts.next()?.strip_suffix(" tps")?.parse().ok()?;
     // "lat NaN ms" in a second without a transaction.
-    let latency: f64 = parts
-        .next()?
-        .strip_prefix("lat ")?
-        .split(' ')
-        .next()?
-        .parse()
-        .ok()?;
+    let latency: f64 = parts.next()?.strip_prefix("lat ")?.split(' ').next()?.parse().ok()?;
     let at = Duration::try_from_secs_f64(at).ok()?;
-    Some(LoadSample {
-        at,
-        tps,
-        latency: millis(latency),
-    })
+    Some(LoadSample { at, tps, latency: millis(latency) })
 }
 
 fn means(samples: &[LoadSample]) -> (f64, Duration) {
     let total: f64 = samples.iter().map(|sample| sample.tps).sum();
-    let weighted: f64 = samples
-        .iter()
-        .map(|one| one.tps * one.latency.as_secs_f64())
-        .sum();
+    let weighted: f64 = samples.iter().map(|one| one.tps * one.latency.as_secs_f64()).sum();
     if total <= 0.0 {
         return (0.0, Duration::ZERO);
     }
     let count = f64::from(u32::try_from(samples.len()).unwrap_or(u32::MAX));
-    (
-        total / count,
-        Duration::try_from_secs_f64(weighted / total).unwrap_or_default(),
-    )
+    (total / count, Duration::try_from_secs_f64(weighted / total).unwrap_or_default())
 }
 
 fn millis(value: f64) -> Duration {

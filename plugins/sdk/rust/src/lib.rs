@@ -105,10 +105,7 @@ pub fn describe<P: Policy>() -> Description {
         name: P::NAME.to_owned(),
         version: P::VERSION.to_owned(),
         purpose: P::PURPOSE.to_owned(),
-        settings_schema: generator
-            .into_root_schema_for::<P::Settings>()
-            .as_value()
-            .to_string(),
+        settings_schema: generator.into_root_schema_for::<P::Settings>().as_value().to_string(),
     }
 }
 

@@ -18,10 +18,7 @@ pub struct PoolName {
 impl PoolName {
     /// Makes a name from its two parts.
     pub fn new(database: impl Into<String>, user: impl Into<String>) -> Self {
-        Self {
-            database: database.into(),
-            user: user.into(),
-        }
+        Self { database: database.into(), user: user.into() }
     }
 }
 
@@ -37,10 +34,7 @@ pub(crate) enum Names {
     /// The sidecar answers, one call a name.
     Host,
     /// Both lists are by index.
-    Given {
-        pools: Vec<PoolName>,
-        scopes: Vec<String>,
-    },
+    Given { pools: Vec<PoolName>, scopes: Vec<String> },
 }
 
 impl Names {
@@ -48,10 +42,7 @@ impl Names {
         match self {
             Self::Host => {
                 let name = host::get_pool_name(wire_index(index));
-                PoolName {
-                    database: name.database,
-                    user: name.user,
-                }
+                PoolName { database: name.database, user: name.user }
             }
             Self::Given { pools, .. } => pools.get(index).cloned().unwrap_or_default(),
         }

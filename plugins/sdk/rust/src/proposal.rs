@@ -109,12 +109,7 @@ impl Resize {
 
     /// Starts a resize of a scope that is named by its index.
     pub fn by_index(scope: u32, size: u32) -> Self {
-        Self(types::Resize {
-            scope,
-            size,
-            reason: String::new(),
-            evidence: Vec::new(),
-        })
+        Self(types::Resize { scope, size, reason: String::new(), evidence: Vec::new() })
     }
 
     /// Sets the one sentence that a person reads.
@@ -149,10 +144,7 @@ impl From<Resize> for Proposal {
 }
 
 fn evidence(name: &str, value: impl Into<f64>) -> types::Evidence {
-    types::Evidence {
-        name: name.to_owned(),
-        value: value.into(),
-    }
+    types::Evidence { name: name.to_owned(), value: value.into() }
 }
 
 /// A duration beyond half a thousand million years is as good as for ever.

@@ -8,10 +8,7 @@ use crate::{PoolName, Window, WindowError};
 
 /// One pool, field by field as in the contract; start from [`PoolRow::serving`].
 #[derive(Debug, Clone, PartialEq, Default)]
-#[expect(
-    missing_docs,
-    reason = "the fields are the contract's columns and documented there"
-)]
+#[expect(missing_docs, reason = "the fields are the contract's columns and documented there")]
 pub struct PoolRow {
     pub name: PoolName,
     pub scope: u32,
@@ -95,10 +92,7 @@ impl PoolRow {
 
 /// One size scope, field by field as in the contract; start from [`ScopeRow::default_size`].
 #[derive(Debug, Clone, PartialEq, Default)]
-#[expect(
-    missing_docs,
-    reason = "the fields are the contract's columns and documented there"
-)]
+#[expect(missing_docs, reason = "the fields are the contract's columns and documented there")]
 pub struct ScopeRow {
     pub name: String,
     pub kind: u8,
@@ -111,23 +105,12 @@ pub struct ScopeRow {
 impl ScopeRow {
     /// Makes the `default_pool_size` of the target, to be kept between 1 and 100.
     pub fn default_size(size: u32) -> Self {
-        Self {
-            size,
-            actionable: true,
-            floor: 1,
-            ceiling: 100,
-            ..Self::default()
-        }
+        Self { size, actionable: true, floor: 1, ceiling: 100, ..Self::default() }
     }
 
     /// Makes a database's own `pool_size`, which the sidecar cannot change.
     pub fn database(name: &str, size: u32) -> Self {
-        Self {
-            name: name.to_owned(),
-            kind: 1,
-            actionable: false,
-            ..Self::default_size(size)
-        }
+        Self { name: name.to_owned(), kind: 1, actionable: false, ..Self::default_size(size) }
     }
 }
 
@@ -228,16 +211,12 @@ fn push_pool(columns: &mut Pools, row: &PoolRow) {
     columns.demand_max_short.push(row.demand_max_short);
     columns.demand_max_long.push(row.demand_max_long);
     columns.demand_trend_per_min.push(row.demand_trend_per_min);
-    columns
-        .clients_trend_per_min
-        .push(row.clients_trend_per_min);
+    columns.clients_trend_per_min.push(row.clients_trend_per_min);
     columns.transactions_per_s.push(row.transactions_per_s);
     columns.queries_per_s.push(row.queries_per_s);
     columns.transaction_mean_us.push(row.transaction_mean_us);
     columns.query_mean_us.push(row.query_mean_us);
     columns.wait_mean_us.push(row.wait_mean_us);
     columns.idle_in_transaction.push(row.idle_in_transaction);
-    columns
-        .idle_in_transaction_max_ms
-        .push(row.idle_in_transaction_max_ms);
+    columns.idle_in_transaction_max_ms.push(row.idle_in_transaction_max_ms);
 }

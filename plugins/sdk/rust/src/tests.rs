@@ -32,20 +32,14 @@ impl Policy for Queues {
         memory: &mut Memory,
     ) -> Result<Vec<Proposal>, String> {
         memory.calls += 1;
-        let queueing = window
-            .pools()
-            .filter(|pool| pool.cl_waiting() > settings.waiting_min);
+        let queueing = window.pools().filter(|pool| pool.cl_waiting() > settings.waiting_min);
         Ok(queueing.map(|pool| alert(&pool, memory.calls)).collect())
     }
 }
 
 fn alert(pool: &Pool<'_>, calls: u32) -> Proposal {
     Alert::new("queue", pool.subject())
-        .summary(format!(
-            "{} clients wait for {}",
-            pool.cl_waiting(),
-            pool.name()
-        ))
+        .summary(format!("{} clients wait for {}", pool.cl_waiting(), pool.name()))
         .evidence("calls", calls)
         .into()
 }
@@ -116,10 +110,7 @@ fn a_description_carries_docs_and_defaults_in_its_schema() {
     assert_eq!(field["description"], "Least number of waiters.");
     assert_eq!(field["default"], 0);
     assert_eq!(schema["additionalProperties"], false);
-    assert_eq!(
-        (description.name.as_str(), description.version.as_str()),
-        ("queues", "1.2.3")
-    );
+    assert_eq!((description.name.as_str(), description.version.as_str()), ("queues", "1.2.3"));
 }
 
 #[test]
@@ -129,20 +120,13 @@ fn columns_of_unequal_length_are_refused() {
     let mut odd = columns(&scopes, &pools);
     odd.pools.demand.push(1.0);
     let error = name_columns(odd, &scopes, &pools).expect_err("one column is longer");
-    let expected = WindowError::UnequalColumns {
-        column: "demand",
-        rows: 2,
-        expected: 1,
-    };
+    let expected = WindowError::UnequalColumns { column: "demand", rows: 2, expected: 1 };
     assert_eq!(error, expected);
 }
 
 #[test]
 fn a_pool_of_an_unknown_scope_is_refused() {
-    let lost = PoolRow {
-        scope: 1,
-        ..PoolRow::serving("orders", "app", 10, 4)
-    };
+    let lost = PoolRow { scope: 1, ..PoolRow::serving("orders", "app", 10, 4) };
     let error = window(&[ScopeRow::default_size(10)], &[lost]).expect_err("there is one scope");
     assert_eq!(error, WindowError::UnknownScope { pool: 0, scope: 1 });
 }
@@ -156,15 +140,9 @@ fn an_unknown_condition_is_stale() {
 #[test]
 fn a_pool_leads_to_the_scope_that_sizes_it() {
     let scopes = [ScopeRow::default_size(10), ScopeRow::database("billing", 4)];
-    let pool = PoolRow {
-        scope: 1,
-        ..PoolRow::serving("billing", "app", 4, 1)
-    };
+    let pool = PoolRow { scope: 1, ..PoolRow::serving("billing", "app", 4, 1) };
     let window = window(&scopes, &[pool]).expect("the scope exists");
     let scope = window.pools().next().expect("there is one pool").scope();
-    assert_eq!(
-        (scope.kind(), scope.name().as_str()),
-        (ScopeKind::Database, "billing")
-    );
+    assert_eq!((scope.kind(), scope.name().as_str()), (ScopeKind::Database, "billing"));
     assert_eq!((scope.size(), scope.pool_count()), (4, 1));
 }

@@ -45,18 +45,11 @@ pub enum WindowError {
 impl std::fmt::Display for WindowError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::UnequalColumns {
-                column,
-                rows,
-                expected,
-            } => {
+            Self::UnequalColumns { column, rows, expected } => {
                 write!(f, "column {column} has {rows} rows instead of {expected}")
             }
             Self::UnknownScope { pool, scope } => {
-                write!(
-                    f,
-                    "pool {pool} is sized by scope {scope}, which the window does not have"
-                )
+                write!(f, "pool {pool} is sized by scope {scope}, which the window does not have")
             }
             Self::TooManyRows => write!(f, "the window has more rows than an index can count"),
         }
@@ -72,10 +65,7 @@ impl Window {
     /// When the columns do not belong together.
     pub fn from_host(columns: types::Window) -> Result<Self, WindowError> {
         check(&columns)?;
-        Ok(Self {
-            columns,
-            names: Names::Host,
-        })
+        Ok(Self { columns, names: Names::Host })
     }
 
     /// Wraps columns with names by index, for tests and benchmarks.
@@ -88,10 +78,7 @@ impl Window {
         scopes: Vec<String>,
     ) -> Result<Self, WindowError> {
         check(&columns)?;
-        Ok(Self {
-            columns,
-            names: Names::Given { pools, scopes },
-        })
+        Ok(Self { columns, names: Names::Given { pools, scopes } })
     }
 
     /// Returns the wall-clock time of the newest sample, milliseconds since 1970.
@@ -122,10 +109,7 @@ impl Window {
     /// Returns the value of one of the operator's labels.
     pub fn label(&self, name: &str) -> Option<&str> {
         let labels = &self.columns.target.labels;
-        labels
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        labels.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Returns every pool, in the order of their indices.
@@ -158,10 +142,7 @@ fn check(window: &types::Window) -> Result<(), WindowError> {
     }
     let unknown = |scope: &u32| usize::try_from(*scope).map_or(true, |scope| scope >= scopes);
     match window.pools.scope.iter().position(unknown) {
-        Some(pool) => Err(WindowError::UnknownScope {
-            pool,
-            scope: window.pools.scope[pool],
-        }),
+        Some(pool) => Err(WindowError::UnknownScope { pool, scope: window.pools.scope[pool] }),
         None => Ok(()),
     }
 }
@@ -215,21 +196,14 @@ fn check_pools(pools: &types::Pools) -> Result<usize, WindowError> {
             ("query-mean-us", pools.query_mean_us.len()),
             ("wait-mean-us", pools.wait_mean_us.len()),
             ("idle-in-transaction", pools.idle_in_transaction.len()),
-            (
-                "idle-in-transaction-max-ms",
-                pools.idle_in_transaction_max_ms.len(),
-            ),
+            ("idle-in-transaction-max-ms", pools.idle_in_transaction_max_ms.len()),
         ],
     )
 }
 
 fn same_length(expected: usize, columns: &[(&'static str, usize)]) -> Result<usize, WindowError> {
     match columns.iter().find(|(_, rows)| *rows != expected) {
-        Some(&(column, rows)) => Err(WindowError::UnequalColumns {
-            column,
-            rows,
-            expected,
-        }),
+        Some(&(column, rows)) => Err(WindowError::UnequalColumns { column, rows, expected }),
         None => Ok(expected),
     }
 }

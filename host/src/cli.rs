@@ -1,0 +1,88 @@
+//! The command line.
+//!
+//! Exit codes: 0 fine, 1 failed, 2 wrong usage, 64 wrong configuration.
+
+mod check;
+
+mod replay;
+mod run;
+mod tracing_setup;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError};
+
+/// The exit code of a configuration that is wrong.
+const BAD_CONFIG: u8 = 64;
+
+/// Autopilot for PgBouncer.
+///
+/// Watches every pool, lets sandboxed WebAssembly policies propose alerts, recommendations and pool
+/// sizes, guards each proposal, applies what passes through the admin console, and can explain and
+/// replay every decision.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Examples:\n  poolwarden demo\n  poolwarden check --config \
+    poolwarden.toml\n  poolwarden run --config poolwarden.toml\n\nExit codes: 0 fine, 1 failed, \
+    2 wrong usage, 64 wrong configuration"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    Check(check::Check),
+    Replay(replay::Replay),
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Args)]
+struct ConfigArg {
+    /// Configuration file; without it ./poolwarden.toml, or the environment alone.
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArg {
+    fn load(&self) -> Result<Config, ConfigError> {
+        let env = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Config::load(self.config.as_deref(), &env)
+    }
+}
+
+impl Cli {
+    /// Does what was asked for.
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Run(run) => run.run(),
+            Command::Check(check) => check.run(),
+            Command::Replay(replay) => replay.run(),
+        }
+    }
+}
+
+/// Prints what is wrong with a configuration.
+fn bad_config(error: &ConfigError) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(BAD_CONFIG)
+}
+
+/// Prints an error with its causes.
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("poolwarden: {}", crate::report::chain(error));
+    ExitCode::FAILURE
+}
+
+/// Makes the async runtime: two workers do, because nothing blocks them.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}

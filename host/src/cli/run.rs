@@ -1,0 +1,59 @@
+//! `poolwarden run`: the sidecar.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{ConfigArg, bad_config, failed, runtime, tracing_setup};
+use crate::app::App;
+use crate::config::Config;
+
+/// Runs the sidecar until SIGTERM or SIGINT.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  poolwarden run --config /etc/poolwarden/poolwarden.toml\n  \
+    PGBOUNCER_URL=postgres://watch@127.0.0.1:6432/pgbouncer poolwarden run")]
+pub(super) struct Run {
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+impl Run {
+    pub fn run(self) -> ExitCode {
+        let config = match self.config.load() {
+            Ok(config) => config,
+            Err(error) => return bad_config(&error),
+        };
+        tracing_setup::init(&config.log);
+        for warning in &config.warnings {
+            tracing::warn!(warning, "the configuration can be better");
+        }
+        match runtime() {
+            Ok(runtime) => runtime.block_on(serve(config)),
+            Err(error) => failed(&error),
+        }
+    }
+}
+
+async fn serve(config: Config) -> ExitCode {
+    // Before anything starts, so that no signal is missed.
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+        eprintln!("poolwarden: signals cannot be handled");
+        return ExitCode::FAILURE;
+    };
+    let app = match App::start(config).await {
+        Ok(app) => app,
+        Err(error) => return failed(&error),
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    // A second signal ends the wait.
+    tokio::select! {
+        in_time = app.stop() => if in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+        _ = terminate.recv() => ExitCode::FAILURE,
+        _ = interrupt.recv() => ExitCode::FAILURE,
+    }
+}
