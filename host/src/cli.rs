@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 failed, 2 wrong usage, 64 wrong configuration.
 
 mod check;
+mod demo;
 
 mod replay;
 mod run;
@@ -39,6 +40,7 @@ pub struct Cli {
 enum Command {
     Run(run::Run),
     Check(check::Check),
+    Demo(demo::Demo),
     Replay(replay::Replay),
 }
 
