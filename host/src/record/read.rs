@@ -49,18 +49,18 @@ impl Store {
     }
 
     async fn find_decision(&self, id: DecisionId) -> sqlx::Result<Option<Stored>> {
+        let mut snapshot = self.readers.begin().await?;
         let mut query = QueryBuilder::<Sqlite>::new(DECISION);
         query.push(" WHERE id = ").push_bind(id.0.as_bytes().to_vec());
-        let Some(row) = query.build().fetch_optional(&self.readers).await? else {
+        let Some(row) = query.build().fetch_optional(&mut *snapshot).await? else {
             return Ok(None);
         };
         let rows = sqlx::query(
             "SELECT at_ms, status, note FROM transitions WHERE decision = ? ORDER BY seq",
         )
         .bind(id.0.as_bytes().to_vec())
-        .fetch_all(&self.readers)
+        .fetch_all(&mut *snapshot)
         .await?;
-        let mut decision = decision(&row)?;
         let transition = |row: &SqliteRow| {
             Ok(Transition {
                 id,
@@ -69,12 +69,8 @@ impl Store {
                 note: row.try_get("note")?,
             })
         };
-        let transitions: Vec<_> = rows.iter().map(transition).collect::<sqlx::Result<_>>()?;
-        // The two reads are not one snapshot: the newer one has the word.
-        if let Some(last) = transitions.last() {
-            decision.status = last.status;
-        }
-        Ok(Some(Stored { decision, transitions }))
+        let transitions = rows.iter().map(transition).collect::<sqlx::Result<_>>()?;
+        Ok(Some(Stored { decision: decision(&row)?, transitions }))
     }
 
     /// Gives what an evaluation was asked and what it answered.
@@ -165,11 +161,7 @@ impl Store {
                 .await;
         let rows = found.map_err(|error| self.fail(error))?;
         let memory = |row: &SqliteRow| {
-            Ok(Memory {
-                policy: policy(row)?,
-                target: target(row)?,
-                blob: row.try_get("blob")?,
-            })
+            Ok(Memory { policy: policy(row)?, target: target(row)?, blob: row.try_get("blob")? })
         };
         rows.iter().map(memory).collect::<sqlx::Result<_>>().map_err(|error| self.fail(error))
     }

@@ -23,13 +23,11 @@ impl Store {
         finer: Level,
         now: Timestamp,
     ) -> sqlx::Result<Option<u64>> {
-        let mut writer = self.writer.lock().await;
+        let mut writer = self.writer().await;
         let connection = &mut writer.connection;
         let progress = Progress::read(connection, level).await?;
         let whole_until = match finer {
-            Level::TenSeconds => {
-                (super::level::seconds(now) - GRACE_S).div_euclid(level.width_s())
-            }
+            Level::TenSeconds => (super::level::seconds(now) - GRACE_S).div_euclid(level.width_s()),
             _ => Progress::read(connection, finer).await?.rolled_until / finer.per_coarser(),
         };
         if progress.rolled_until >= whole_until {

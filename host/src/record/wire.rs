@@ -259,11 +259,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn named<T: Copy>(
-    all: &[T],
-    name: impl Fn(T) -> &'static str,
-    text: &str,
-) -> Result<T, Malformed> {
+fn named<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str, text: &str) -> Result<T, Malformed> {
     let found = all.iter().copied().find(|value| name(*value) == text);
     found.ok_or_else(|| format!("unknown name {text:?}").into())
 }
