@@ -1,8 +1,8 @@
 //! Keeps the store in shape: roll-ups, retention, room.
 //!
 //! Called every ten seconds or so. Each step is one short transaction and lets go of the writer
-//! afterwards, so that a tick never waits for more than one step; what does not get done in one call
-//! is done in the next.
+//! afterwards, so that a tick never waits for more than one step; what does not get done in one
+//! call is done in the next.
 
 use sqlx::Row;
 
@@ -67,8 +67,9 @@ impl Pages {
 impl Store {
     /// Rolls history up, deletes what is old, and keeps the store within its largest size.
     ///
-    /// For room it deletes the oldest inputs of evaluations, then the oldest history, then the oldest
-    /// decisions; never an unsettled intent or a firing alert. The work of one call is bounded.
+    /// For room it deletes the oldest inputs of evaluations, then the oldest history, then the
+    /// oldest decisions; never an unsettled intent or a firing alert. The work of one call is
+    /// bounded.
     ///
     /// # Errors
     /// When the file fails; steps that were done stay done.

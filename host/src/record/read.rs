@@ -106,7 +106,8 @@ impl Store {
 
     /// Gives the resizes that a crash left between intent and outcome, oldest first.
     ///
-    /// These are enforced resizes that were to be sent to PgBouncer and are `proposed` or `applied`.
+    /// These are enforced resizes that were to be sent to PgBouncer and are `proposed` or
+    /// `applied`.
     ///
     /// # Errors
     /// When the file fails or a row does not read back.

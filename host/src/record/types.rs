@@ -1,5 +1,6 @@
 //! What goes into the store and comes out of it.
 
+use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +23,12 @@ pub struct Store {
     pub(super) readers: SqlitePool,
     /// Held, never read: the kernel lets go of the lock with the process.
     pub(super) _lock: File,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 /// Where the store is and how much it keeps.

@@ -34,7 +34,8 @@ async fn fill(store: &Store, level: Level, from_s: i64, until_s: i64) -> u64 {
 
 async fn pools(store: &Store) {
     let sql = format!(
-        "WITH RECURSIVE numbers (p) AS (SELECT 1 UNION ALL SELECT p + 1 FROM numbers WHERE p < {POOLS})
+        "WITH RECURSIVE numbers (p) AS
+            (SELECT 1 UNION ALL SELECT p + 1 FROM numbers WHERE p < {POOLS})
          INSERT INTO pools SELECT p, 'main', 'shop', 'user' || p, {START_MS} FROM numbers"
     );
     let query = sqlx::query(AssertSqlSafe(sql));
