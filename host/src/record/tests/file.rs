@@ -15,7 +15,7 @@ fn database(dir: &tempfile::TempDir) -> PathBuf {
 }
 
 async fn refusal(dir: &tempfile::TempDir) -> RecordError {
-    Store::open(&options(dir.path())).await.err().expect("refused")
+    Store::open(&options(dir.path())).await.expect_err("refused")
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn a_folder_that_cannot_be_made_is_named() {
     let dir = tempfile::tempdir().expect("a folder");
     fs::write(dir.path().join("taken"), "").expect("written");
     let dir = dir.path().join("taken").join("store");
-    let error = Store::open(&options(&dir)).await.err().expect("refused");
+    let error = Store::open(&options(&dir)).await.expect_err("refused");
     assert!(matches!(&error, RecordError::Folder { path, .. } if *path == dir), "{error:?}");
 }
 
