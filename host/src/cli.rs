@@ -67,6 +67,7 @@ impl Cli {
         match self.command {
             Command::Run(run) => run.run(),
             Command::Check(check) => check.run(),
+            Command::Demo(demo) => demo.run(),
             Command::Replay(replay) => replay.run(),
         }
     }

@@ -14,7 +14,7 @@ pub enum RecordError {
     #[error("the disk is full: {}", path.display())]
     DiskFull { path: PathBuf, source: sqlx::Error },
     /// The file is not a SQLite database, or another program's.
-    #[error("{} is not a store of poolwarden; move it away or choose another folder", path.display())]
+    #[error("{} is not a poolwarden store; move it away or choose another folder", path.display())]
     NotAStore { path: PathBuf, source: Option<sqlx::Error> },
     /// Another sidecar uses the folder.
     #[error("another poolwarden uses {}; give each its own folder", path.display())]

@@ -122,6 +122,9 @@ fn quiet(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
+/// The log is folded into the file by the maintenance, which may wait for the disk; a write does so
+/// only when the log has grown to 8 MiB in between.
+///
 /// Temporary tables stay in memory: beside the store's folder nothing may be writable. Each of them
 /// is small because every step of the maintenance is bounded.
 fn writing(path: &Path) -> SqliteConnectOptions {
@@ -134,6 +137,7 @@ fn writing(path: &Path) -> SqliteConnectOptions {
         .pragma("temp_store", "MEMORY")
         .pragma("cache_size", "-2048")
         .pragma("journal_size_limit", "4194304")
+        .pragma("wal_autocheckpoint", "2000")
 }
 
 fn readers(path: &Path) -> SqlitePool {

@@ -1,54 +1,21 @@
-//! The history of pools on disk: 10 s for 2 hours, 1 min for 2 days, 10 min for 35 days.
+//! Writes and reads the history of pools: 10 s for 2 hours, 1 min for 2 days, 10 min for 35 days.
 //!
-//! A row takes some 50 bytes because pools are interned and counts are SQLite's variable-length
-//! integers. Reading one pool seeks each of its buckets: the key begins with the bucket (the schema
-//! says why), so a plain range would read every other pool's rows too.
+//! A row takes 85 bytes when its values are large, less otherwise: pools are interned and counts
+//! are SQLite's variable-length integers. Reading one pool seeks each of its buckets: the key
+//! begins with the bucket (the schema says why), so a plain range would read every other pool's
+//! rows too.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, SqliteConnection};
 
+use super::counts::{COLUMNS, MERGED, PoolCounts};
 use super::level::{Level, Progress, first_bucket, seconds};
 use super::wire::to_ms;
 use super::writer::{Interned, Writer};
 use super::{RecordError, Store};
 use crate::model::{PoolKey, TargetName, Timestamp};
-
-/// What was seen of a pool within a span; counts add up, maxima do not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PoolCounts {
-    /// Number of polls.
-    pub samples: u32,
-    /// Most active clients.
-    pub cl_active_max: u32,
-    /// Most waiting clients.
-    pub cl_waiting_max: u32,
-    /// Waiting clients, summed over the polls.
-    pub cl_waiting_sum: u64,
-    /// Most busy servers.
-    pub sv_active_max: u32,
-    /// Busy servers, summed over the polls.
-    pub sv_active_sum: u64,
-    /// Most open servers, busy or not.
-    pub servers_max: u32,
-    /// The pool's size at the end of the span.
-    pub size: u32,
-    /// Longest age of the oldest waiter, in microseconds.
-    pub maxwait_us_max: u64,
-    /// Transactions that finished.
-    pub transactions: u64,
-    /// Queries that finished.
-    pub queries: u64,
-    /// Time that those transactions took, in microseconds.
-    pub transaction_us: u64,
-    /// Time that those queries took, in microseconds.
-    pub query_us: u64,
-    /// Time that clients waited for a server, in microseconds.
-    pub wait_us: u64,
-}
 
 /// What was seen of one pool in one bucket of 10 seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,88 +56,10 @@ pub struct HistoryPoint {
     pub counts: PoolCounts,
 }
 
-pub(super) const COLUMNS: &str = "samples, cl_active_max, cl_waiting_max, cl_waiting_sum, \
-    sv_active_max, sv_active_sum, servers_max, size, maxwait_us_max, transactions, queries, \
-    transaction_us, query_us, wait_us";
-
-/// Makes one row of several. The size is the newest bucket's: it rides below the bucket number.
-pub(super) const MERGED: &str = "sum(samples), max(cl_active_max), max(cl_waiting_max), \
-    sum(cl_waiting_sum), max(sv_active_max), sum(sv_active_sum), max(servers_max), \
-    max((bucket << 31) | size) & 2147483647, max(maxwait_us_max), sum(transactions), \
-    sum(queries), sum(transaction_us), sum(query_us), sum(wait_us)";
-
 /// Rows of one INSERT: 16 values each, within SQLite's 32 766.
 const ROWS_PER_INSERT: usize = 64;
 /// A pool that is seen is marked so once a day.
 const SEEN_EVERY_MS: i64 = 24 * 3600 * 1000;
-/// No count is larger on disk, so that no sum of a month overflows: SQLite refuses such sums, which
-/// would stop the roll-ups. As microseconds in a 10-second bucket these are 1.7 million clients.
-const COUNT_MAX: i64 = 1 << 44;
-
-impl PoolCounts {
-    fn to_row(self) -> [i64; 14] {
-        let long = |value: u64| i64::try_from(value).unwrap_or(COUNT_MAX).min(COUNT_MAX);
-        [
-            self.samples.into(),
-            self.cl_active_max.into(),
-            self.cl_waiting_max.into(),
-            long(self.cl_waiting_sum),
-            self.sv_active_max.into(),
-            long(self.sv_active_sum),
-            self.servers_max.into(),
-            i64::from(self.size).min(i64::from(i32::MAX)),
-            long(self.maxwait_us_max),
-            long(self.transactions),
-            long(self.queries),
-            long(self.transaction_us),
-            long(self.query_us),
-            long(self.wait_us),
-        ]
-    }
-
-    /// Reads the columns from the second on.
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
-        let long = |index: usize| -> sqlx::Result<u64> {
-            row.try_get::<i64, _>(index).map(|value| u64::try_from(value).unwrap_or(0))
-        };
-        let short = |index| long(index).map(|value| u32::try_from(value).unwrap_or(u32::MAX));
-        Ok(Self {
-            samples: short(1)?,
-            cl_active_max: short(2)?,
-            cl_waiting_max: short(3)?,
-            cl_waiting_sum: long(4)?,
-            sv_active_max: short(5)?,
-            sv_active_sum: long(6)?,
-            servers_max: short(7)?,
-            size: short(8)?,
-            maxwait_us_max: long(9)?,
-            transactions: long(10)?,
-            queries: long(11)?,
-            transaction_us: long(12)?,
-            query_us: long(13)?,
-            wait_us: long(14)?,
-        })
-    }
-
-    /// Adds what was seen later in the same step.
-    fn merge(&mut self, later: &Self) {
-        self.samples = self.samples.saturating_add(later.samples);
-        self.cl_active_max = self.cl_active_max.max(later.cl_active_max);
-        self.cl_waiting_max = self.cl_waiting_max.max(later.cl_waiting_max);
-        self.cl_waiting_sum += later.cl_waiting_sum;
-        self.sv_active_max = self.sv_active_max.max(later.sv_active_max);
-        self.sv_active_sum += later.sv_active_sum;
-        self.servers_max = self.servers_max.max(later.servers_max);
-        self.size = later.size;
-        self.maxwait_us_max = self.maxwait_us_max.max(later.maxwait_us_max);
-        self.transactions += later.transactions;
-        self.queries += later.queries;
-        self.transaction_us += later.transaction_us;
-        self.query_us += later.query_us;
-        self.wait_us += later.wait_us;
-    }
-}
-
 impl Store {
     /// Writes samples of 10-second buckets, all or nothing.
     ///
@@ -183,7 +72,7 @@ impl Store {
         if samples.is_empty() {
             return Ok(());
         }
-        let mut writer = self.writer.lock().await;
+        let mut writer = self.writer().await;
         writer.begin().await.map_err(|error| self.fail(error))?;
         let written = write(&mut writer, samples).await;
         let interned = writer.end(written).await.map_err(|error| self.fail(error))?;
@@ -197,12 +86,13 @@ impl Store {
     /// Gives a pool's history in steps of equal length, oldest first; steps unseen are left out.
     ///
     /// The finest level that still has the whole span within `points_max` answers; where even the
-    /// coarsest has more, its buckets are merged. What is not rolled up yet comes from finer levels.
+    /// coarsest has more, its buckets are merged. What is not rolled up yet comes from finer
+    /// levels.
     ///
     /// # Errors
     /// When the file fails.
     pub async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryPoint>, RecordError> {
-        let mut reader = self.readers.acquire().await.map_err(|error| self.fail(error))?;
+        let mut reader = self.readers.begin().await.map_err(|error| self.fail(error))?;
         read(&mut reader, query).await.map_err(|error| self.fail(error))
     }
 }
@@ -298,7 +188,7 @@ struct Steps {
 }
 
 async fn read(
-    reader: &mut PoolConnection<Sqlite>,
+    reader: &mut SqliteConnection,
     query: &HistoryQuery,
 ) -> sqlx::Result<Vec<HistoryPoint>> {
     let found =
@@ -306,7 +196,7 @@ async fn read(
             .bind(query.target.as_str())
             .bind(&*query.pool.database)
             .bind(&*query.pool.user)
-            .fetch_optional(&mut **reader)
+            .fetch_optional(&mut *reader)
             .await?;
     let Some(pool): Option<i64> = found else { return Ok(Vec::new()) };
     let Some(span) = span(reader, query).await? else { return Ok(Vec::new()) };
@@ -335,27 +225,27 @@ async fn read(
 
 /// Gives the asked span in seconds, cut to what there is of any pool.
 async fn span(
-    reader: &mut PoolConnection<Sqlite>,
+    reader: &mut SqliteConnection,
     query: &HistoryQuery,
 ) -> sqlx::Result<Option<(i64, i64)>> {
     let mut there: Option<(i64, i64)> = None;
     for level in Level::ALL {
         let sql = format!("SELECT max(bucket) FROM {}", level.table());
         let last: Option<i64> =
-            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut **reader).await?;
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *reader).await?;
         if let (Some(first), Some(last)) = (first_bucket(reader, level, 0).await?, last) {
             let (from, to) = (first * level.width_s(), (last + 1) * level.width_s());
             there = there.map_or(Some((from, to)), |(a, b)| Some((a.min(from), b.max(to))));
         }
     }
-    let asked = |(from, to): (i64, i64)| {
-        (from.max(seconds(query.since)), to.min(seconds(query.until).saturating_add(1)))
-    };
+    // The second in which the last moment before `until` lies counts as a whole.
+    let end = query.until.plus(Duration::from_millis(999));
+    let asked = |(from, to): (i64, i64)| (from.max(seconds(query.since)), to.min(seconds(end)));
     Ok(there.map(asked).filter(|(from, to)| from < to))
 }
 
 async fn choose(
-    reader: &mut PoolConnection<Sqlite>,
+    reader: &mut SqliteConnection,
     (since_s, until_s): (i64, i64),
     points_max: u32,
 ) -> sqlx::Result<Steps> {
@@ -379,7 +269,7 @@ async fn choose(
 
 /// Adds the buckets of one level that begin within a span, seeking each of them.
 async fn read_level(
-    reader: &mut PoolConnection<Sqlite>,
+    reader: &mut SqliteConnection,
     level: Level,
     pool: i64,
     (from_s, to_s, step_s): (i64, i64, i64),
@@ -400,7 +290,7 @@ async fn read_level(
         .bind(width_s)
         .bind(step_s)
         .bind(pool)
-        .fetch_all(&mut **reader)
+        .fetch_all(&mut *reader)
         .await?;
     for row in &rows {
         let counts = PoolCounts::from_row(row)?;

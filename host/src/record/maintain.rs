@@ -1,8 +1,8 @@
 //! Keeps the store in shape: roll-ups, retention, room.
 //!
 //! Called every ten seconds or so. Each step is one short transaction and lets go of the writer
-//! afterwards, so that a tick never waits for more than one step; what does not get done in one call
-//! is done in the next.
+//! afterwards, so that a tick never waits for more than one step; what does not get done in one
+//! call is done in the next.
 
 use sqlx::Row;
 
@@ -18,7 +18,9 @@ const PAGES_PER_CALL: i64 = 1024;
 /// Free pages that the file keeps, because the next writes take them again.
 const PAGES_SPARE: i64 = 256;
 /// What the log may take beside the file.
-const LOG_BYTES: u64 = 8 << 20;
+const LOG_BYTES: u64 = 10 << 20;
+/// Pages in the log from which on it is folded into the file: 2 MiB.
+const LOG_PAGES: i64 = 512;
 
 /// What one call of [`Store::maintain`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +43,13 @@ pub struct Maintenance {
     pub over_limit: bool,
 }
 
+/// What is deleted by its age and for room alike.
+#[derive(Debug, Clone, Copy)]
+enum Sort {
+    Evaluations,
+    Decisions,
+}
+
 /// The file's pages.
 #[derive(Debug, Clone, Copy)]
 struct Pages {
@@ -58,8 +67,9 @@ impl Pages {
 impl Store {
     /// Rolls history up, deletes what is old, and keeps the store within its largest size.
     ///
-    /// For room it deletes the oldest inputs of evaluations, then the oldest history, then the oldest
-    /// decisions; never an unsettled intent or a firing alert. The work of one call is bounded.
+    /// For room it deletes the oldest inputs of evaluations, then the oldest history, then the
+    /// oldest decisions; never an unsettled intent or a firing alert. The work of one call is
+    /// bounded.
     ///
     /// # Errors
     /// When the file fails; steps that were done stay done.
@@ -73,6 +83,7 @@ impl Store {
         self.retain(now, &mut done).await?;
         self.make_room(&mut done).await?;
         done.used_bytes = self.vacuum(&mut done).await?.used_bytes();
+        self.fold_log().await?;
         Ok(done)
     }
 
@@ -106,15 +117,30 @@ impl Store {
             };
         }
         let inputs = now.minus(self.options.inputs_kept);
-        let deleted = self.prune_evaluations(Before::Moment(inputs)).await?;
-        done.evaluations_deleted += deleted;
-        done.unfinished |= deleted > 0;
-        let decisions = Before::Moment(now.minus(self.options.decisions_kept));
-        let deleted = self.prune_decisions(decisions).await?;
-        done.decisions_deleted += deleted;
-        done.unfinished |= deleted > 0;
+        let decisions = now.minus(self.options.decisions_kept);
+        for (sort, before) in [(Sort::Evaluations, inputs), (Sort::Decisions, decisions)] {
+            done.unfinished |= 'steps: {
+                for _ in 0..STEPS_PER_CALL {
+                    if self.prune(sort, Before::Moment(before), done).await? == 0 {
+                        break 'steps false;
+                    }
+                }
+                true
+            };
+        }
         done.plugins_deleted += self.prune_plugins(inputs).await?;
         self.prune_pools(now).await
+    }
+
+    async fn prune(&self, sort: Sort, before: Before, done: &mut Maintenance) -> sqlx::Result<u64> {
+        let (deleted, sum) = match sort {
+            Sort::Evaluations => {
+                (self.prune_evaluations(before).await?, &mut done.evaluations_deleted)
+            }
+            Sort::Decisions => (self.prune_decisions(before).await?, &mut done.decisions_deleted),
+        };
+        *sum += deleted;
+        Ok(deleted)
     }
 
     async fn make_room(&self, done: &mut Maintenance) -> sqlx::Result<()> {
@@ -124,9 +150,7 @@ impl Store {
             if self.pages().await?.used_bytes() <= used_max {
                 return Ok(());
             }
-            let deleted = self.prune_evaluations(Before::Anything).await?;
-            done.evaluations_deleted += deleted;
-            if deleted > 0 {
+            if self.prune(Sort::Evaluations, Before::Anything, done).await? > 0 {
                 continue;
             }
             if let Some(level) = self.oldest_level().await? {
@@ -134,9 +158,7 @@ impl Store {
                 done.history_deleted += deleted.unwrap_or(0);
                 continue;
             }
-            let deleted = self.prune_decisions(Before::Anything).await?;
-            done.decisions_deleted += deleted;
-            if deleted == 0 {
+            if self.prune(Sort::Decisions, Before::Anything, done).await? == 0 {
                 done.over_limit = true;
                 return Ok(());
             }
@@ -154,11 +176,22 @@ impl Store {
         let spare = if too_large { 0 } else { PAGES_SPARE.max(pages.count / 16) };
         if pages.free > spare {
             done.unfinished |= pages.free > spare + PAGES_PER_CALL;
-            let mut writer = self.writer.lock().await;
+            let mut writer = self.writer().await;
             let sql = format!("PRAGMA incremental_vacuum({PAGES_PER_CALL})");
             sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut writer.connection).await?;
         }
         Ok(pages)
+    }
+
+    /// Folds the log into the file, so that no write has to wait for the disk.
+    async fn fold_log(&self) -> sqlx::Result<()> {
+        let mut writer = self.writer().await;
+        let (_, pages, folded): (i64, i64, i64) =
+            sqlx::query_as("PRAGMA wal_checkpoint(NOOP)").fetch_one(&mut writer.connection).await?;
+        if pages - folded >= LOG_PAGES {
+            sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").fetch_all(&mut writer.connection).await?;
+        }
+        Ok(())
     }
 
     async fn pages(&self) -> sqlx::Result<Pages> {
@@ -166,7 +199,7 @@ impl Store {
             "SELECT page_count, freelist_count, page_size
              FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
         )
-        .fetch_one(&mut self.writer.lock().await.connection)
+        .fetch_one(&mut self.writer().await.connection)
         .await?;
         Ok(Pages { count: row.try_get(0)?, free: row.try_get(1)?, bytes_each: row.try_get(2)? })
     }

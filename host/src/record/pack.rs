@@ -1,7 +1,7 @@
 //! Packs long values with deflate; the first byte says whether.
 //!
-//! A window of a thousand pools is a few hundred kilobytes of JSON and shrinks to about a tenth. The
-//! fastest level is used because packing happens within the tick.
+//! A window of a thousand pools is a few hundred kilobytes of JSON and shrinks to about a tenth.
+//! The fastest level is used because packing happens within the tick.
 
 use std::io::{self, Read, Write};
 
@@ -57,7 +57,11 @@ mod tests {
             let value = vec![b'x'; length];
             let packed = pack(&value);
             assert_eq!(unpack(&packed).expect("reads back"), value);
-            assert!(packed.len() <= 513, "{length} bytes became {}", packed.len());
+            assert!(
+                packed.len() <= 513.max(length / 100),
+                "{length} bytes became {}",
+                packed.len()
+            );
         }
     }
 

@@ -21,7 +21,7 @@ impl Store {
         level: Level,
         before: Before,
     ) -> sqlx::Result<Option<u64>> {
-        let mut writer = self.writer.lock().await;
+        let mut writer = self.writer().await;
         let connection = &mut writer.connection;
         let progress = Progress::read(connection, level).await?;
         let mut end = match before {
@@ -42,7 +42,7 @@ impl Store {
 
     /// Finds the level whose oldest bucket began first.
     pub(super) async fn oldest_level(&self) -> sqlx::Result<Option<Level>> {
-        let mut writer = self.writer.lock().await;
+        let mut writer = self.writer().await;
         let mut oldest: Option<(i64, Level)> = None;
         for level in Level::ALL {
             if let Some(bucket) = first_bucket(&mut writer.connection, level, 0).await? {
@@ -59,7 +59,7 @@ impl Store {
     pub(super) async fn prune_pools(&self, now: Timestamp) -> sqlx::Result<()> {
         const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
         let gone = to_ms(now.minus(Level::TenMinutes.kept() + 2 * DAY));
-        let mut writer = self.writer.lock().await;
+        let mut writer = self.writer().await;
         let deleted = sqlx::query("DELETE FROM pools WHERE seen_ms < ?")
             .bind(gone)
             .execute(&mut writer.connection)
@@ -72,7 +72,7 @@ impl Store {
 
     /// Deletes the oldest evaluations; gives how many.
     pub(super) async fn prune_evaluations(&self, before: Before) -> sqlx::Result<u64> {
-        let mut writer = self.writer.lock().await;
+        let mut writer = self.writer().await;
         let deleted = sqlx::query(
             "DELETE FROM evaluations WHERE rowid IN
                 (SELECT rowid FROM evaluations WHERE at_ms < ? ORDER BY at_ms LIMIT ?)",
@@ -88,7 +88,7 @@ impl Store {
     ///
     /// An intent that is not settled and an alert that holds stay however old they are.
     pub(super) async fn prune_decisions(&self, before: Before) -> sqlx::Result<u64> {
-        let mut writer = self.writer.lock().await;
+        let mut writer = self.writer().await;
         let deleted = sqlx::query(
             "DELETE FROM decisions WHERE id IN
                 (SELECT id FROM decisions
@@ -106,7 +106,7 @@ impl Store {
 
     /// Deletes plugins that are old, that no evaluation names and that this process did not put.
     pub(super) async fn prune_plugins(&self, before: Timestamp) -> sqlx::Result<u64> {
-        let mut writer = self.writer.lock().await;
+        let mut writer = self.writer().await;
         let unused: Vec<Vec<u8>> = sqlx::query_scalar(
             "SELECT digest FROM plugins WHERE added_ms < ? AND NOT EXISTS
                 (SELECT 1 FROM evaluations WHERE evaluations.digest = plugins.digest)",

@@ -49,18 +49,18 @@ impl Store {
     }
 
     async fn find_decision(&self, id: DecisionId) -> sqlx::Result<Option<Stored>> {
+        let mut snapshot = self.readers.begin().await?;
         let mut query = QueryBuilder::<Sqlite>::new(DECISION);
         query.push(" WHERE id = ").push_bind(id.0.as_bytes().to_vec());
-        let Some(row) = query.build().fetch_optional(&self.readers).await? else {
+        let Some(row) = query.build().fetch_optional(&mut *snapshot).await? else {
             return Ok(None);
         };
         let rows = sqlx::query(
             "SELECT at_ms, status, note FROM transitions WHERE decision = ? ORDER BY seq",
         )
         .bind(id.0.as_bytes().to_vec())
-        .fetch_all(&self.readers)
+        .fetch_all(&mut *snapshot)
         .await?;
-        let mut decision = decision(&row)?;
         let transition = |row: &SqliteRow| {
             Ok(Transition {
                 id,
@@ -69,12 +69,8 @@ impl Store {
                 note: row.try_get("note")?,
             })
         };
-        let transitions: Vec<_> = rows.iter().map(transition).collect::<sqlx::Result<_>>()?;
-        // The two reads are not one snapshot: the newer one has the word.
-        if let Some(last) = transitions.last() {
-            decision.status = last.status;
-        }
-        Ok(Some(Stored { decision, transitions }))
+        let transitions = rows.iter().map(transition).collect::<sqlx::Result<_>>()?;
+        Ok(Some(Stored { decision: decision(&row)?, transitions }))
     }
 
     /// Gives what an evaluation was asked and what it answered.
@@ -110,7 +106,8 @@ impl Store {
 
     /// Gives the resizes that a crash left between intent and outcome, oldest first.
     ///
-    /// These are enforced resizes that were to be sent to PgBouncer and are `proposed` or `applied`.
+    /// These are enforced resizes that were to be sent to PgBouncer and are `proposed` or
+    /// `applied`.
     ///
     /// # Errors
     /// When the file fails or a row does not read back.

@@ -1,12 +1,12 @@
 //! Makes coarser history of finer one, a bounded piece per transaction.
 //!
-//! A bucket is made once all that it is made of is there; making it again gives the same row. How far
-//! that has got stands in the same transaction, so a crash repeats at most nothing.
+//! A bucket is made once all that it is made of is there; making it again gives the same row. How
+//! far that has got stands in the same transaction, so a crash repeats at most nothing.
 
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::Store;
-use super::history::{COLUMNS, MERGED};
+use super::counts::{COLUMNS, MERGED};
 use super::level::{Level, Progress, first_bucket};
 use crate::model::Timestamp;
 
@@ -23,7 +23,7 @@ impl Store {
         finer: Level,
         now: Timestamp,
     ) -> sqlx::Result<Option<u64>> {
-        let mut writer = self.writer.lock().await;
+        let mut writer = self.writer().await;
         let connection = &mut writer.connection;
         let progress = Progress::read(connection, level).await?;
         let whole_until = match finer {

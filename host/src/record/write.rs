@@ -22,7 +22,7 @@ impl Store {
     /// When the disk is full, or the file fails otherwise.
     pub async fn write(&self, batch: &Batch) -> Result<(), RecordError> {
         let packed: Vec<_> = batch.evaluations.iter().map(Packed::new).collect();
-        let mut writer = self.writer.lock().await;
+        let mut writer = self.writer().await;
         writer.begin().await.map_err(|error| self.fail(error))?;
         let written = write(&mut writer.connection, batch, packed).await;
         writer.end(written).await.map_err(|error| self.fail(error))
@@ -41,7 +41,7 @@ impl Store {
         bytes: &[u8],
         now: Timestamp,
     ) -> Result<(), RecordError> {
-        let mut writer = self.writer.lock().await;
+        let mut writer = self.writer().await;
         if !writer.plugins.contains(&digest) {
             writer.begin().await.map_err(|error| self.fail(error))?;
             let put = sqlx::query(

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use sqlx::{Executor, SqliteConnection};
+use tokio::sync::MutexGuard;
 
+use super::Store;
 use crate::model::{Digest, PoolKey, TargetName};
 
 /// A pool's number in the store.
@@ -11,6 +13,15 @@ use crate::model::{Digest, PoolKey, TargetName};
 pub(super) struct Interned {
     pub(super) id: i64,
     pub(super) seen_ms: i64,
+}
+
+impl Store {
+    /// Waits for the writer, and ends what a dropped future left open in it.
+    pub(super) async fn writer(&self) -> MutexGuard<'_, Writer> {
+        let mut writer = self.writer.lock().await;
+        writer.rollback().await;
+        writer
+    }
 }
 
 /// The connection, and what need not be asked again.
@@ -31,7 +42,6 @@ impl Writer {
 
     /// Opens a transaction.
     pub(super) async fn begin(&mut self) -> sqlx::Result<()> {
-        self.rollback().await;
         self.in_transaction = true;
         self.connection.execute("BEGIN IMMEDIATE").await.map(drop)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -43,7 +44,10 @@ impl Scene {
             })?;
             fs::write(dir.join(format!("{name}.toml")), text)?;
         }
-        let config = text(sandbox, folder.path());
+        let password = folder.path().join("act_password");
+        fs::write(&password, sandbox.pgbouncer().console_password())?;
+        fs::set_permissions(&password, fs::Permissions::from_mode(0o600))?;
+        let config = text(sandbox, folder.path(), &password);
         Ok(Self { folder, config })
     }
 
@@ -54,7 +58,7 @@ impl Scene {
     }
 }
 
-fn text(sandbox: &Sandbox, folder: &Path) -> String {
+fn text(sandbox: &Sandbox, folder: &Path, password: &Path) -> String {
     let (bouncer, postgres) = (sandbox.pgbouncer(), sandbox.postgres());
     format!(
         r#"[http]
@@ -73,7 +77,7 @@ name = "demo"
 mode = "enforce"
 console_url = "{watch}"
 act_user = "{act}"
-act_password = "{password}"
+act_password_file = "{password}"
 [target.limits]
 cooldown_up_ms = 1000
 cooldown_down_ms = 2000
@@ -86,7 +90,7 @@ interval_ms = 1000
         policies = folder.join("policies").display(),
         watch = bouncer.console_url(ConsoleRole::Stats),
         act = ConsoleRole::Admin.user(),
-        password = bouncer.console_password(),
+        password = password.display(),
         postgres = postgres.url(SUPERUSER, "postgres"),
     )
 }

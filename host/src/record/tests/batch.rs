@@ -1,0 +1,209 @@
+//! A batch is written whole or not at all, and writing it again does no harm.
+
+use std::time::{Duration, Instant};
+
+use sqlx::Executor;
+
+use super::*;
+use crate::model::{Alert, AlertKey, AlertState, PoolKey};
+use crate::record::{AlertChange, DecisionFilter, Memory, RecordError, ScopeState};
+
+fn alert(state: AlertState) -> Alert {
+    let subject = Subject::Pool(PoolKey::new("a/b", "\"ü\""));
+    let key = AlertKey { policy: policy("pool-alerts"), name: "exhausted".into(), subject };
+    Alert { key, state, since: at(Duration::ZERO) }
+}
+
+fn full_batch() -> Batch {
+    let decision = resize(1);
+    let transitions = [(Status::Applied, 10), (Status::Verified, 20)];
+    let scope = |scope, wanted, stood_down| ScopeState {
+        target: target("main"),
+        scope,
+        base: size(20),
+        wanted,
+        stood_down,
+        changed_at: at(Duration::from_secs(1)),
+    };
+    Batch {
+        evaluations: vec![evaluation(1)],
+        transitions: transitions
+            .map(|(status, ms)| changed(&decision, status, Duration::from_millis(ms)))
+            .into(),
+        decisions: vec![decision],
+        scopes: vec![
+            scope(ScopeKey::Database("a:b".into()), Some(size(30)), None),
+            scope(ScopeKey::Default, None, Some(at(Duration::ZERO))),
+            scope(ScopeKey::User("x".into()), Some(size(1)), None),
+        ],
+        alerts: vec![AlertChange::Set {
+            target: target("main"),
+            alert: alert(AlertState::Firing(id(1))),
+        }],
+        memories: vec![Memory {
+            policy: policy("autosize"),
+            target: target("main"),
+            blob: vec![0, 255],
+        }],
+    }
+}
+
+async fn assert_holds(store: &Store, batch: &Batch) {
+    let stored = store.decision(id(1)).await.expect("read").expect("there");
+    let expected = Decision { status: Status::Verified, ..batch.decisions[0].clone() };
+    assert_eq!(stored.decision, expected);
+    assert_eq!(stored.transitions, batch.transitions);
+    let evaluation = store.evaluation(batch.evaluations[0].id).await.expect("read");
+    assert_eq!(evaluation.as_ref(), batch.evaluations.first());
+    assert_eq!(store.scope_states(&target("main")).await.expect("read"), batch.scopes);
+    let alerts = store.alerts(&target("main")).await.expect("read");
+    assert_eq!(alerts, [alert(AlertState::Firing(id(1)))]);
+    assert_eq!(store.memories().await.expect("read"), batch.memories);
+}
+
+#[tokio::test]
+async fn a_batch_reads_back_as_it_was_written_and_writing_it_again_changes_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = open(dir.path()).await;
+    let batch = full_batch();
+    for _ in 0..2 {
+        write(&store, &batch).await;
+        assert_holds(&store, &batch).await;
+    }
+    assert_eq!(store.scope_states(&target("other")).await.expect("read"), []);
+}
+
+#[tokio::test]
+async fn an_old_batch_written_again_does_not_bring_an_old_status_back() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = open(dir.path()).await;
+    let decision = resize(1);
+    let old = Batch {
+        transitions: vec![changed(&decision, Status::Applied, Duration::from_millis(1))],
+        decisions: vec![decision.clone()],
+        ..Batch::default()
+    };
+    let failed = changed(&decision, Status::Failed, Duration::from_millis(1));
+    write(&store, &old).await;
+    write(&store, &Batch { transitions: vec![failed], ..Batch::default() }).await;
+    write(&store, &old).await;
+    let stored = store.decision(decision.id).await.expect("read").expect("there");
+    assert_eq!(stored.decision.status, Status::Failed);
+    assert_eq!(stored.transitions.len(), 2);
+}
+
+#[tokio::test]
+async fn alerts_change_state_and_are_forgotten() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = open(dir.path()).await;
+    let main = target("main");
+    for state in [
+        AlertState::Pending,
+        AlertState::Firing(id(3)),
+        AlertState::Cooling(at(Duration::from_secs(9))),
+    ] {
+        let alert = alert(state);
+        let set = AlertChange::Set { target: main.clone(), alert: alert.clone() };
+        write(&store, &Batch { alerts: vec![set], ..Batch::default() }).await;
+        assert_eq!(store.alerts(&main).await.expect("read"), [alert]);
+    }
+    let key = alert(AlertState::Pending).key;
+    let forget = AlertChange::Forget { target: main.clone(), key };
+    write(&store, &Batch { alerts: vec![forget], ..Batch::default() }).await;
+    assert_eq!(store.alerts(&main).await.expect("read"), []);
+}
+
+#[tokio::test]
+async fn a_transition_of_an_unknown_decision_does_not_hold_up_the_rest() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = open(dir.path()).await;
+    let batch = Batch {
+        transitions: vec![changed(&resize(9), Status::Resolved, Duration::ZERO)],
+        memories: full_batch().memories,
+        ..Batch::default()
+    };
+    write(&store, &batch).await;
+    assert_eq!(store.decision(id(9)).await.expect("read"), None);
+    assert_eq!(store.memories().await.expect("read"), batch.memories);
+}
+
+#[tokio::test]
+async fn a_full_disk_takes_nothing_of_a_batch_and_the_same_batch_succeeds_later() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = open(dir.path()).await;
+    let mut batch = full_batch();
+    batch.evaluations.push(Evaluation { input: noise(1, 400_000), ..evaluation(2) });
+    limit_pages(&store, "PRAGMA max_page_count = 60").await;
+    for _ in 0..2 {
+        let error = store.write(&batch).await.expect_err("no room");
+        assert!(matches!(error, RecordError::DiskFull { .. }), "{error:?}");
+        let told = error.to_string();
+        assert!(told.contains("disk is full") && told.contains("poolwarden.db"), "{told}");
+        let page = store.decisions(&DecisionFilter::default()).await.expect("still readable");
+        assert_eq!(page.decisions, []);
+        assert_eq!(store.evaluation(evaluation(1).id).await.expect("read"), None);
+        assert_eq!(store.memories().await.expect("read"), []);
+    }
+    limit_pages(&store, "PRAGMA max_page_count = 1000000").await;
+    write(&store, &batch).await;
+    assert_holds(&store, &batch).await;
+}
+
+async fn limit_pages(store: &Store, pragma: &'static str) {
+    store.writer().await.connection.execute(pragma).await.expect("limited");
+}
+
+#[tokio::test]
+async fn a_write_that_is_dropped_half_way_leaves_nothing_and_stops_nobody() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = open(dir.path()).await;
+    for polls in 1..40 {
+        let batch = full_batch();
+        let mut write = Box::pin(store.write(&batch));
+        for _ in 0..polls {
+            let ended = futures_util::poll!(&mut write);
+            if ended.is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(write);
+        let scopes = store.scope_states(&target("main")).await.expect("read").len();
+        let memories = store.memories().await.expect("read").len();
+        assert!(
+            (scopes, memories) == (0, 0) || (scopes, memories) == (3, 1),
+            "{scopes} scopes and {memories} memories are neither nothing nor all"
+        );
+    }
+    write(&store, &full_batch()).await;
+    assert_holds(&store, &full_batch()).await;
+}
+
+#[tokio::test]
+async fn what_a_write_takes_is_printed() {
+    const WRITES: u64 = 300;
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = open(dir.path()).await;
+    let mut times = Vec::new();
+    for number in 0..WRITES {
+        let batch = Batch {
+            evaluations: vec![evaluation(number)],
+            decisions: vec![resize(number)],
+            ..Batch::default()
+        };
+        let begin = Instant::now();
+        write(&store, &batch).await;
+        times.push(begin.elapsed());
+    }
+    times.sort_unstable();
+    let (median, worst) = (times[times.len() / 2], times.last().expect("some"));
+    println!("one evaluation and one decision: median {median:?}, worst {worst:?}");
+    let large = Evaluation { input: evaluation(1).input.repeat(70), ..evaluation(WRITES) };
+    let bytes = large.input.len();
+    let begin = Instant::now();
+    write(&store, &Batch { evaluations: vec![large], ..Batch::default() }).await;
+    println!("an input of {bytes} bytes: {:?}", begin.elapsed());
+    let all = DecisionFilter { limit: 500, ..DecisionFilter::default() };
+    let page = store.decisions(&all).await.expect("read");
+    assert_eq!(u64::try_from(page.decisions.len()), Ok(WRITES));
+}
