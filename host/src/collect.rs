@@ -100,7 +100,7 @@ impl Collector {
                 () = sleep_until(next) => {}
             }
         }
-        poller.rest(Duration::MAX).await;
+        poller.close().await;
     }
 }
 

@@ -75,10 +75,17 @@ impl Poller {
         Ok(Polled { snapshot, costs })
     }
 
+    /// Closes the session.
+    pub async fn close(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.close().await;
+        }
+    }
+
     /// Closes the session when it would be too old after `idle`.
     pub async fn rest(&mut self, idle: Duration) {
         if let Some(session) = self.session.take() {
-            if session.age() + idle > self.session_age_max {
+            if session.age().saturating_add(idle) > self.session_age_max {
                 session.close().await;
             } else {
                 self.session = Some(session);

@@ -21,6 +21,10 @@ shrink_step_percent = 60
 
 const ALERTS: &str = r#"plugin = "pool-alerts.wasm"
 mode = "enforce"
+[settings.pool-exhausted]
+hold_ms = 300
+[settings.high-utilization]
+hold_ms = 3000
 "#;
 
 /// A temporary folder with everything that the sidecar needs; gone with this value.
@@ -79,7 +83,8 @@ console_url = "{watch}"
 act_user = "{act}"
 act_password_file = "{password}"
 [target.limits]
-cooldown_up_ms = 1000
+cooldown_up_ms = 2000
+step_up = 6
 cooldown_down_ms = 2000
 step_down = 20
 [target.database]
