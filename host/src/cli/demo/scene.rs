@@ -21,9 +21,9 @@ shrink_step_percent = 60
 
 const ALERTS: &str = r#"plugin = "pool-alerts.wasm"
 mode = "enforce"
-[settings.pool-exhausted]
+[settings.pool_exhausted]
 hold_ms = 300
-[settings.high-utilization]
+[settings.high_utilization]
 hold_ms = 3000
 "#;
 
