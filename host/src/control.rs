@@ -121,6 +121,22 @@ pub struct Resize {
 /// Makes identities; passed in because randomness is not pure.
 pub type Ids = Box<dyn FnMut(Timestamp) -> Uuid + Send>;
 
+/// One event's moment, and where identities of that moment come from.
+struct Turn<'a> {
+    now: Timestamp,
+    ids: &'a mut Ids,
+}
+
+impl Turn<'_> {
+    fn uuid(&mut self) -> Uuid {
+        (self.ids)(self.now)
+    }
+
+    fn decision_id(&mut self) -> DecisionId {
+        DecisionId(self.uuid())
+    }
+}
+
 /// The state of the whole loop.
 pub struct Control {
     targets: BTreeMap<TargetName, TargetControl>,
@@ -145,23 +161,23 @@ impl Control {
 
     /// Takes in an event and says what is to be done, in this order.
     pub fn apply(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
-        let ids = &mut self.ids;
+        let turn = &mut Turn { now, ids: &mut self.ids };
         match event {
             Event::Polled { target, snapshot } => {
-                self.targets.get_mut(&target).map(|t| t.polled(snapshot, now, ids))
+                self.targets.get_mut(&target).map(|t| t.polled(snapshot, turn))
             }
             Event::PollFailed { target, kind, problem } => {
                 self.targets.get_mut(&target).map(|t| t.poll_failed(kind, problem, now))
             }
             Event::Evaluated { target, results } => {
-                self.targets.get_mut(&target).map(|t| t.evaluated(&results, now, ids))
+                self.targets.get_mut(&target).map(|t| t.evaluated(&results, turn))
             }
             Event::Acted { target, id, acted } => {
                 self.targets.get_mut(&target).map(|t| t.acted(id, &acted, now))
             }
             Event::Stopping => {
                 let targets = self.targets.values_mut();
-                Some(targets.flat_map(|target| target.hand_back(now, ids)).collect())
+                Some(targets.flat_map(|target| target.hand_back(turn)).collect())
             }
         }
         .unwrap_or_default()
