@@ -180,6 +180,31 @@ impl Guest {
         Ok(Ran { answer, took: start.elapsed() })
     }
 
+    /// Calls one live instance several times and gives what each call alone took.
+    ///
+    /// # Errors
+    /// When the guest misbehaves.
+    pub fn time_calls(
+        &self,
+        input: &Arc<Input>,
+        settings: &str,
+        memory: &[u8],
+        calls: usize,
+    ) -> Result<Vec<Duration>, Fault> {
+        self.call(Some(Arc::clone(input)), |policy, store| {
+            let call = |_| {
+                store.set_epoch_deadline(super::runtime::epochs(self.limits.deadline));
+                let start = Instant::now();
+                let answer =
+                    policy.call_evaluate(&mut *store, &input.window, settings, memory)?;
+                let took = start.elapsed();
+                drop(answer);
+                Ok(took)
+            };
+            (0..calls).map(call).collect()
+        })
+    }
+
     /// Asks the guest what it is.
     ///
     /// # Errors

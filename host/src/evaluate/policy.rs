@@ -128,6 +128,22 @@ impl Policy {
         PolicyResult { policy, input, memory_before, outcome, took }
     }
 
+    /// Calls one live instance several times and gives what each call alone took.
+    ///
+    /// The first call meets fresh memory as every evaluation does; the others tell what a call
+    /// costs by itself. For benchmarks only: the sidecar gives each evaluation its own instance.
+    ///
+    /// # Errors
+    /// When the plugin misbehaves.
+    pub fn time_calls(
+        &self,
+        input: &Arc<Input>,
+        memory: &[u8],
+        calls: usize,
+    ) -> Result<Vec<Duration>, Fault> {
+        self.guest.time_calls(input, &self.settings, memory, calls)
+    }
+
     fn read(&self, input: &Input, raw: types::Answer) -> Result<Answered, Fault> {
         let most = usize::try_from(self.file.limits.blob_bytes).unwrap_or(usize::MAX);
         if raw.memory.len() > most {

@@ -1,0 +1,66 @@
+//! Measures Poolwarden against what it cannot beat, and writes the page of results.
+//!
+//! `tests/bench.sh` builds what is missing and runs it. Every ratio comes from one run in which both
+//! sides take turns: on a shared machine absolute times drift, ratios hardly do. A harness such as
+//! criterion was rejected, because it measures one side after the other.
+
+mod evaluate;
+mod http;
+mod idle;
+mod overload;
+mod page;
+mod process;
+mod reload;
+mod rows;
+mod setup;
+mod stats;
+mod tick;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+use crate::page::Section;
+
+/// What can be measured, in the order of the page.
+const ALL: [&str; 6] = ["evaluate", "tick", "overload", "http", "idle", "reload"];
+
+fn main() -> Result<()> {
+    // Cargo adds a flag of its own.
+    let asked: Vec<String> =
+        std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let all = || ALL.map(str::to_owned).to_vec();
+    let wanted = if asked.is_empty() { all() } else { asked };
+    for what in &wanted {
+        eprintln!("{what}:");
+        println!("{}", measure(what)?.markdown());
+    }
+    Ok(())
+}
+
+fn measure(what: &str) -> Result<Section> {
+    let plugins = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../policies"));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    match what {
+        "evaluate" => evaluate::run(&plugins),
+        "tick" => runtime.block_on(tick::run(&plugins)),
+        "overload" => runtime.block_on(overload::run(&plugins)),
+        "http" => runtime.block_on(http::run(&plugins)),
+        "idle" => {
+            let exporter = std::env::var_os("EXPORTER_PYTHON").map(PathBuf::from);
+            runtime.block_on(idle::run(&plugins, &sidecar()?, exporter.as_ref()))
+        }
+        "reload" => runtime.block_on(reload::run(&plugins)),
+        other => bail!("{other:?} cannot be measured; there are: {}", ALL.join(", ")),
+    }
+}
+
+/// Finds the release binary, which lies beside the folder of this one.
+fn sidecar() -> Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let folder = here.ancestors().nth(2).context("a benchmark lies in target/release/deps")?;
+    Ok(folder.join("poolwarden"))
+}
