@@ -9,8 +9,7 @@ use super::budget::{not_actionable, of_default_scope};
 use super::record::{Recording, is_empty};
 use super::scope::Afterwards;
 use super::target::TargetControl;
-use super::{Effect, Turn};
-use crate::evaluate::PolicyResult;
+use super::{Effect, Heard, Turn};
 use crate::guard::{Facts, Judged, Purpose, judge};
 use crate::model::{
     AlertKey, Decision, DecisionId, Evidence, Mode, Origin, Outcome, PolicyName, PoolSize,
@@ -55,13 +54,13 @@ pub(super) fn host_alert(current: PoolSize, base: PoolSize, wanted: Option<PoolS
 
 impl TargetControl {
     /// Hears every policy in order.
-    pub fn decide(&mut self, results: &[PolicyResult], turn: &mut Turn<'_>) -> Vec<Effect> {
+    pub fn decide(&mut self, results: &[Heard], turn: &mut Turn<'_>) -> Vec<Effect> {
         let name = self.facts.name.clone();
         let mut recording = Recording::new(&name, turn.now);
         let mut resizes = Vec::new();
         for result in results {
             // A policy that faulted has said nothing: what it said before stands.
-            let Ok(answer) = &result.outcome else { continue };
+            let Some(answer) = &result.answer else { continue };
             self.hear_alerts(result, &answer.proposals, turn, &mut recording);
             self.hear_advice(result, &answer.proposals, turn, &mut recording);
             for proposal in &answer.proposals {
@@ -81,9 +80,9 @@ impl TargetControl {
     }
 
     /// Ends what policies left behind that are no longer asked.
-    fn retire(&mut self, results: &[PolicyResult], turn: &mut Turn<'_>, batch: &mut Batch) {
+    fn retire(&mut self, results: &[Heard], turn: &mut Turn<'_>, batch: &mut Batch) {
         let mut asked: BTreeSet<PolicyName> =
-            results.iter().map(|result| result.policy.name().clone()).collect();
+            results.iter().map(|result| result.policy.clone()).collect();
         asked.insert(PolicyName::host());
         self.forget_others(&asked);
         for one in self.alerts.keep_policies(&asked, turn.now) {
@@ -93,12 +92,12 @@ impl TargetControl {
 
     fn hear_alerts(
         &mut self,
-        result: &PolicyResult,
+        result: &Heard,
         proposals: &[Proposal],
         turn: &mut Turn<'_>,
         recording: &mut Recording<'_>,
     ) {
-        let policy = result.policy.name();
+        let policy = &result.policy;
         let blind = self.history.status().0 == TargetStatus::Down;
         for one in self.alerts.observe(policy, proposals, blind, turn.now) {
             let origin = match one {
@@ -145,13 +144,13 @@ impl TargetControl {
 
     fn hear_advice(
         &mut self,
-        result: &PolicyResult,
+        result: &Heard,
         proposals: &[Proposal],
         turn: &mut Turn<'_>,
         recording: &mut Recording<'_>,
     ) {
-        let policy = result.policy.name();
-        let waits = self.mode.stricter(result.policy.mode()) == Mode::Recommend;
+        let policy = &result.policy;
+        let waits = self.mode.stricter(result.mode) == Mode::Recommend;
         let given: Vec<Proposal> = proposals
             .iter()
             .filter(|one| match one {
@@ -215,14 +214,14 @@ impl TargetControl {
     /// Hears one proposed size; gives the change if it is to be made.
     fn hear(
         &mut self,
-        result: &PolicyResult,
+        result: &Heard,
         proposal: &Proposal,
         (scope, asked): (ScopeKey, u32),
         turn: &mut Turn<'_>,
         recording: &mut Recording<'_>,
     ) -> Option<Effect> {
-        let policy = result.policy.name();
-        let mode = self.mode.stricter(result.policy.mode());
+        let policy = &result.policy;
+        let mode = self.mode.stricter(result.mode);
         let judged = judge(asked, &self.guard_facts(&scope, mode, turn.now));
         let passed = matches!(judged.verdict.outcome, Outcome::Approved | Outcome::Clamped);
         if passed && mode == Mode::Recommend {
