@@ -12,8 +12,8 @@ use super::target::TargetControl;
 use super::{Effect, Heard, Turn};
 use crate::guard::{Facts, Judged, Purpose, judge};
 use crate::model::{
-    AlertKey, Decision, DecisionId, Evidence, Mode, Origin, Outcome, PolicyName, PoolSize,
-    Proposal, Rule, ScopeKey, Severity, Status, Subject, TargetStatus, Timestamp, Transition, Word,
+    AlertKey, Decision, Evidence, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, Rule,
+    ScopeKey, Severity, Status, Subject, TargetStatus, Timestamp, Transition, Word,
 };
 use crate::record::{AlertChange, Batch};
 
@@ -120,11 +120,9 @@ impl TargetControl {
         let target = self.facts.name.clone();
         match one {
             Move::Fire(key, proposal) => {
-                let id = turn.decision_id();
-                let decision =
-                    self.decision(id, policy, origin, proposal, Status::Firing, turn.now);
+                let decision = self.decision(policy, origin, proposal, Status::Firing, turn);
+                let alert = self.alerts.fired(&key, decision.id, turn.now);
                 batch.decisions.push(decision);
-                let alert = self.alerts.fired(&key, id, turn.now);
                 batch.alerts.extend(alert.map(|alert| AlertChange::Set { target, alert }));
             }
             Move::Resolve(key, id) => {
@@ -166,9 +164,9 @@ impl TargetControl {
             match change {
                 Change::Record(key, proposal, old) => {
                     let origin = recording.origin(result, || turn.uuid());
-                    let id = turn.decision_id();
-                    self.record_advice(id, origin, key, proposal, turn.now, &mut recording.batch);
-                    let note = format!("decision {id} says it anew");
+                    let decision = self.stand(origin, key, proposal, turn);
+                    let note = format!("decision {} says it anew", decision.id);
+                    recording.batch.decisions.push(decision);
                     let newer =
                         |id| Transition { id, at: turn.now, status: Status::Superseded, note };
                     recording.batch.transitions.extend(old.map(newer));
@@ -183,26 +181,24 @@ impl TargetControl {
         }
     }
 
-    fn record_advice(
+    /// Makes the decision under which an advice stands.
+    fn stand(
         &mut self,
-        id: DecisionId,
         origin: Origin,
         key: AdviceKey,
         proposal: Proposal,
-        now: Timestamp,
-        batch: &mut Batch,
-    ) {
-        let policy = key.policy.clone();
+        turn: &mut Turn<'_>,
+    ) -> Decision {
         let mut decision =
-            self.decision(id, &policy, origin, proposal.clone(), Status::Proposed, now);
+            self.decision(&key.policy, origin, proposal.clone(), Status::Proposed, turn);
         if let Proposal::Resize { scope, size, .. } = &proposal {
-            let judged = judge(*size, &self.guard_facts(scope, Mode::Recommend, now));
+            let judged = judge(*size, &self.guard_facts(scope, Mode::Recommend, turn.now));
             decision.size_to = judged.size;
             decision.verdict = Some(judged.verdict);
             decision.mode = Mode::Recommend;
         }
-        batch.decisions.push(decision);
-        self.advice.recorded(key, proposal, id, now);
+        self.advice.recorded(key, proposal, decision.id, turn.now);
+        decision
     }
 
     /// Says whether a size that waits for a person would pass the guard.
@@ -232,13 +228,11 @@ impl TargetControl {
             return None;
         }
         let origin = recording.origin(result, || turn.uuid());
-        let id = turn.decision_id();
         let evaluation = match &origin {
             Origin::Plugin { evaluation, .. } => recording.evaluation(*evaluation),
             Origin::Host => None,
         };
-        let mut decision =
-            self.decision(id, policy, origin, proposal.clone(), Status::Proposed, turn.now);
+        let mut decision = self.decision(policy, origin, proposal.clone(), Status::Proposed, turn);
         decision.mode = mode;
         decision.size_to = judged.size;
         decision.verdict = Some(judged.verdict);
@@ -323,12 +317,11 @@ impl TargetControl {
 
     fn decision(
         &self,
-        id: DecisionId,
         policy: &PolicyName,
         origin: Origin,
         proposal: Proposal,
         status: Status,
-        now: Timestamp,
+        turn: &mut Turn<'_>,
     ) -> Decision {
         let (subject, size_from) = match &proposal {
             Proposal::Alert { subject, .. } | Proposal::Recommendation { subject, .. } => {
@@ -337,8 +330,8 @@ impl TargetControl {
             Proposal::Resize { scope, .. } => (Subject::Scope(scope.clone()), self.size_of(scope)),
         };
         Decision {
-            id,
-            at: now,
+            id: turn.decision_id(),
+            at: turn.now,
             target: self.facts.name.clone(),
             policy: policy.clone(),
             origin,
