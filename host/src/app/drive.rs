@@ -29,6 +29,9 @@ const UPKEEP: Duration = Duration::from_secs(10);
 /// How often the view is renewed at most.
 const SHOW: Duration = Duration::from_millis(250);
 
+/// How often the view is renewed at least, so that its age tells whether this task lives.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
 /// What it takes to act on a target.
 #[derive(Debug)]
 pub struct Actor {
@@ -46,6 +49,8 @@ pub struct Drive {
     batches: mpsc::Sender<Box<Batch>>,
     show: watch::Sender<Arc<View>>,
     shown: Instant,
+    /// Targets that do not answer, with the kind of failure that was logged.
+    failing: BTreeMap<TargetName, &'static str>,
     /// When the poll that led to the present evaluation came in.
     tick_start: BTreeMap<TargetName, Instant>,
     events: mpsc::Sender<Event>,
@@ -75,6 +80,7 @@ impl Drive {
             batches,
             show,
             shown: Instant::now(),
+            failing: BTreeMap::new(),
             tick_start: BTreeMap::new(),
             events,
             incoming: Some(incoming),
@@ -91,6 +97,8 @@ impl Drive {
         let mut events = self.incoming.take().expect("run is called once");
         let mut upkeep = interval(UPKEEP);
         upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heartbeat = interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
@@ -98,6 +106,7 @@ impl Drive {
                 Some(event) = events.recv() => self.take(event),
                 Some(seen) = collected.recv() => self.see(seen),
                 _ = upkeep.tick() => self.upkeep(),
+                _ = heartbeat.tick() => self.show(),
             }
         }
         drop(collected);
@@ -109,12 +118,18 @@ impl Drive {
         let event = match seen {
             Collected::Polled { target, snapshot, costs } => {
                 metrics.polled(&target, &costs);
+                if self.failing.remove(&target).is_some() {
+                    tracing::info!(target = target.as_str(), "the target answers again");
+                }
                 self.tick_start.insert(target.clone(), Instant::now());
                 Event::Polled { target, snapshot: *snapshot }
             }
             Collected::Failed { target, kind, problem } => {
                 metrics.poll_failed(&target, kind);
-                tracing::warn!(target = target.as_str(), kind, problem, "a poll failed");
+                // A target that stays away is news once.
+                if self.failing.insert(target.clone(), kind) != Some(kind) {
+                    tracing::warn!(target = target.as_str(), kind, problem, "a poll failed");
+                }
                 Event::PollFailed { target, kind, problem }
             }
         };
@@ -129,9 +144,13 @@ impl Drive {
             self.carry_out(effect);
         }
         if urgent || acts || self.shown.elapsed() >= SHOW {
-            self.shown = Instant::now();
-            self.show.send_replace(Arc::new(self.control.view(self.clock.now())));
+            self.show();
         }
+    }
+
+    fn show(&mut self) {
+        self.shown = Instant::now();
+        self.show.send_replace(Arc::new(self.control.view(self.clock.now())));
     }
 
     fn carry_out(&mut self, effect: Effect) {
