@@ -18,14 +18,15 @@ mod view;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::evaluate::PolicyResult;
 use crate::model::{
-    DecisionId, PolicyName, PoolSize, ScopeKey, Snapshot, TargetName, Timestamp, Window,
+    DecisionId, Digest, Mode, PolicyName, PoolSize, Proposal, ScopeKey, Snapshot, TargetName,
+    Timestamp, Window,
 };
-use crate::record::Batch;
+use crate::record::{Batch, Evaluation};
 use target::TargetControl;
 pub use target::{HandBack, Known, TargetSetup};
 pub use view::{AdviceView, AlertView, ScopeView, TargetView, View};
@@ -54,7 +55,7 @@ pub enum Event {
         /// The target.
         target: TargetName,
         /// What each said, in the order in which they are heard.
-        results: Vec<PolicyResult>,
+        results: Vec<Heard>,
     },
     /// A change was tried.
     Acted {
@@ -67,6 +68,38 @@ pub enum Event {
     },
     /// The sidecar is about to stop: hand sizes back if it should.
     Stopping,
+}
+
+/// What one policy said, or that it faulted.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// The policy.
+    pub policy: PolicyName,
+    /// How far the policy may go.
+    pub mode: Mode,
+    /// The plugin's bytes.
+    pub digest: Digest,
+    /// The version that the plugin says it has.
+    pub version: Arc<str>,
+    /// What it said; `None` when it faulted.
+    pub answer: Option<Answer>,
+    /// The evaluation, for the store.
+    pub evaluation: Arc<dyn Replayable>,
+}
+
+/// What a policy answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// What it proposes.
+    pub proposals: Vec<Proposal>,
+    /// What it wants to remember.
+    pub memory: Arc<[u8]>,
+}
+
+/// An evaluation that can be written down; costly, so it is asked only when something came of it.
+pub trait Replayable: std::fmt::Debug + Send + Sync {
+    /// Writes it down under an identity.
+    fn write_down(&self, id: Uuid, at: Timestamp, target: &TargetName) -> Evaluation;
 }
 
 /// What came of trying a change.
@@ -101,7 +134,7 @@ pub enum Effect {
 }
 
 /// What the policies remember of one target.
-pub type Memories = BTreeMap<PolicyName, std::sync::Arc<[u8]>>;
+pub type Memories = BTreeMap<PolicyName, Arc<[u8]>>;
 
 /// A change of a size that passed the guard.
 #[derive(Debug)]

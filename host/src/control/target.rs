@@ -8,8 +8,7 @@ use super::alerts::AlertBook;
 use super::decide::Said;
 use super::record::{is_empty, memories};
 use super::scope::{Afterwards, ScopeControl};
-use super::{Acted, Effect, Memories, Turn};
-use crate::evaluate::PolicyResult;
+use super::{Acted, Effect, Heard, Memories, Turn};
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
     Alert, Decision, DecisionId, Mode, PolicyName, PoolSize, ScopeKey, Snapshot, Status,
@@ -141,13 +140,12 @@ impl TargetControl {
         self.ask(now)
     }
 
-    pub fn evaluated(&mut self, results: &[PolicyResult], turn: &mut Turn<'_>) -> Vec<Effect> {
+    pub fn evaluated(&mut self, results: &[Heard], turn: &mut Turn<'_>) -> Vec<Effect> {
         let again = self.evaluation == Evaluation::Again;
         self.evaluation = Evaluation::Idle;
         for result in results {
-            if let Ok(answer) = &result.outcome {
-                let memory = Arc::from(answer.memory.as_slice());
-                self.memories.insert(result.policy.name().clone(), memory);
+            if let Some(answer) = &result.answer {
+                self.memories.insert(result.policy.clone(), Arc::clone(&answer.memory));
             }
         }
         let mut effects = self.decide(results, turn);
