@@ -186,7 +186,7 @@ impl Drive {
             if let Some(start) = start {
                 metrics.tick(&target, start.elapsed());
             }
-            let results = results.into_iter().map(heard).collect();
+            let results = results.into_iter().map(Heard::from).collect();
             // Only a control task that has ended does not take it.
             let _ = events.send(Event::Evaluated { target, results }).await;
         });
@@ -275,18 +275,20 @@ impl Drive {
 }
 
 /// Hands a policy's result to control, which knows nothing of Wasm.
-fn heard(result: PolicyResult) -> Heard {
-    let answer = result.outcome.as_ref().ok().map(|answered| Answer {
-        proposals: answered.proposals.clone(),
-        memory: Arc::from(answered.memory.as_slice()),
-    });
-    Heard {
-        policy: result.policy.name().clone(),
-        mode: result.policy.mode(),
-        digest: result.policy.digest(),
-        version: result.policy.version(),
-        answer,
-        evaluation: Arc::new(result),
+impl From<PolicyResult> for Heard {
+    fn from(result: PolicyResult) -> Self {
+        let answer = result.outcome.as_ref().ok().map(|answered| Answer {
+            proposals: answered.proposals.clone(),
+            memory: Arc::from(answered.memory.as_slice()),
+        });
+        Self {
+            policy: result.policy.name().clone(),
+            mode: result.policy.mode(),
+            digest: result.policy.digest(),
+            version: result.policy.version(),
+            answer,
+            evaluation: Arc::new(result),
+        }
     }
 }
 

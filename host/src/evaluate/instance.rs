@@ -195,8 +195,7 @@ impl Guest {
             let call = |_| {
                 store.set_epoch_deadline(super::runtime::epochs(self.limits.deadline));
                 let start = Instant::now();
-                let answer =
-                    policy.call_evaluate(&mut *store, &input.window, settings, memory)?;
+                let answer = policy.call_evaluate(&mut *store, &input.window, settings, memory)?;
                 let took = start.elapsed();
                 drop(answer);
                 Ok(took)

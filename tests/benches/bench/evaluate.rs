@@ -54,12 +54,20 @@ pub fn run(plugins: &Path) -> Result<Section> {
     let mut section = Section::new("Evaluation: Wasm against native");
     section.text(INTRODUCTION);
     section.row(&[
-        "policy", "pools", "mix", "native", "call, live instance", "call, fresh instance",
-        "all told", "live/native", "fresh/native",
+        "policy",
+        "pools",
+        "mix",
+        "native",
+        "call, live instance",
+        "call, fresh instance",
+        "all told",
+        "live/native",
+        "fresh/native",
     ]);
     for subject in &SUBJECTS {
         let serving = registry.serving();
-        let policy = serving.policies().iter().find(|policy| policy.name().as_str() == subject.name);
+        let policy =
+            serving.policies().iter().find(|policy| policy.name().as_str() == subject.name);
         let policy = policy.with_context(|| format!("{} is not served", subject.name))?;
         for (count, mix) in combinations() {
             let it = measure(subject, policy, count, mix)?;
@@ -98,12 +106,7 @@ pub fn registry(plugins: &Path, folder: &Path, mode: &str) -> Result<Registry> {
 }
 
 /// Copies the built plugins into `folder` and loads them from there.
-pub fn load(
-    runtime: Arc<Runtime>,
-    plugins: &Path,
-    folder: &Path,
-    mode: &str,
-) -> Result<Registry> {
+pub fn load(runtime: Arc<Runtime>, plugins: &Path, folder: &Path, mode: &str) -> Result<Registry> {
     for subject in &SUBJECTS {
         let file = format!("{}.wasm", subject.name);
         let from = plugins.join(&file);

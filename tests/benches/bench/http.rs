@@ -1,6 +1,7 @@
 //! Decision queries against a bare axum route that returns a constant of the same size.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -8,6 +9,7 @@ use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use poolwarden::app::App;
+use poolwarden::control::View;
 use poolwarden::model::{
     Decision, DecisionId, Digest, Evidence, Mode, Origin, PolicyName, PoolKey, Proposal, Severity,
     Status, Subject, TargetName, Timestamp,
@@ -37,12 +39,17 @@ pub async fn run(plugins: &Path) -> Result<Section> {
     let folder = tempfile::tempdir()?;
     let app = App::start(setup::config(&sandbox, folder.path(), plugins, "")?).await?;
     let id = fill(app.store()).await?;
+    let polled = |view: &Arc<View>| view.targets.iter().any(|target| target.data_age.is_some());
+    app.view().wait_for(polled).await?;
     let mut client = Client::connect(app.address().port()).await?;
     let mut section = Section::new("HTTP against a bare axum route");
     section.text(INTRODUCTION);
     section.row(&["request", "bytes", "bare route", "Poolwarden", "ratio"]);
-    let paths =
-        ["/health/quick".to_owned(), format!("/v1/decisions/{id}"), "/v1/decisions?limit=50".to_owned()];
+    let paths = [
+        "/health/quick".to_owned(),
+        format!("/v1/decisions/{id}"),
+        "/v1/decisions?limit=50".to_owned(),
+    ];
     for path in &paths {
         let body = client.get(path).await.with_context(|| path.clone())?;
         let bytes = body.len();
@@ -155,11 +162,7 @@ fn decision(at: u32, evaluation: Uuid) -> Result<Decision> {
         at: Timestamp::from_millis(1_800_000_000_000 + u64::from(at)),
         target: TargetName::new("main")?,
         policy: PolicyName::new("pool-alerts")?,
-        origin: Origin::Plugin {
-            digest: Digest([7; 32]),
-            version: "0.1.0".into(),
-            evaluation,
-        },
+        origin: Origin::Plugin { digest: Digest([7; 32]), version: "0.1.0".into(), evaluation },
         subject: Subject::Pool(pool.clone()),
         mode: Mode::Enforce,
         status: Status::Resolved,

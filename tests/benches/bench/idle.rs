@@ -38,17 +38,26 @@ pub async fn run(plugins: &Path, sidecar: &Path, exporter: Option<&PathBuf>) -> 
     let sandbox = Sandbox::start(SandboxOptions { databases, ..SandboxOptions::default() }).await?;
     let clients = clients(&sandbox, &names).await?;
     let folder = tempfile::tempdir()?;
-    let mut watched = vec![("poolwarden, first start", start(&sandbox, folder.path(), plugins, sidecar, "cold")?)];
+    let mut watched = vec![(
+        "poolwarden, first start",
+        start(&sandbox, folder.path(), plugins, sidecar, "cold")?,
+    )];
     tokio::time::sleep(Duration::from_secs(8)).await;
     // The cache of the first one is taken over by the second.
     let cache = folder.path().join("warm/store/compiled");
     std::fs::create_dir_all(&cache)?;
     copy_all(&folder.path().join("cold/store/compiled"), &cache)?;
-    watched.push(("poolwarden, warm cache", start(&sandbox, folder.path(), plugins, sidecar, "warm")?));
+    watched.push((
+        "poolwarden, warm cache",
+        start(&sandbox, folder.path(), plugins, sidecar, "warm")?,
+    ));
     let mut scraped = None;
     if let Some(python) = exporter {
         let port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port();
-        watched.push(("prometheus-pgbouncer-exporter", start_exporter(&sandbox, folder.path(), python, port)?));
+        watched.push((
+            "prometheus-pgbouncer-exporter",
+            start_exporter(&sandbox, folder.path(), python, port)?,
+        ));
         scraped = Some(port);
     }
     watch(scraped, SETTLED).await;
@@ -59,7 +68,13 @@ pub async fn run(plugins: &Path, sidecar: &Path, exporter: Option<&PathBuf>) -> 
     section.row(&["process", "of one core", "resident", "of it anonymous", "most ever resident"]);
     for ((name, it), before) in watched.iter().zip(before) {
         let after = it.usage()?;
-        section.row(&[name, &share(before, after), &mb(after.resident_kb), &mb(after.anonymous_kb), &mb(after.peak_kb)]);
+        section.row(&[
+            name,
+            &share(before, after),
+            &mb(after.resident_kb),
+            &mb(after.anonymous_kb),
+            &mb(after.peak_kb),
+        ]);
     }
     for client in clients {
         client.close().await?;
@@ -99,7 +114,10 @@ fn start(
     std::fs::create_dir_all(&folder)?;
     let file = folder.join("poolwarden.toml");
     std::fs::write(&file, setup::text(sandbox, &folder, plugins, "")?)?;
-    Measured::start(Command::new(sidecar).arg("run").arg("--config").arg(&file), &folder.join("log"))
+    Measured::start(
+        Command::new(sidecar).arg("run").arg("--config").arg(&file),
+        &folder.join("log"),
+    )
 }
 
 fn start_exporter(sandbox: &Sandbox, folder: &Path, python: &Path, port: u16) -> Result<Measured> {

@@ -40,10 +40,8 @@ fn main() -> Result<()> {
 
 fn measure(what: &str) -> Result<Section> {
     let plugins = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../policies"));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     match what {
         "evaluate" => evaluate::run(&plugins),
         "tick" => runtime.block_on(tick::run(&plugins)),

@@ -60,6 +60,12 @@ pub fn short(time: Duration) -> String {
         ns if ns < 1e9 => (ns / 1e6, "ms"),
         ns => (ns / 1e9, "s"),
     };
-    let digits = if value < 9.95 { 2 } else if value < 99.5 { 1 } else { 0 };
+    let digits = if value < 9.95 {
+        2
+    } else if value < 99.5 {
+        1
+    } else {
+        0
+    };
     format!("{value:.digits$} {unit}")
 }

@@ -13,10 +13,9 @@ use poolwarden::actuate::{Actuated, set_default};
 use poolwarden::clock::Clock;
 use poolwarden::config::{Config, Target};
 use poolwarden::console::{Depth, Poller, connect_options};
-use poolwarden::control::{Control, Effect, Event, HandBack, Known, Resize, TargetSetup};
+use poolwarden::control::{Control, Effect, Event, HandBack, Heard, Known, Resize, TargetSetup};
 use poolwarden::evaluate::Registry;
 use poolwarden::history::{Spans, TargetFacts};
-use poolwarden::model::PoolSize;
 use poolwarden::record::{Store, StoreOptions};
 use poolwarden::sandbox::{Load, LoadOptions, Sandbox, SandboxOptions};
 use sqlx::postgres::PgConnection;
@@ -74,15 +73,27 @@ pub async fn run(plugins: &Path) -> Result<Section> {
     let mut section = Section::new("A whole tick against the bare round trips");
     section.text(INTRODUCTION);
     section.row(&[
-        "poll", "poll", "history, evaluation, guard", "record", "act and read back", "whole tick",
-        "bare round trips", "tick/bare",
+        "poll",
+        "poll",
+        "history, evaluation, guard",
+        "record",
+        "act and read back",
+        "whole tick",
+        "bare round trips",
+        "tick/bare",
     ]);
     for (name, depth) in [("quick", Depth::Quick), ("full", Depth::Full)] {
         let it = stage.measure(depth).await?;
         let ratio = format!("{:.2}", it.whole.ratio(&it.bare));
         section.row(&[
-            name, &it.poll.cell(), &it.decide.cell(), &it.record.cell(), &it.act.cell(),
-            &it.whole.cell(), &it.bare.cell(), &ratio,
+            name,
+            &it.poll.cell(),
+            &it.decide.cell(),
+            &it.record.cell(),
+            &it.act.cell(),
+            &it.whole.cell(),
+            &it.bare.cell(),
+            &ratio,
         ]);
     }
     stage.poller.close().await;
@@ -115,7 +126,10 @@ impl Stage {
         let mut parts = Parts::default();
         let console = self.target().console.clone();
         let mut watch = PgConnection::connect_with(&connect_options(
-            &console.address, &console.tls, &console.watch, "pgbouncer",
+            &console.address,
+            &console.tls,
+            &console.watch,
+            "pgbouncer",
         ))
         .await?;
         let shows = self.shows(depth).await?;
@@ -146,18 +160,25 @@ impl Stage {
 
     /// Makes the pool small again and waits until clients queue.
     async fn overload(&mut self) -> Result<()> {
-        let size = PoolSize::new(SIZE)?;
-        ensure!(set_default(&self.target().console, size).await == Actuated::InForce);
+        let console = &self.target().console;
+        let act = console.act.as_ref().context("the sandbox has an administrator")?;
+        let options = connect_options(&console.address, &console.tls, act, "pgbouncer");
+        let mut act = PgConnection::connect_with(&options).await?;
+        fetch(&mut act, format!("SET default_pool_size = {SIZE}")).await?;
+        // A smaller size alone closes no server while clients queue.
+        fetch(&mut act, "RECONNECT".to_owned()).await?;
+        act.close().await?;
+        let mut seen = Vec::new();
         for _ in 0..500 {
             // Full, so that the next quick poll knows the size.
             let polled = self.poller.poll(self.clock.now(), Depth::Full).await?;
-            let pools = &polled.snapshot.pools;
-            if pools.iter().any(|pool| pool.cl_waiting > 0 && pool.sv_active <= SIZE) {
+            seen = polled.snapshot.pools;
+            if seen.iter().any(|pool| pool.cl_waiting > 0 && pool.sv_active == SIZE) {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        bail!("nobody queues under the load")
+        bail!("the load does not queue: {seen:?}")
     }
 
     async fn tick(&mut self, depth: Depth, parts: &mut Parts) -> Result<()> {
@@ -179,6 +200,7 @@ impl Stage {
         let (serving, name) = (self.registry.serving(), target.clone());
         let evaluate = move || serving.evaluate(&name, *window, &memories);
         let results = tokio::task::spawn_blocking(evaluate).await?;
+        let results = results.into_iter().map(Heard::from).collect();
         let event = Event::Evaluated { target, results };
         let resize = resize(control.apply(event, self.clock.now()))?;
         let at_decide = Instant::now();
