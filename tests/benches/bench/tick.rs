@@ -69,6 +69,10 @@ pub async fn run(plugins: &Path) -> Result<Section> {
     let folder = tempfile::tempdir()?;
     let load = LoadOptions { clients: CLIENTS, ..LoadOptions::default() };
     let load = Load::start(&sandbox, load).await?;
+    // Clients that still log in would be counted in.
+    while load.samples().is_empty() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let mut stage = Stage::new(&sandbox, folder.path(), plugins).await?;
     let mut section = Section::new("A whole tick against the bare round trips");
     section.text(INTRODUCTION);
