@@ -1,7 +1,9 @@
 //! What lies in the policies folder, and whether it changed since the last look.
 //!
-//! A look reads no file: it compares inode, size and time of change, so that a rescan every few
-//! seconds costs nothing. A file that is still being written changes again and is looked at again.
+//! A look reads no plugin: it compares inode, size and time of change, so that a rescan every few
+//! seconds costs next to nothing. A file that is still being written changes again and is looked at
+//! again. The time of change is that of the inode: it moves with the rights too, and no tool that
+//! copies times can set it back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
@@ -9,8 +11,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::evaluate::LoadError;
 use crate::evaluate::load::FILE_MAX_BYTES;
+use crate::evaluate::{LoadError, PolicyFileError};
 use crate::model::PolicyName;
 
 /// Identity and time of change of a file.
@@ -27,8 +29,8 @@ impl Mark {
         Self {
             inode: data.ino(),
             bytes: data.len(),
-            changed_s: data.mtime(),
-            changed_ns: data.mtime_nsec(),
+            changed_s: data.ctime(),
+            changed_ns: data.ctime_nsec(),
         }
     }
 }
@@ -59,7 +61,19 @@ impl Found {
             return Ok(None);
         }
         let path = self.file_path();
-        fs::read_to_string(&path).map(Some).map_err(|source| LoadError::Read { path, source })
+        match fs::read_to_string(&path) {
+            // Written in place, a file is empty before it is anything else.
+            Ok(text) if text.is_empty() => {
+                let reason = "is empty, or not yet written".to_owned();
+                Err(PolicyFileError { path, reason }.into())
+            }
+            Ok(text) => Ok(Some(text)),
+            Err(source) => Err(LoadError::Read { path, source }),
+        }
+    }
+
+    pub fn plugin_path(&self, file: &str) -> PathBuf {
+        self.dir.join(file)
     }
 
     pub fn read_plugin(&self, file: &str) -> Result<Vec<u8>, LoadError> {
@@ -76,7 +90,13 @@ impl Found {
 }
 
 /// Lists the policies of a folder: each `.toml`, and each `.wasm` that no `.toml` uses.
-pub fn scan(dir: &Path) -> io::Result<BTreeMap<PolicyName, Found>> {
+///
+/// A `.toml` that cannot be read still uses the plugin that it used before (`in_use`): breaking it
+/// must not let its plugin loose as a policy of its own.
+pub fn scan(
+    dir: &Path,
+    in_use: &BTreeMap<PolicyName, String>,
+) -> io::Result<BTreeMap<PolicyName, Found>> {
     let mut files = BTreeMap::new();
     let mut plugins = BTreeMap::new();
     for entry in fs::read_dir(dir)? {
@@ -88,7 +108,11 @@ pub fn scan(dir: &Path) -> io::Result<BTreeMap<PolicyName, Found>> {
             continue;
         }
         match path.extension().and_then(|ending| ending.to_str()) {
-            Some("toml") => files.insert(name.to_owned(), (Mark::of(&data), plugin_of(&path))),
+            Some("toml") => {
+                let before = || Some(in_use.get(&PolicyName::new(name).ok()?)?.clone());
+                let plugin = plugin_of(&path).unwrap_or_else(before);
+                files.insert(name.to_owned(), (Mark::of(&data), plugin))
+            }
             Some("wasm") => {
                 plugins.insert(format!("{name}.wasm"), Mark::of(&data));
                 continue;
@@ -130,9 +154,9 @@ fn insert(found: &mut BTreeMap<PolicyName, Found>, dir: &Path, name: &str, stamp
     }
 }
 
-/// Finds the plugin that a policy file names, without judging the file.
-fn plugin_of(path: &Path) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
+/// Finds the plugin that a policy file names, if any; `None` when the file cannot be understood.
+fn plugin_of(path: &Path) -> Option<Option<String>> {
+    let text = fs::read_to_string(path).ok().filter(|text| !text.is_empty())?;
     let table: toml::Table = text.parse().ok()?;
-    table.get("plugin")?.as_str().map(str::to_owned)
+    Some(table.get("plugin").and_then(|plugin| plugin.as_str()).map(str::to_owned))
 }
