@@ -89,10 +89,10 @@ impl Found {
     }
 }
 
-/// Lists the policies of a folder: each `.toml`, and each `.wasm` that no `.toml` uses.
+/// Lists the policies of a folder: each `.toml`, and each `.wasm` that none of them uses or names.
 ///
-/// A `.toml` that cannot be read still uses the plugin that it used before (`in_use`): breaking it
-/// must not let its plugin loose as a policy of its own.
+/// A policy also uses the plugin that serves for it (`in_use`): a mistake in its file must not let
+/// that plugin loose as a policy of its own.
 pub fn scan(
     dir: &Path,
     in_use: &BTreeMap<PolicyName, String>,
@@ -108,11 +108,7 @@ pub fn scan(
             continue;
         }
         match path.extension().and_then(|ending| ending.to_str()) {
-            Some("toml") => {
-                let before = || Some(in_use.get(&PolicyName::new(name).ok()?)?.clone());
-                let plugin = plugin_of(&path).unwrap_or_else(before);
-                files.insert(name.to_owned(), (Mark::of(&data), plugin))
-            }
+            Some("toml") => files.insert(name.to_owned(), (Mark::of(&data), plugin_of(&path))),
             Some("wasm") => {
                 plugins.insert(format!("{name}.wasm"), Mark::of(&data));
                 continue;
@@ -120,20 +116,24 @@ pub fn scan(
             _ => continue,
         };
     }
-    Ok(found(dir, files, &plugins))
+    Ok(found(dir, files, &plugins, in_use))
 }
 
 fn found(
     dir: &Path,
     files: BTreeMap<String, (Mark, Option<String>)>,
     plugins: &BTreeMap<String, Mark>,
+    in_use: &BTreeMap<PolicyName, String>,
 ) -> BTreeMap<PolicyName, Found> {
     let mut found = BTreeMap::new();
     let mut used = BTreeSet::new();
     for (name, (mark, plugin)) in files {
-        let plugin = plugin.unwrap_or_else(|| format!("{name}.wasm"));
+        let own = format!("{name}.wasm");
+        let plugin = plugin.unwrap_or_else(|| own.clone());
         let stamp = Stamp { file: Some(mark), plugin: plugins.get(&plugin).copied() };
-        used.insert(plugin);
+        let serving = PolicyName::new(&name).ok().and_then(|name| in_use.get(&name).cloned());
+        // Its own plugin too, used or not: a name is one policy's.
+        used.extend([own, plugin].into_iter().chain(serving));
         insert(&mut found, dir, &name, stamp);
     }
     for (plugin, mark) in plugins.iter().filter(|(plugin, _)| !used.contains(*plugin)) {
@@ -154,9 +154,9 @@ fn insert(found: &mut BTreeMap<PolicyName, Found>, dir: &Path, name: &str, stamp
     }
 }
 
-/// Finds the plugin that a policy file names, if any; `None` when the file cannot be understood.
-fn plugin_of(path: &Path) -> Option<Option<String>> {
-    let text = fs::read_to_string(path).ok().filter(|text| !text.is_empty())?;
+/// Finds the plugin that a policy file names, without judging the file.
+fn plugin_of(path: &Path) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
     let table: toml::Table = text.parse().ok()?;
-    Some(table.get("plugin").and_then(|plugin| plugin.as_str()).map(str::to_owned))
+    table.get("plugin")?.as_str().map(str::to_owned)
 }
