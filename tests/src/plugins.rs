@@ -3,6 +3,7 @@
 //! The guests are read from where `plugins/build.sh` puts them: a test that built its own would test
 //! another toolchain than the one that users run.
 
+mod watching;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use poolwarden::evaluate::{
 use poolwarden::model::{Evidence, PolicyName, Proposal, TargetName, Window};
 use tempfile::TempDir;
 
+pub use watching::{Evaluating, Watching, eventually, label};
 pub use windows::{Seeded, awkward_window, hostile_names, window};
 
 /// Gives a test guest's bytes.
@@ -38,6 +40,11 @@ pub fn fixture(name: &str) -> Vec<u8> {
 pub fn shipped(name: &str) -> Vec<u8> {
     let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
     read(&policies.join(format!("{name}.wasm")), "plugins/build.sh")
+}
+
+/// Gives a plugin with other bytes that does the same: a custom section more at its end.
+pub fn variant(plugin: &[u8], number: u8) -> Vec<u8> {
+    [plugin, &[0, 3, 1, b'v', number]].concat()
 }
 
 fn read(path: &Path, script: &str) -> Vec<u8> {
