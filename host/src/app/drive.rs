@@ -165,7 +165,7 @@ impl Drive {
 
     fn evaluate(&mut self, target: TargetName, window: Box<Window>, memories: Memories) {
         let (registry, events) = (Arc::clone(&self.registry), self.events.clone());
-        let metrics = Arc::clone(&self.recorder.metrics);
+        let recorder = Arc::clone(&self.recorder);
         let start = self.tick_start.get(&target).copied();
         self.work.spawn(async move {
             let (set, name) = (registry.serving(), target.clone());
@@ -175,6 +175,8 @@ impl Drive {
                 tracing::error!(%error, "an evaluation died");
                 Vec::new()
             });
+            let metrics = &recorder.metrics;
+            recorder.remember(&results);
             for result in &results {
                 registry.report(result);
                 metrics.evaluated(&target, result);
@@ -228,7 +230,7 @@ impl Drive {
         let (recorder, now) = (Arc::clone(&self.recorder), self.clock.now());
         self.work.spawn(async move {
             let kept = async {
-                recorder.put_serving().await?;
+                recorder.put_answered().await?;
                 recorder.store.write_history(&samples).await?;
                 recorder.store.maintain(now).await
             };

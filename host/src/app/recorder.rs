@@ -3,9 +3,9 @@
 //! Batches are idempotent, so a write of unknown outcome is simply repeated. While the store fails,
 //! batches wait here in memory and no size is changed, because an intent comes before each change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, watch};
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::clock::Clock;
-use crate::evaluate::Registry;
+use crate::evaluate::PolicyResult;
 use crate::metrics::Metrics;
 use crate::model::Digest;
 use crate::record::{Batch, RecordError, Store};
@@ -26,13 +26,15 @@ pub const BATCHES: usize = 4096;
 #[derive(Debug)]
 pub struct Recorder {
     pub store: Arc<Store>,
-    pub registry: Arc<Registry>,
     pub metrics: Arc<Metrics>,
     pub problem: watch::Sender<Option<String>>,
     pub told: broadcast::Sender<Arc<Batch>>,
     pub clock: Clock,
     /// Plugins that the store is known to have.
     pub stored: Mutex<BTreeSet<Digest>>,
+    /// Plugins that answered and that the store does not have yet: one that is replaced right after
+    /// it answered must still be there when its decision is written.
+    pub answered: Mutex<BTreeMap<Digest, Arc<[u8]>>>,
 }
 
 impl Recorder {
@@ -69,26 +71,39 @@ impl Recorder {
         self.store.write(batch).await
     }
 
+    /// Keeps at hand the bytes of plugins that answered, until the store has them.
+    pub fn remember(&self, results: &[PolicyResult]) {
+        for result in results {
+            let digest = result.policy.digest();
+            if !self.is_stored(digest) {
+                lock(&self.answered).entry(digest).or_insert_with(|| result.policy.plugin_bytes());
+            }
+        }
+    }
+
+    fn is_stored(&self, digest: Digest) -> bool {
+        lock(&self.stored).contains(&digest)
+    }
+
     /// Keeps the plugin's bytes beside the decisions, so that they can be replayed.
     async fn put_plugin(&self, digest: Digest) -> Result<(), RecordError> {
-        if self.stored.lock().unwrap_or_else(PoisonError::into_inner).contains(&digest) {
+        if self.is_stored(digest) {
+            lock(&self.answered).remove(&digest);
             return Ok(());
         }
-        let serving = self.registry.serving();
-        let policy = serving.policies().iter().find(|policy| policy.digest() == digest);
-        // A plugin that was replaced in this very moment has been put when it was taken over.
-        let Some(policy) = policy else { return Ok(()) };
-        let now = self.clock.now();
-        self.store.put_plugin(digest, &policy.plugin_bytes(), now).await?;
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
+        // Only a plugin that never answered is missing, and no decision rests on that.
+        let Some(bytes) = lock(&self.answered).get(&digest).cloned() else { return Ok(()) };
+        self.store.put_plugin(digest, &bytes, self.clock.now()).await?;
+        lock(&self.stored).insert(digest);
+        lock(&self.answered).remove(&digest);
         Ok(())
     }
 
-    /// Keeps the bytes of every plugin that serves.
-    pub async fn put_serving(&self) -> Result<(), RecordError> {
-        let serving = self.registry.serving();
-        for policy in serving.policies() {
-            self.put_plugin(policy.digest()).await?;
+    /// Keeps the bytes of every plugin that answered.
+    pub async fn put_answered(&self) -> Result<(), RecordError> {
+        let digests: Vec<Digest> = lock(&self.answered).keys().copied().collect();
+        for digest in digests {
+            self.put_plugin(digest).await?;
         }
         Ok(())
     }
@@ -114,4 +129,8 @@ impl Recorder {
             }
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

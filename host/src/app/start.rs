@@ -84,12 +84,12 @@ impl App {
         let (told, _) = broadcast::channel(TOLD);
         let recorder = Arc::new(Recorder {
             store: Arc::clone(&store),
-            registry: Arc::clone(&registry),
             metrics: Arc::clone(&metrics),
             problem,
             told: told.clone(),
             clock,
             stored: std::sync::Mutex::default(),
+            answered: std::sync::Mutex::default(),
         });
         let (batches, queue) = mpsc::channel(BATCHES);
         tasks.spawn(Arc::clone(&recorder).run(queue, drained.clone()));

@@ -171,13 +171,20 @@ impl Guest {
         settings: &str,
         memory: &[u8],
     ) -> Result<Ran, Fault> {
+        let running = self.runtime.watchdog.watch();
         let start = Instant::now();
         let answer = self.call(Some(Arc::clone(input)), |policy, store| {
             policy.call_evaluate(store, &input.window, settings, memory)
         })?;
+        let took = start.elapsed();
+        drop(running);
         let answer =
             answer.map_err(|text| Fault::Refused(super::answer::cut(&text, 1024).into()))?;
-        Ok(Ran { answer, took: start.elapsed() })
+        let (bytes, most) = (answer.memory.len(), self.limits.blob_bytes);
+        if u64::try_from(bytes).unwrap_or(u64::MAX) > most {
+            return Err(Fault::TooMuch(format!("a memory of {bytes} bytes, {most} are allowed")));
+        }
+        Ok(Ran { answer, took })
     }
 
     /// Asks the guest what it is.
@@ -185,10 +192,11 @@ impl Guest {
     /// # Errors
     /// When the guest misbehaves.
     pub fn describe(&self) -> Result<types::Description, Fault> {
+        let _running = self.runtime.watchdog.watch();
         self.call(None, |policy, store| policy.call_describe(store))
     }
 
-    /// Makes a store with every limit set, and calls.
+    /// Makes a store with every limit set, and calls; the caller keeps the watchdog running.
     fn call<T>(
         &self,
         input: Option<Arc<Input>>,
@@ -208,7 +216,6 @@ impl Guest {
         store.set_epoch_deadline(super::runtime::epochs(self.limits.deadline));
         let answer = self.limits.answer_bytes.saturating_add(self.limits.blob_bytes);
         store.set_hostcall_fuel(usize::try_from(answer).unwrap_or(usize::MAX));
-        let _running = self.runtime.watchdog.watch();
         let result = self.pre.instantiate(&mut store).and_then(|policy| call(&policy, &mut store));
         result.map_err(|error| {
             if store.data().limit_hit {

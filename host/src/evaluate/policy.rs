@@ -123,20 +123,15 @@ impl Policy {
         let start = std::time::Instant::now();
         let outcome = self.guest.evaluate(input, &self.settings, &memory_before);
         let took = outcome.as_ref().map_or_else(|_| start.elapsed(), |ran| ran.took);
-        let outcome = outcome.and_then(|ran| self.read(input, ran.answer));
+        let outcome = outcome.and_then(|ran| read(input, ran.answer));
         let (policy, input) = (Arc::clone(self), Arc::clone(input));
         PolicyResult { policy, input, memory_before, outcome, took }
     }
+}
 
-    fn read(&self, input: &Input, raw: types::Answer) -> Result<Answered, Fault> {
-        let most = usize::try_from(self.file.limits.blob_bytes).unwrap_or(usize::MAX);
-        if raw.memory.len() > most {
-            let bytes = raw.memory.len();
-            return Err(Fault::TooMuch(format!("a memory of {bytes} bytes, {most} are allowed")));
-        }
-        let proposals = answer::proposals(input, &raw.proposals)?;
-        Ok(Answered { proposals, memory: raw.memory.clone(), raw: Arc::new(raw) })
-    }
+fn read(input: &Input, raw: types::Answer) -> Result<Answered, Fault> {
+    let proposals = answer::proposals(input, &raw.proposals)?;
+    Ok(Answered { proposals, memory: raw.memory.clone(), raw: Arc::new(raw) })
 }
 
 /// What the policies remember of one target.

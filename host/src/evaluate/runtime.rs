@@ -15,7 +15,7 @@ use super::watchdog::Watchdog;
 
 /// Largest linear memory that any policy may be given.
 pub(super) const MEMORY_MAX_BYTES: u64 = 512 << 20;
-/// Evaluations that may run at once; more wait.
+/// Instances that there is room for; evaluations beyond it wait.
 const INSTANCES: u32 = 16;
 /// What a guest's stack may take of the thread's two megabytes.
 const STACK_BYTES: usize = 512 << 10;
@@ -55,9 +55,15 @@ impl Runtime {
         let plain = linker(&engine).map_err(RuntimeError::Engine)?;
         let mut with_wasi = plain.clone();
         add_stubs(&mut with_wasi).map_err(RuntimeError::Engine)?;
-        let watchdog = Watchdog::start(&engine)?;
+        let watchdog = Watchdog::start(&engine, at_once())?;
         Ok(Self { engine, plain, with_wasi, watchdog })
     }
+}
+
+/// Evaluations that may run at once: as many as can really run, within what there is room for.
+fn at_once() -> usize {
+    let most = usize::try_from(INSTANCES).unwrap_or(1);
+    std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, most))
 }
 
 fn config(cache_dir: Option<&Path>) -> Result<Config, RuntimeError> {
