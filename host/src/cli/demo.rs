@@ -33,8 +33,10 @@ const DEADLINE: Duration = Duration::from_secs(48);
 /// Starts both in a temporary folder on free loopback ports, puts more load on a pool than it can
 /// carry, and tells what Poolwarden sees, decides and does. Leaves no process and no file behind.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  poolwarden demo\n  poolwarden demo --keep-running   # then ask \
-    the URL that it prints\n\nExit codes: 0 the loop closed, 1 it did not")]
+#[command(
+    after_help = "Examples:\n  poolwarden demo\n  poolwarden demo --keep-running   # then ask \
+    the URL that it prints\n\nExit codes: 0 the loop closed, 1 it did not"
+)]
 pub(super) struct Demo {
     /// Folder with the shipped policies.
     #[arg(long, value_name = "DIR", default_value = "./policies")]
@@ -126,9 +128,8 @@ impl Demo {
         narrator.say(&format!(
             "{CLIENTS} clients start, each with 50 ms statements: too many for {POOL_SIZE} servers"
         ));
-        let load =
-            Load::start(sandbox, LoadOptions { clients: CLIENTS, ..LoadOptions::default() })
-                .await?;
+        let load = Load::start(sandbox, LoadOptions { clients: CLIENTS, ..LoadOptions::default() })
+            .await?;
         narrator.loaded(true);
         narrator.watch(app, LOAD, |_| false).await?;
         let report = load.stop().await?;
@@ -142,10 +143,9 @@ impl Demo {
 /// Compares the first and the last second of the load.
 fn throughput(samples: &[crate::sandbox::LoadSample]) -> String {
     match (samples.first(), samples.last()) {
-        (Some(first), Some(last)) => format!(
-            ": {:.0} transactions a second at first, {:.0} at the end",
-            first.tps, last.tps
-        ),
+        (Some(first), Some(last)) => {
+            format!(": {:.0} transactions a second at first, {:.0} at the end", first.tps, last.tps)
+        }
         _ => String::new(),
     }
 }
