@@ -1,0 +1,10 @@
+//! The closed loop on a real PgBouncer and PostgreSQL: one module for each promise.
+//!
+//! One program instead of one a file, because linking costs more than most of these stories.
+
+mod closes;
+mod conditions;
+mod drift;
+mod guard;
+mod logins;
+mod modes;
