@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use super::EVENTS;
 use super::recorder::Recorder;
@@ -14,11 +15,13 @@ use crate::actuate::{Actuated, set_default};
 use crate::clock::Clock;
 use crate::collect::Collected;
 use crate::config::Console;
-use crate::control::{Acted, Control, Effect, Event, Memories, PoolBucket, Resize, View};
-use crate::evaluate::Registry;
+use crate::control::{
+    Acted, Answer, Control, Effect, Event, Heard, Memories, PoolBucket, Replayable, Resize, View,
+};
+use crate::evaluate::{PolicyResult, Registry};
 use crate::history::Bucket;
-use crate::model::{TargetName, Window};
-use crate::record::{Batch, HistorySample, PoolCounts};
+use crate::model::{TargetName, Timestamp, Window};
+use crate::record::{Batch, Evaluation, HistorySample, PoolCounts};
 use crate::report::chain;
 
 /// How often history and memories go to the store and old rows leave it.
@@ -164,6 +167,7 @@ impl Drive {
             if let Some(start) = start {
                 metrics.tick(&target, start.elapsed());
             }
+            let results = results.into_iter().map(heard).collect();
             // Only a control task that has ended does not take it.
             let _ = events.send(Event::Evaluated { target, results }).await;
         });
@@ -248,6 +252,39 @@ impl Drive {
             }
         }
         self.work.reopen();
+    }
+}
+
+/// Hands a policy's result to control, which knows nothing of Wasm.
+fn heard(result: PolicyResult) -> Heard {
+    let answer = result.outcome.as_ref().ok().map(|answered| Answer {
+        proposals: answered.proposals.clone(),
+        memory: Arc::from(answered.memory.as_slice()),
+    });
+    Heard {
+        policy: result.policy.name().clone(),
+        mode: result.policy.mode(),
+        digest: result.policy.digest(),
+        version: result.policy.version(),
+        answer,
+        evaluation: Arc::new(result),
+    }
+}
+
+impl Replayable for PolicyResult {
+    fn write_down(&self, id: Uuid, at: Timestamp, target: &TargetName) -> Evaluation {
+        let answer = self.outcome.as_ref().ok().and_then(|answer| answer.to_json().ok());
+        Evaluation {
+            id,
+            at,
+            target: target.clone(),
+            policy: self.policy.name().clone(),
+            digest: self.policy.digest(),
+            settings: self.policy.settings().to_string(),
+            input: self.input.to_json().unwrap_or_default(),
+            memory: self.memory_before.to_vec(),
+            answer: answer.unwrap_or_default(),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Checks one pool after the other.
 //!
-//! Each condition reads numbers first and fetches the pool's name only when it holds: nearly every pool
-//! of nearly every window has nothing to say.
+//! Each condition reads numbers first and fetches the pool's name only when it holds: nearly every
+//! pool of nearly every window has nothing to say.
 
 use std::time::Duration;
 
@@ -165,8 +165,9 @@ fn high_utilization(settings: &Settings, pool: &Pool<'_>) -> Option<Proposal> {
 
 /// Says whether servers are held by transactions that do not finish.
 ///
-/// Little's law over finished transactions gives the servers that work; what the mean of busy servers
-/// has beyond it is held by the others. PostgreSQL's own word on idle transactions is the second sign.
+/// Little's law over finished transactions gives the servers that work; what the mean of busy
+/// servers has beyond it is held by the others. PostgreSQL's own word on idle transactions is the
+/// second sign.
 pub(crate) fn leaks(rule: &ConnectionLeak, pool: &Pool<'_>) -> bool {
     let idle_min = Duration::from_millis(rule.idle_in_transaction_min_ms);
     unfinished(pool) >= rule.servers_min
