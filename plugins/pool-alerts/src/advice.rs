@@ -45,10 +45,7 @@ fn leak_remedy(pool: &Pool<'_>, idle_min: Duration) -> Proposal {
              idle_transaction_timeout = {seconds}",
         ))
         .evidence("idle-in-transaction", pool.idle_in_transaction())
-        .evidence(
-            "idle-in-transaction-max-s",
-            pool.idle_in_transaction_max().as_secs_f64(),
-        )
+        .evidence("idle-in-transaction-max-s", pool.idle_in_transaction_max().as_secs_f64())
         .into()
 }
 
