@@ -30,7 +30,14 @@ const CONFINED: [(&str, &[&str]); 4] = [
 const PURE: [&str; 4] = ["model", "history", "guard", "control"];
 /// What a pure module must not mention.
 const IMPURE: [&str; 9] = [
-    "tokio::", "sqlx::", "serde::", "serde_json::", "std::fs", "std::net", "std::io", "SystemTime",
+    "tokio::",
+    "sqlx::",
+    "serde::",
+    "serde_json::",
+    "std::fs",
+    "std::net",
+    "std::io",
+    "SystemTime",
     "Instant",
 ];
 /// Lines beyond which a file is more than one idea.

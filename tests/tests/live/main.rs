@@ -3,8 +3,12 @@
 //! One program instead of one a file, because linking costs more than most of these stories.
 
 mod closes;
+mod command_line;
 mod conditions;
+mod crash;
+mod disk;
 mod drift;
 mod guard;
 mod logins;
 mod modes;
+mod shutdown;
