@@ -10,6 +10,8 @@ use poolwarden::record::Store;
 use poolwarden::report::chain;
 use poolwarden::sandbox::{ConsoleRole, Load, LoadOptions, SUPERUSER, Sandbox, SandboxOptions};
 
+use sqlx::{ConnectOptions, Connection};
+
 use crate::log::{Log, tail};
 use crate::sampler::{self, Sampler};
 use crate::setup::{Setup, TargetSetup};
@@ -110,6 +112,14 @@ impl Bench {
     pub async fn admin(&self, command: &str) {
         let done = self.sandbox.pgbouncer().console(ConsoleRole::Admin, command).await;
         done.unwrap_or_else(|error| panic!("{command}: {error}"));
+    }
+
+    /// Says whether a query through PgBouncer is answered.
+    pub async fn answers(&self) -> Option<()> {
+        let through = self.sandbox.pgbouncer().connect_options("app", "app");
+        let mut connection = through.connect().await.ok()?;
+        sqlx::raw_sql("select 1").fetch_one(&mut connection).await.ok()?;
+        connection.close().await.ok()
     }
 
     /// Samples the size in force until the sampler is dropped.

@@ -57,7 +57,8 @@ async fn check_says_what_is_good_and_what_is_not() {
     setup.target().database = bench.database();
     let good = run(&setup, &["check"]);
     assert_eq!(good.code, Some(0), "{}", good.text);
-    for part in ["policy autosize", "policy pool-alerts", "PgBouncer 1.", "may act", "connections"] {
+    for part in ["policy autosize", "policy pool-alerts", "PgBouncer 1.", "may act", "connections"]
+    {
         assert!(good.text.contains(part), "no {part:?}: {}", good.text);
     }
     assert!(!good.text.contains("FAILED"), "{}", good.text);

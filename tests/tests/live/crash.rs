@@ -132,9 +132,7 @@ async fn an_intent_without_an_outcome_is_settled_by_the_size_in_force() {
         let note = &stored.transitions.last().expect("an outcome").note;
         assert!(note.contains("settled afterwards"), "{note}");
         bench
-            .stays("the size is left as it is", seconds(1), async || {
-                bench.size().await == in_force
-            })
+            .stays("the size is left as it is", seconds(1), async || bench.size().await == in_force)
             .await;
         assert!(sidecar.firing("size-set-by-a-person").is_none(), "it is ours, or the file's");
         let scope = sidecar.scope().expect("seen");
@@ -155,7 +153,7 @@ async fn killed_servers_stop_no_loop_at_any_stage_of_a_decision() {
     let (pgbouncer, postgres) = (bench.sandbox.pgbouncer(), bench.sandbox.postgres());
     for (round, moment_ms) in [0, 45, 130, 300].into_iter().enumerate() {
         let load = bench.load(12).await;
-        a_change_is_under_way(&bench, &sidecar).await;
+        a_change_begins(&bench, &sidecar).await;
         tokio::time::sleep(Duration::from_millis(moment_ms)).await;
         pgbouncer.kill9().await.expect("killed");
         if round % 2 == 1 {
@@ -180,16 +178,20 @@ async fn killed_servers_stop_no_loop_at_any_stage_of_a_decision() {
     assert!(sidecar.stop().await);
 }
 
-async fn a_change_is_under_way(bench: &Bench, sidecar: &Sidecar) {
+/// Gives the sidecar a reason to act, and waits until it has one more intent on record.
+async fn a_change_begins(bench: &Bench, sidecar: &Sidecar) {
+    let before = sidecar.changes().await.len();
     bench
         .until("a size is being changed", seconds(20), async || {
-            sidecar.scope()?.in_flight.map(drop)
+            bench.admin("RELOAD").await;
+            (sidecar.changes().await.len() > before).then_some(())
         })
         .await;
 }
 
 /// Makes the sidecar act once more, and checks that nothing is left over from before.
 async fn the_loop_goes_on(bench: &Bench, sidecar: &Sidecar) {
+    bench.until("PostgreSQL is reached", seconds(20), async || bench.answers().await).await;
     let load = bench.load(12).await;
     bench
         .until("the load is content", seconds(30), async || {

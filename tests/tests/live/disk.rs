@@ -68,7 +68,7 @@ async fn a_full_disk_stops_changes_and_loses_no_record() {
             }
         })
         .await;
-    let tries = |log: &str| log.matches("NotRecorded").count();
+    let tries = |log: &str| log.matches("not_recorded").count();
     let before = tries(&bench.log());
     bench
         .stays("no size is changed that cannot be recorded", seconds(3), async || {
