@@ -32,11 +32,12 @@ const SLOTS: &str = "select current_setting('max_connections')::int4 as max_conn
      + coalesce(current_setting('reserved_connections', true)::int4, 0) as reserved";
 
 /// Client backends by database, role and application. Without `pg_read_all_stats` the states of other
-/// roles are NULL; those sessions still count.
+/// roles are NULL; those sessions still count. So does this connection, which takes a slot too, except
+/// that what it does is not the application's doing.
 const SESSIONS: &str = "select coalesce(datname, '') as database, coalesce(usename, '') as role, \
      coalesce(application_name, '') as application, \
      count(*) as total, \
-     count(*) filter (where state = 'active') as active, \
+     count(*) filter (where state = 'active' and pid <> pg_backend_pid()) as active, \
      count(*) filter (where state like 'idle in transaction%') as idle_in_transaction, \
      coalesce(max(extract(epoch from clock_timestamp() - state_change) * 1000) \
        filter (where state like 'idle in transaction%'), 0)::int8 as idle_in_transaction_max_ms, \
@@ -44,7 +45,7 @@ const SESSIONS: &str = "select coalesce(datname, '') as database, coalesce(usena
      count(*) filter (where state = 'active' and wait_event_type in ('IO', 'BufferPin')) as io, \
      count(*) filter (where state = 'active' and wait_event_type is not null \
        and wait_event_type not in ('Lock', 'IO', 'BufferPin', 'Client', 'Timeout')) as other \
-     from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() \
+     from pg_stat_activity where backend_type = 'client backend' \
      group by 1, 2, 3";
 
 /// Looks at one PostgreSQL server.

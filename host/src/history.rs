@@ -5,6 +5,7 @@
 
 mod bucket;
 mod counters;
+mod others;
 mod pool;
 mod scopes;
 mod sliding;
@@ -18,10 +19,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Labels, Limits, PoolKey, Server, Snapshot, TargetName, TargetStatus, Timestamp,
+    Labels, Limits, PoolKey, PoolRow, Server, Snapshot, TargetName, TargetStatus, Timestamp,
 };
 pub use bucket::Bucket;
 use counters::CounterTrack;
+use others::Others;
 use pool::PoolTrack;
 pub use pool::PoolView;
 
@@ -68,6 +70,7 @@ pub struct History {
     status_since: Option<Timestamp>,
     latest: Option<Snapshot>,
     restarted: Option<Timestamp>,
+    others: Others,
 }
 
 impl History {
@@ -83,6 +86,7 @@ impl History {
             status_since: None,
             latest: None,
             restarted: None,
+            others: Others::default(),
         }
     }
 
@@ -94,6 +98,7 @@ impl History {
         }
         self.absorb_counters(&snapshot);
         self.note_explicit_sizes(&snapshot);
+        self.others.note(&snapshot);
         let known: BTreeSet<&PoolKey> = snapshot.pools.iter().map(|row| &row.key).collect();
         self.pools.retain(|key, _| known.contains(key));
         for row in &snapshot.pools {
@@ -126,6 +131,11 @@ impl History {
     /// Gives the moment at which counters were last seen to start again.
     pub fn restarted(&self) -> Option<Timestamp> {
         self.restarted
+    }
+
+    /// Gives PostgreSQL's connections that did not come through this target's pools.
+    pub fn other_connections(&self) -> u32 {
+        self.others.count
     }
 
     /// Says whether a database's size is its own rather than the default.
@@ -187,12 +197,15 @@ impl History {
             return paused;
         }
         let old = (1..11900).contains(&snapshot.server.version_number);
-        let waiting = snapshot.pools.iter().any(|row| row.cl_waiting > 0);
-        let servers = snapshot.pools.iter().any(|row| row.servers() > 0);
+        // `PAUSE db` shows, and explains the queues of that database only.
+        let held = |row: &PoolRow| {
+            snapshot.databases.iter().any(|db| db.paused && db.name == row.key.database)
+        };
+        let rows = || snapshot.pools.iter().filter(|row| !held(row));
+        let waiting = rows().any(|row| row.cl_waiting > 0);
+        let servers = rows().any(|row| row.servers() > 0);
         let answers = snapshot.postgres.as_ref().is_some_and(|postgres| postgres.reachable);
-        let long = snapshot
-            .pools
-            .iter()
+        let long = rows()
             .filter_map(|row| self.pools.get(&row.key))
             .any(|track| track.waiting_for(snapshot.at) >= self.spans.login_queue_after);
         old && waiting && !servers && answers && long

@@ -210,9 +210,21 @@ impl Drive {
             let acted = act(&recorder, &console, &resize).await;
             recorder.metrics.resized(&resize.target, start.elapsed(), kind_of(&acted));
             let (target, id, size) = (resize.target, resize.id, resize.size);
-            tracing::info!(target = target.as_str(), %id, %size, ?acted, "a size was changed");
+            match &acted {
+                Acted::Verified => {
+                    tracing::info!(target = target.as_str(), %id, %size, "a size was changed");
+                }
+                other => tracing::warn!(
+                    target = target.as_str(), %id, %size, outcome = kind_of(other), ?other,
+                    "a size could not be changed"
+                ),
+            }
+            // Nothing was sent, so there is nothing to look at: the next try comes with the next poll.
+            let sent = !matches!(acted, Acted::NotRecorded(_));
             let _ = events.send(Event::Acted { target, id, acted }).await;
-            nudge.notify_one();
+            if sent {
+                nudge.notify_one();
+            }
         });
     }
 

@@ -22,8 +22,8 @@ use crate::control::{Control, Ids, Known, TargetSetup};
 use crate::evaluate::{Registry, Runtime, RuntimeError, watch as watch_policies};
 use crate::history::{Spans, TargetFacts};
 use crate::metrics::Metrics;
-use crate::model::{Kind, Status, Timestamp};
-use crate::record::{DecisionFilter, RecordError, Store, StoreOptions};
+use crate::model::Timestamp;
+use crate::record::{RecordError, Store, StoreOptions};
 use crate::serve::{ServeState, router, serve};
 
 /// Decisions that a slow listener of the stream may lag behind.
@@ -181,17 +181,10 @@ async fn control(config: &Config, store: &Store, clock: Clock) -> Result<Control
     let memories = store.memories().await?;
     for target in &config.targets {
         let name = &target.name;
-        let standing = DecisionFilter {
-            kind: Some(Kind::Recommendation),
-            target: Some(name.clone()),
-            status: Some(Status::Proposed),
-            limit: DecisionFilter::LIMIT_MAX,
-            ..DecisionFilter::default()
-        };
         let known = Known {
             scopes: store.scope_states(name).await?,
             alerts: store.alerts(name).await?,
-            advice: store.decisions(&standing).await?.decisions,
+            advice: store.standing(name).await?,
             memories: memories.iter().filter(|row| row.target == *name).cloned().collect(),
             unsettled: unsettled.iter().filter(|row| row.target == *name).cloned().collect(),
             now: clock.now(),

@@ -5,14 +5,14 @@ use crate::model::{Limits, PoolRow, ScopeKey, Snapshot};
 
 /// Gives the budget of the default scope; `None` while PostgreSQL has never answered.
 ///
-/// `explicit` says whether a database has a size of its own.
+/// `others` are connections from elsewhere; `explicit` says whether a database has a size of its own.
 pub(super) fn of_default_scope(
     snapshot: &Snapshot,
     limits: &Limits,
+    others: u32,
     explicit: impl Fn(&str) -> bool,
 ) -> Option<Budget> {
     let postgres = snapshot.postgres.as_ref()?;
-    let ours = sum(snapshot, |_| true, PoolRow::servers);
     let inherits = |row: &PoolRow| !explicit(&row.key.database);
     let reserve = |row: &PoolRow| snapshot.reserve_of(&row.key);
     let could_open =
@@ -20,7 +20,7 @@ pub(super) fn of_default_scope(
     Some(Budget {
         max_connections: postgres.max_connections,
         reserved: postgres.reserved_connections,
-        others: postgres.sum(|sessions| sessions.total).saturating_sub(ours),
+        others,
         margin: limits.database_margin,
         elsewhere: sum(snapshot, |row| !inherits(row), could_open),
         reserve: sum(snapshot, inherits, reserve),

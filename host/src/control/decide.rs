@@ -297,6 +297,7 @@ impl TargetControl {
         let control = self.scopes.get(scope);
         let latest = self.history.latest();
         let explicit = |database: &str| self.history.has_own_size(database);
+        let others = self.history.other_connections();
         Facts {
             now,
             purpose: Purpose::Decide,
@@ -310,7 +311,7 @@ impl TargetControl {
             last_change: control.and_then(|control| control.last_change()),
             changes_last_hour: control.map_or(0, |control| control.changes_last_hour(now)),
             budget: latest
-                .and_then(|latest| of_default_scope(latest, &self.facts.limits, explicit)),
+                .and_then(|latest| of_default_scope(latest, &self.facts.limits, others, explicit)),
             mode,
         }
     }
