@@ -2,8 +2,8 @@
 //! `health`.
 //!
 //! They go over HTTP like everybody else's, so that they work from another machine and never see
-//! more than the API tells. For people there are plain tables without colours; `--output json` gives
-//! the answer as it came.
+//! more than the API tells. For people there are plain tables without colours; `--output json`
+//! gives the answer as it came.
 
 mod alerts;
 mod client;

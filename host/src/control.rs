@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+pub use crate::history::PoolView;
 use crate::model::{
     DecisionId, Digest, Mode, PolicyName, PoolSize, Proposal, ScopeKey, Snapshot, TargetName,
     Timestamp, Window,
