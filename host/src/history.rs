@@ -181,9 +181,8 @@ impl History {
 
     fn note_explicit_sizes(&mut self, snapshot: &Snapshot) {
         let Some(default) = snapshot.server.default_pool_size else { return };
-        let present: BTreeSet<_> = snapshot.databases.iter().map(|row| &row.name).collect();
-        self.explicit.retain(|name| present.contains(name));
-        for row in snapshot.databases.iter() {
+        self.explicit.retain(|name| snapshot.databases.contains_key(name));
+        for row in snapshot.databases.values() {
             if row.pool_size.is_some_and(|size| size != default) {
                 self.explicit.insert(Arc::clone(&row.name));
             }
@@ -198,9 +197,8 @@ impl History {
         }
         let old = (1..11900).contains(&snapshot.server.version_number);
         // `PAUSE db` shows, and explains the queues of that database only.
-        let held = |row: &PoolRow| {
-            snapshot.databases.iter().any(|db| db.paused && db.name == row.key.database)
-        };
+        let held =
+            |row: &PoolRow| snapshot.databases.get(&row.key.database).is_some_and(|db| db.paused);
         let rows = || snapshot.pools.iter().filter(|row| !held(row));
         let waiting = rows().any(|row| row.cl_waiting > 0);
         let servers = rows().any(|row| row.servers() > 0);
@@ -220,6 +218,7 @@ impl History {
                 || now.since(latest.at) > self.spans.stale_after,
             busy_by_database: self.busy_by_database(),
             counters: &self.counters,
+            idle_transactions: pool::idle_transactions(latest),
         }
     }
 
@@ -237,13 +236,13 @@ impl History {
 impl Snapshot {
     /// Gives the effective size of a pool, as far as the console tells it.
     pub fn size_of(&self, key: &PoolKey) -> u32 {
-        let row = self.databases.iter().find(|row| row.name == key.database);
+        let row = self.databases.get(&key.database);
         row.and_then(|row| row.pool_size).or(self.server.default_pool_size).unwrap_or(0)
     }
 
     /// Gives the effective reserve of a pool.
     pub fn reserve_of(&self, key: &PoolKey) -> u32 {
-        let row = self.databases.iter().find(|row| row.name == key.database);
+        let row = self.databases.get(&key.database);
         row.and_then(|row| row.reserve_pool).or(self.server.reserve_pool_size).unwrap_or(0)
     }
 }
