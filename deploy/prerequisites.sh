@@ -20,13 +20,24 @@ as_root() {
     fi
 }
 
+# Brings the package lists up to date, once.
+apt_update() {
+    [[ -z $apt_is_fresh ]] || return 0
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq >/dev/null
+    apt_is_fresh=yes
+}
+
+# Whether apt knows a package that can be installed.
+has_package() {
+    local candidate
+    candidate=$(apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: //p')
+    [[ -n $candidate && $candidate != "(none)" ]]
+}
+
 # Installs Debian packages, naming them.
 install() {
     command -v apt-get >/dev/null || fail "please install: $* (no apt-get here to do it)"
-    if [[ -z $apt_is_fresh ]]; then
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq >/dev/null
-        apt_is_fresh=yes
-    fi
+    apt_update
     say "installing with apt-get: $*"
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
@@ -71,8 +82,14 @@ need_rust() {
     esac
     if ! command -v cargo >/dev/null; then
         # Debian 13 and later have rustup, which fetches the toolchain that rust-toolchain.toml names.
-        if command -v apt-get >/dev/null && apt-cache show rustup >/dev/null 2>&1; then
+        # Debian 12 keeps a current compiler for its browsers, under names of its own.
+        if command -v apt-get >/dev/null; then
+            apt_update
+        fi
+        if has_package rustup; then
             install rustup
+        elif has_package cargo-web; then
+            install cargo-web rustc-web
         else
             say "there is no Rust here, and no package that is new enough; install it from https://rustup.rs:"
             say "    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds policy plugins from plugins/ and puts them where the sidecar looks.
 #
-# The result is a core module for wasm32-unknown-unknown that carries the contract's types in a custom
-# section; the sidecar makes the component itself, so an author needs cargo and nothing else.
+# The result is a core module for wasm32-unknown-unknown that carries the contract's types in a
+# custom section; the sidecar makes the component itself: an author needs cargo and nothing else.
 set -euo pipefail
 
 usage() {
@@ -10,8 +10,8 @@ usage() {
 usage: plugins/build.sh [--fixtures] [NAME…]
 
 Builds the shipped plugins to policies/<name>.wasm; with --fixtures the test guests to
-${CARGO_TARGET_DIR:-target}/fixtures/<name>.wasm. NAME limits it to those: a folder of plugins/, or of
-plugins/fixtures/ with --fixtures. Only what changed is built and only what differs is replaced.
+${CARGO_TARGET_DIR:-target}/fixtures/<name>.wasm. NAME limits it to those: a folder of plugins/,
+or of plugins/fixtures/ with --fixtures. Only what changed is built and replaced.
 
   --fixtures  build the misbehaving guests that the tests use
   -h, --help  this text
@@ -19,8 +19,8 @@ plugins/fixtures/ with --fixtures. Only what changed is built and only what diff
 Toolchain, the first that works:
   1. the active Rust toolchain, when it has the target wasm32-unknown-unknown
   2. the same after `rustup target add wasm32-unknown-unknown`
-  3. Debian's rustc-web and rust-web-src, with the standard library built from source
-     (installed with apt-get when this runs as root or with passwordless sudo)
+  3. Debian's rustc-web and rust-web-src, with the standard library built from source, and a
+     linker (rustup's or package lld); installed with apt-get as root or with passwordless sudo
 
 examples:
   plugins/build.sh                     all shipped plugins
@@ -76,7 +76,28 @@ has_target() {
 debian_compiler=/usr/bin/rustc
 debian_source=/usr/lib/rustlib/src/rust/library/std/Cargo.toml
 
-has_debian_compiler() { [[ -x $debian_compiler && -f $debian_source ]]; }
+has_debian_compiler() { [[ -x $debian_compiler && -f $debian_source ]] && find_linker >/dev/null; }
+
+# A linker for Wasm: Debian's rustc brings none, rustup's toolchains and package lld do.
+find_linker() {
+    local sysroot candidate
+    sysroot=$(rustc --print sysroot 2>/dev/null) || sysroot=/usr
+    for candidate in "$(command -v rust-lld)" "$sysroot"/lib/rustlib/*/bin/rust-lld \
+        /usr/lib/llvm-*/bin/wasm-ld "$(command -v wasm-ld)"; do
+        if [[ -x $candidate ]]; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+# Objects of a new LLVM need a linker of one that is not much older.
+newest_lld() {
+    local newest
+    newest=$(apt-cache pkgnames lld- | grep -xE 'lld-[0-9]+' | sort -V | tail -n 1)
+    printf '%s\n' "${newest:-lld}"
+}
 
 install_debian_compiler() {
     command -v apt-get >/dev/null || return 1
@@ -85,9 +106,11 @@ install_debian_compiler() {
         sudo -n true 2>/dev/null || return 1
         as_root=(sudo -n)
     fi
-    say "installing Debian's rustc-web and rust-web-src with apt-get"
+    local packages=(rustc-web rust-web-src)
+    find_linker >/dev/null || packages+=("$(newest_lld)")
+    say "installing ${packages[*]} with apt-get"
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends rustc-web rust-web-src >&2
+        apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
 }
 
 compiler=${RUSTC:-rustc}
@@ -100,6 +123,8 @@ elif [[ -z ${RUSTC:-} ]] && command -v rustup >/dev/null \
     say "added $target with rustup; using $(rustc --version)"
 elif has_debian_compiler || { install_debian_compiler && has_debian_compiler; }; then
     export RUSTC=$debian_compiler RUSTC_BOOTSTRAP=1
+    linker=$(find_linker)
+    export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$linker
     has_target "$RUSTC" || extra=(-Z build-std=std,panic_abort)
     say "using Debian's $("$RUSTC" --version)${extra[*]:+, with the standard library from source}"
 else

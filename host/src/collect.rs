@@ -4,7 +4,6 @@
 //! pool has no server left, polls come faster, because that is when a second is long.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};

@@ -18,14 +18,15 @@ mod view;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::evaluate::PolicyResult;
 use crate::model::{
-    DecisionId, PolicyName, PoolSize, ScopeKey, Snapshot, TargetName, Timestamp, Window,
+    DecisionId, Digest, Mode, PolicyName, PoolSize, Proposal, ScopeKey, Snapshot, TargetName,
+    Timestamp, Window,
 };
-use crate::record::Batch;
+use crate::record::{Batch, Evaluation};
 use target::TargetControl;
 pub use target::{HandBack, Known, TargetSetup};
 pub use view::{AdviceView, AlertView, ScopeView, TargetView, View};
@@ -54,7 +55,7 @@ pub enum Event {
         /// The target.
         target: TargetName,
         /// What each said, in the order in which they are heard.
-        results: Vec<PolicyResult>,
+        results: Vec<Heard>,
     },
     /// A change was tried.
     Acted {
@@ -67,6 +68,38 @@ pub enum Event {
     },
     /// The sidecar is about to stop: hand sizes back if it should.
     Stopping,
+}
+
+/// What one policy said, or that it faulted.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// The policy.
+    pub policy: PolicyName,
+    /// How far the policy may go.
+    pub mode: Mode,
+    /// The plugin's bytes.
+    pub digest: Digest,
+    /// The version that the plugin says it has.
+    pub version: Arc<str>,
+    /// What it said; `None` when it faulted.
+    pub answer: Option<Answer>,
+    /// The evaluation, for the store.
+    pub evaluation: Arc<dyn Replayable>,
+}
+
+/// What a policy answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// What it proposes.
+    pub proposals: Vec<Proposal>,
+    /// What it wants to remember.
+    pub memory: Arc<[u8]>,
+}
+
+/// An evaluation that can be written down; costly, so it is asked only when something came of it.
+pub trait Replayable: std::fmt::Debug + Send + Sync {
+    /// Writes it down under an identity.
+    fn write_down(&self, id: Uuid, at: Timestamp, target: &TargetName) -> Evaluation;
 }
 
 /// What came of trying a change.
@@ -101,7 +134,7 @@ pub enum Effect {
 }
 
 /// What the policies remember of one target.
-pub type Memories = BTreeMap<PolicyName, std::sync::Arc<[u8]>>;
+pub type Memories = BTreeMap<PolicyName, Arc<[u8]>>;
 
 /// A change of a size that passed the guard.
 #[derive(Debug)]
@@ -120,6 +153,22 @@ pub struct Resize {
 
 /// Makes identities; passed in because randomness is not pure.
 pub type Ids = Box<dyn FnMut(Timestamp) -> Uuid + Send>;
+
+/// One event's moment, and where identities of that moment come from.
+struct Turn<'a> {
+    now: Timestamp,
+    ids: &'a mut Ids,
+}
+
+impl Turn<'_> {
+    fn uuid(&mut self) -> Uuid {
+        (self.ids)(self.now)
+    }
+
+    fn decision_id(&mut self) -> DecisionId {
+        DecisionId(self.uuid())
+    }
+}
 
 /// The state of the whole loop.
 pub struct Control {
@@ -145,23 +194,23 @@ impl Control {
 
     /// Takes in an event and says what is to be done, in this order.
     pub fn apply(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
-        let ids = &mut self.ids;
+        let turn = &mut Turn { now, ids: &mut self.ids };
         match event {
             Event::Polled { target, snapshot } => {
-                self.targets.get_mut(&target).map(|t| t.polled(snapshot, now, ids))
+                self.targets.get_mut(&target).map(|t| t.polled(snapshot, turn))
             }
             Event::PollFailed { target, kind, problem } => {
                 self.targets.get_mut(&target).map(|t| t.poll_failed(kind, problem, now))
             }
             Event::Evaluated { target, results } => {
-                self.targets.get_mut(&target).map(|t| t.evaluated(&results, now, ids))
+                self.targets.get_mut(&target).map(|t| t.evaluated(&results, turn))
             }
             Event::Acted { target, id, acted } => {
                 self.targets.get_mut(&target).map(|t| t.acted(id, &acted, now))
             }
             Event::Stopping => {
                 let targets = self.targets.values_mut();
-                Some(targets.flat_map(|target| target.hand_back(now, ids)).collect())
+                Some(targets.flat_map(|target| target.hand_back(turn)).collect())
             }
         }
         .unwrap_or_default()

@@ -202,7 +202,6 @@ impl History {
         pool::Context {
             now,
             snapshot: latest,
-            spans: self.spans,
             target_paused: self.status == TargetStatus::Paused,
             stale: self.status == TargetStatus::Down
                 || now.since(latest.at) > self.spans.stale_after,

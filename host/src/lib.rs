@@ -39,4 +39,6 @@ pub mod app;
 
 pub mod sandbox;
 
+pub mod ask;
+
 pub mod cli;

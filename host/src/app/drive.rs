@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use super::EVENTS;
 use super::recorder::Recorder;
@@ -14,17 +15,22 @@ use crate::actuate::{Actuated, set_default};
 use crate::clock::Clock;
 use crate::collect::Collected;
 use crate::config::Console;
-use crate::control::{Acted, Control, Effect, Event, Memories, PoolBucket, Resize, View};
-use crate::evaluate::Registry;
+use crate::control::{
+    Acted, Answer, Control, Effect, Event, Heard, Memories, PoolBucket, Replayable, Resize, View,
+};
+use crate::evaluate::{PolicyResult, Registry};
 use crate::history::Bucket;
-use crate::model::{TargetName, Window};
-use crate::record::{Batch, HistorySample, PoolCounts};
+use crate::model::{TargetName, Timestamp, Window};
+use crate::record::{Batch, Evaluation, HistorySample, PoolCounts};
 use crate::report::chain;
 
 /// How often history and memories go to the store and old rows leave it.
 const UPKEEP: Duration = Duration::from_secs(10);
 /// How often the view is renewed at most.
 const SHOW: Duration = Duration::from_millis(250);
+
+/// How often the view is renewed at least, so that its age tells whether this task lives.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// What it takes to act on a target.
 #[derive(Debug)]
@@ -43,6 +49,8 @@ pub struct Drive {
     batches: mpsc::Sender<Box<Batch>>,
     show: watch::Sender<Arc<View>>,
     shown: Instant,
+    /// Targets that do not answer, with the kind of failure that was logged.
+    failing: BTreeMap<TargetName, &'static str>,
     /// When the poll that led to the present evaluation came in.
     tick_start: BTreeMap<TargetName, Instant>,
     events: mpsc::Sender<Event>,
@@ -72,6 +80,7 @@ impl Drive {
             batches,
             show,
             shown: Instant::now(),
+            failing: BTreeMap::new(),
             tick_start: BTreeMap::new(),
             events,
             incoming: Some(incoming),
@@ -88,6 +97,8 @@ impl Drive {
         let mut events = self.incoming.take().expect("run is called once");
         let mut upkeep = interval(UPKEEP);
         upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heartbeat = interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
@@ -95,6 +106,7 @@ impl Drive {
                 Some(event) = events.recv() => self.take(event),
                 Some(seen) = collected.recv() => self.see(seen),
                 _ = upkeep.tick() => self.upkeep(),
+                _ = heartbeat.tick() => self.show(),
             }
         }
         drop(collected);
@@ -106,12 +118,18 @@ impl Drive {
         let event = match seen {
             Collected::Polled { target, snapshot, costs } => {
                 metrics.polled(&target, &costs);
+                if self.failing.remove(&target).is_some() {
+                    tracing::info!(target = target.as_str(), "the target answers again");
+                }
                 self.tick_start.insert(target.clone(), Instant::now());
                 Event::Polled { target, snapshot: *snapshot }
             }
             Collected::Failed { target, kind, problem } => {
                 metrics.poll_failed(&target, kind);
-                tracing::warn!(target = target.as_str(), kind, problem, "a poll failed");
+                // A target that stays away is news once.
+                if self.failing.insert(target.clone(), kind) != Some(kind) {
+                    tracing::warn!(target = target.as_str(), kind, problem, "a poll failed");
+                }
                 Event::PollFailed { target, kind, problem }
             }
         };
@@ -126,9 +144,13 @@ impl Drive {
             self.carry_out(effect);
         }
         if urgent || acts || self.shown.elapsed() >= SHOW {
-            self.shown = Instant::now();
-            self.show.send_replace(Arc::new(self.control.view(self.clock.now())));
+            self.show();
         }
+    }
+
+    fn show(&mut self) {
+        self.shown = Instant::now();
+        self.show.send_replace(Arc::new(self.control.view(self.clock.now())));
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -166,6 +188,7 @@ impl Drive {
             if let Some(start) = start {
                 metrics.tick(&target, start.elapsed());
             }
+            let results = results.into_iter().map(heard).collect();
             // Only a control task that has ended does not take it.
             let _ = events.send(Event::Evaluated { target, results }).await;
         });
@@ -250,6 +273,39 @@ impl Drive {
             }
         }
         self.work.reopen();
+    }
+}
+
+/// Hands a policy's result to control, which knows nothing of Wasm.
+fn heard(result: PolicyResult) -> Heard {
+    let answer = result.outcome.as_ref().ok().map(|answered| Answer {
+        proposals: answered.proposals.clone(),
+        memory: Arc::from(answered.memory.as_slice()),
+    });
+    Heard {
+        policy: result.policy.name().clone(),
+        mode: result.policy.mode(),
+        digest: result.policy.digest(),
+        version: result.policy.version(),
+        answer,
+        evaluation: Arc::new(result),
+    }
+}
+
+impl Replayable for PolicyResult {
+    fn write_down(&self, id: Uuid, at: Timestamp, target: &TargetName) -> Evaluation {
+        let answer = self.outcome.as_ref().ok().and_then(|answer| answer.to_json().ok());
+        Evaluation {
+            id,
+            at,
+            target: target.clone(),
+            policy: self.policy.name().clone(),
+            digest: self.policy.digest(),
+            settings: self.policy.settings().to_string(),
+            input: self.input.to_json().unwrap_or_default(),
+            memory: self.memory_before.to_vec(),
+            answer: answer.unwrap_or_default(),
+        }
     }
 }
 

@@ -264,14 +264,4 @@ fn version_number(text: &str) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_compare_as_numbers() {
-        assert_eq!(version_number("PgBouncer 1.18.0"), 11800);
-        assert_eq!(version_number("PgBouncer 1.25.2"), 12502);
-        assert_eq!(version_number("1.24.0rc1"), 12400);
-        assert_eq!(version_number("something else"), 0);
-    }
-}
+mod tests;

@@ -38,6 +38,17 @@ impl Table {
         Ok(Self { command: command.to_owned(), columns, rows })
     }
 
+    /// Makes a table from text, as some version of PgBouncer would send it; `-` stands for NULL.
+    #[cfg(test)]
+    pub(super) fn made(command: &str, columns: &str, rows: &[&str]) -> Self {
+        let value = |text: &str| (text != "-").then(|| text.to_owned());
+        Self {
+            command: command.to_owned(),
+            columns: columns.split_whitespace().map(str::to_owned).collect(),
+            rows: rows.iter().map(|row| row.split_whitespace().map(value).collect()).collect(),
+        }
+    }
+
     /// Gives the rows in PgBouncer's order.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.rows.iter().map(|values| Row { table: self, values })

@@ -29,6 +29,7 @@ pub(super) struct Standing {
 
 /// What changes about advice.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a handful live for the length of one turn")]
 pub(super) enum Change {
     /// New, or changed: the caller records it; the older record, if any, is superseded.
     Record(AdviceKey, Proposal, Option<DecisionId>),

@@ -7,13 +7,13 @@ use super::advice::{AdviceKey, Change};
 use super::alerts::Move;
 use super::budget::{not_actionable, of_default_scope};
 use super::record::{Recording, is_empty};
+use super::scope::Afterwards;
 use super::target::TargetControl;
-use super::{Effect, Ids};
-use crate::evaluate::PolicyResult;
+use super::{Effect, Heard, Turn};
 use crate::guard::{Facts, Judged, Purpose, judge};
 use crate::model::{
-    AlertKey, Decision, DecisionId, Evidence, Mode, Origin, Outcome, PolicyName, PoolSize,
-    Proposal, Rule, ScopeKey, Severity, Status, Subject, TargetStatus, Timestamp, Transition, Word,
+    AlertKey, Decision, Evidence, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, Rule,
+    ScopeKey, Severity, Status, Subject, TargetStatus, Timestamp, Transition, Word,
 };
 use crate::record::{AlertChange, Batch};
 
@@ -54,28 +54,23 @@ pub(super) fn host_alert(current: PoolSize, base: PoolSize, wanted: Option<PoolS
 
 impl TargetControl {
     /// Hears every policy in order.
-    pub fn decide(
-        &mut self,
-        results: &[PolicyResult],
-        now: Timestamp,
-        ids: &mut Ids,
-    ) -> Vec<Effect> {
+    pub fn decide(&mut self, results: &[Heard], turn: &mut Turn<'_>) -> Vec<Effect> {
         let name = self.facts.name.clone();
-        let mut recording = Recording::new(&name, now);
+        let mut recording = Recording::new(&name, turn.now);
         let mut resizes = Vec::new();
         for result in results {
             // A policy that faulted has said nothing: what it said before stands.
-            let Ok(answer) = &result.outcome else { continue };
-            self.hear_alerts(result, &answer.proposals, now, ids, &mut recording);
-            self.hear_advice(result, &answer.proposals, now, ids, &mut recording);
+            let Some(answer) = &result.answer else { continue };
+            self.hear_alerts(result, &answer.proposals, turn, &mut recording);
+            self.hear_advice(result, &answer.proposals, turn, &mut recording);
             for proposal in &answer.proposals {
                 if let Proposal::Resize { scope, size, .. } = proposal {
                     let asked = (scope.clone(), *size);
-                    resizes.extend(self.hear(result, proposal, asked, now, ids, &mut recording));
+                    resizes.extend(self.hear(result, proposal, asked, turn, &mut recording));
                 }
             }
         }
-        self.retire(results, now, ids, &mut recording.batch);
+        self.retire(results, turn, &mut recording.batch);
         let mut effects = Vec::new();
         if !is_empty(&recording.batch) {
             effects.push(Effect::Record(Box::new(recording.batch)));
@@ -85,38 +80,31 @@ impl TargetControl {
     }
 
     /// Ends what policies left behind that are no longer asked.
-    fn retire(
-        &mut self,
-        results: &[PolicyResult],
-        now: Timestamp,
-        ids: &mut Ids,
-        batch: &mut Batch,
-    ) {
+    fn retire(&mut self, results: &[Heard], turn: &mut Turn<'_>, batch: &mut Batch) {
         let mut asked: BTreeSet<PolicyName> =
-            results.iter().map(|result| result.policy.name().clone()).collect();
+            results.iter().map(|result| result.policy.clone()).collect();
         asked.insert(PolicyName::host());
         self.forget_others(&asked);
-        for one in self.alerts.keep_policies(&asked, now) {
-            self.record_move(one, Origin::Host, &PolicyName::host(), now, ids, batch);
+        for one in self.alerts.keep_policies(&asked, turn.now) {
+            self.record_move(one, Origin::Host, &PolicyName::host(), turn, batch);
         }
     }
 
     fn hear_alerts(
         &mut self,
-        result: &PolicyResult,
+        result: &Heard,
         proposals: &[Proposal],
-        now: Timestamp,
-        ids: &mut Ids,
+        turn: &mut Turn<'_>,
         recording: &mut Recording<'_>,
     ) {
-        let policy = result.policy.name();
+        let policy = &result.policy;
         let blind = self.history.status().0 == TargetStatus::Down;
-        for one in self.alerts.observe(policy, proposals, blind, now) {
+        for one in self.alerts.observe(policy, proposals, blind, turn.now) {
             let origin = match one {
-                Move::Fire(..) => recording.origin(result, || ids(now)),
+                Move::Fire(..) => recording.origin(result, || turn.uuid()),
                 Move::Resolve(..) | Move::Forget(_) => Origin::Host,
             };
-            self.record_move(one, origin, policy, now, ids, &mut recording.batch);
+            self.record_move(one, origin, policy, turn, &mut recording.batch);
         }
     }
 
@@ -126,23 +114,21 @@ impl TargetControl {
         one: Move,
         origin: Origin,
         policy: &PolicyName,
-        now: Timestamp,
-        ids: &mut Ids,
+        turn: &mut Turn<'_>,
         batch: &mut Batch,
     ) {
         let target = self.facts.name.clone();
         match one {
             Move::Fire(key, proposal) => {
-                let id = DecisionId(ids(now));
-                let decision = self.decision(id, policy, origin, proposal, Status::Firing, now);
+                let decision = self.decision(policy, origin, proposal, Status::Firing, turn);
+                let alert = self.alerts.fired(&key, decision.id, turn.now);
                 batch.decisions.push(decision);
-                let alert = self.alerts.fired(&key, id, now);
                 batch.alerts.extend(alert.map(|alert| AlertChange::Set { target, alert }));
             }
             Move::Resolve(key, id) => {
                 let note = "the condition no longer holds".to_owned();
                 let status = Status::Resolved;
-                batch.transitions.push(Transition { id, at: now, status, note });
+                batch.transitions.push(Transition { id, at: turn.now, status, note });
                 batch.alerts.extend(self.alert_now(&key));
             }
             Move::Forget(key) => batch.alerts.push(AlertChange::Forget { target, key }),
@@ -156,36 +142,38 @@ impl TargetControl {
 
     fn hear_advice(
         &mut self,
-        result: &PolicyResult,
+        result: &Heard,
         proposals: &[Proposal],
-        now: Timestamp,
-        ids: &mut Ids,
+        turn: &mut Turn<'_>,
         recording: &mut Recording<'_>,
     ) {
-        let policy = result.policy.name();
-        let waits = self.mode.stricter(result.policy.mode()) == Mode::Recommend;
+        let policy = &result.policy;
+        let waits = self.mode.stricter(result.mode) == Mode::Recommend;
         let given: Vec<Proposal> = proposals
             .iter()
             .filter(|one| match one {
                 Proposal::Recommendation { .. } => true,
-                Proposal::Resize { scope, size, .. } => waits && self.may_stand(scope, *size, now),
+                Proposal::Resize { scope, size, .. } => {
+                    waits && self.may_stand(scope, *size, turn.now)
+                }
                 Proposal::Alert { .. } => false,
             })
             .cloned()
             .collect();
-        for change in self.advice.observe(policy, &given, now) {
+        for change in self.advice.observe(policy, &given, turn.now) {
             match change {
                 Change::Record(key, proposal, old) => {
-                    let origin = recording.origin(result, || ids(now));
-                    let id = DecisionId(ids(now));
-                    self.record_advice(id, origin, key, proposal, now, &mut recording.batch);
-                    let note = format!("decision {id} says it anew");
-                    let newer = |id| Transition { id, at: now, status: Status::Superseded, note };
+                    let origin = recording.origin(result, || turn.uuid());
+                    let decision = self.stand(origin, key, proposal, turn);
+                    let note = format!("decision {} says it anew", decision.id);
+                    recording.batch.decisions.push(decision);
+                    let newer =
+                        |id| Transition { id, at: turn.now, status: Status::Superseded, note };
                     recording.batch.transitions.extend(old.map(newer));
                 }
                 Change::Withdraw(id) => recording.batch.transitions.push(Transition {
                     id,
-                    at: now,
+                    at: turn.now,
                     status: Status::Resolved,
                     note: "the policy no longer says so".to_owned(),
                 }),
@@ -193,26 +181,24 @@ impl TargetControl {
         }
     }
 
-    fn record_advice(
+    /// Makes the decision under which an advice stands.
+    fn stand(
         &mut self,
-        id: DecisionId,
         origin: Origin,
         key: AdviceKey,
         proposal: Proposal,
-        now: Timestamp,
-        batch: &mut Batch,
-    ) {
-        let policy = key.policy.clone();
+        turn: &mut Turn<'_>,
+    ) -> Decision {
         let mut decision =
-            self.decision(id, &policy, origin, proposal.clone(), Status::Proposed, now);
+            self.decision(&key.policy, origin, proposal.clone(), Status::Proposed, turn);
         if let Proposal::Resize { scope, size, .. } = &proposal {
-            let judged = judge(*size, &self.guard_facts(scope, Mode::Recommend, now));
+            let judged = judge(*size, &self.guard_facts(scope, Mode::Recommend, turn.now));
             decision.size_to = judged.size;
             decision.verdict = Some(judged.verdict);
             decision.mode = Mode::Recommend;
         }
-        batch.decisions.push(decision);
-        self.advice.recorded(key, proposal, id, now);
+        self.advice.recorded(key, proposal, decision.id, turn.now);
+        decision
     }
 
     /// Says whether a size that waits for a person would pass the guard.
@@ -224,39 +210,36 @@ impl TargetControl {
     /// Hears one proposed size; gives the change if it is to be made.
     fn hear(
         &mut self,
-        result: &PolicyResult,
+        result: &Heard,
         proposal: &Proposal,
         (scope, asked): (ScopeKey, u32),
-        now: Timestamp,
-        ids: &mut Ids,
+        turn: &mut Turn<'_>,
         recording: &mut Recording<'_>,
     ) -> Option<Effect> {
-        let policy = result.policy.name();
-        let mode = self.mode.stricter(result.policy.mode());
-        let judged = judge(asked, &self.guard_facts(&scope, mode, now));
+        let policy = &result.policy;
+        let mode = self.mode.stricter(result.mode);
+        let judged = judge(asked, &self.guard_facts(&scope, mode, turn.now));
         let passed = matches!(judged.verdict.outcome, Outcome::Approved | Outcome::Clamped);
         if passed && mode == Mode::Recommend {
             return None; // Stands as advice.
         }
         let acts = passed && mode == Mode::Enforce;
-        if !acts && !self.is_news(policy, &scope, asked, &judged, now) {
+        if !acts && !self.is_news(policy, &scope, asked, &judged, turn.now) {
             return None;
         }
-        let origin = recording.origin(result, || ids(now));
-        let id = DecisionId(ids(now));
+        let origin = recording.origin(result, || turn.uuid());
         let evaluation = match &origin {
             Origin::Plugin { evaluation, .. } => recording.evaluation(*evaluation),
             Origin::Host => None,
         };
-        let mut decision =
-            self.decision(id, policy, origin, proposal.clone(), Status::Proposed, now);
+        let mut decision = self.decision(policy, origin, proposal.clone(), Status::Proposed, turn);
         decision.mode = mode;
         decision.size_to = judged.size;
         decision.verdict = Some(judged.verdict);
         if acts {
             let evaluations = evaluation.into_iter().collect();
             let intent = Batch { evaluations, ..Batch::default() };
-            return Some(self.take_off(decision, intent, true));
+            return Some(self.take_off(decision, intent, Afterwards::KeepUp));
         }
         recording.batch.decisions.push(decision);
         None
@@ -334,12 +317,11 @@ impl TargetControl {
 
     fn decision(
         &self,
-        id: DecisionId,
         policy: &PolicyName,
         origin: Origin,
         proposal: Proposal,
         status: Status,
-        now: Timestamp,
+        turn: &mut Turn<'_>,
     ) -> Decision {
         let (subject, size_from) = match &proposal {
             Proposal::Alert { subject, .. } | Proposal::Recommendation { subject, .. } => {
@@ -348,8 +330,8 @@ impl TargetControl {
             Proposal::Resize { scope, .. } => (Subject::Scope(scope.clone()), self.size_of(scope)),
         };
         Decision {
-            id,
-            at: now,
+            id: turn.decision_id(),
+            at: turn.now,
             target: self.facts.name.clone(),
             policy: policy.clone(),
             origin,

@@ -4,13 +4,13 @@
 //! means a restart or a `RELOAD`; any other value is a person's.
 
 use super::decide::host_alert;
-use super::scope::{InFlight, ScopeControl};
+use super::scope::{Afterwards, InFlight, ScopeControl};
 use super::target::{HandBack, TargetControl};
-use super::{Effect, Ids, Resize};
+use super::{Effect, Resize, Turn};
 use crate::guard::{Facts, Purpose, judge};
 use crate::model::{
-    Decision, DecisionId, Evidence, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal,
-    ScopeKey, Status, Subject, Timestamp,
+    Decision, Evidence, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, ScopeKey, Status,
+    Subject, Verdict,
 };
 use crate::record::Batch;
 
@@ -41,7 +41,7 @@ impl TargetControl {
     }
 
     /// Compares the size in force with the wanted one.
-    pub fn reconcile(&mut self, now: Timestamp, ids: &mut Ids, batch: &mut Batch) -> Vec<Effect> {
+    pub fn reconcile(&mut self, turn: &mut Turn<'_>, batch: &mut Batch) -> Vec<Effect> {
         if !self.sizes_are_fresh() {
             return Vec::new();
         }
@@ -61,7 +61,7 @@ impl TargetControl {
             Drift::None => scope.stood_down = None,
             Drift::Lost => {
                 scope.stood_down = None;
-                return self.put_back(current, now, ids);
+                return self.put_back(current, turn);
             }
             Drift::NewFile => {
                 *scope = ScopeControl::first_seen(current);
@@ -71,18 +71,18 @@ impl TargetControl {
                 if scope.stood_down.is_none() {
                     tracing::warn!(%current, "somebody else set the size; it is respected");
                 }
-                scope.stood_down = scope.stood_down.or(Some(now));
+                scope.stood_down = scope.stood_down.or(Some(turn.now));
             }
         }
         if before.stood_down != scope.stood_down || drift == Drift::NewFile {
             batch.scopes.push(scope.state(&self.facts.name, &ScopeKey::Default));
         }
-        self.tell_of_stand_down(current, now, ids, batch);
+        self.tell_of_stand_down(current, turn, batch);
         Vec::new()
     }
 
     /// Puts sizes back to the file's values before the sidecar stops, if it should.
-    pub fn hand_back(&mut self, now: Timestamp, ids: &mut Ids) -> Vec<Effect> {
+    pub fn hand_back(&mut self, turn: &mut Turn<'_>) -> Vec<Effect> {
         let base = self.scopes.get(&ScopeKey::Default).map(|scope| scope.base);
         let (Some(base), Some(current)) = (base, self.default_size()) else { return Vec::new() };
         let scope = self.scopes.get(&ScopeKey::Default);
@@ -91,15 +91,15 @@ impl TargetControl {
             return Vec::new();
         }
         let reason = "Poolwarden stops and hands the file's size back".to_owned();
-        let keep = false;
-        vec![self.resize_by_host(base, keep, reason, None, now, ids)]
+        vec![self.resize_by_host(base, Afterwards::LetGo, reason, None, turn)]
     }
 
-    fn put_back(&mut self, current: PoolSize, now: Timestamp, ids: &mut Ids) -> Vec<Effect> {
+    fn put_back(&mut self, current: PoolSize, turn: &mut Turn<'_>) -> Vec<Effect> {
         let scope = ScopeKey::Default;
         let wanted = self.scopes.get(&scope).and_then(|scope| scope.wanted);
         let Some(wanted) = wanted.filter(|_| self.mode == Mode::Enforce) else { return Vec::new() };
-        let facts = Facts { purpose: Purpose::Reapply, ..self.guard_facts(&scope, self.mode, now) };
+        let facts =
+            Facts { purpose: Purpose::Reapply, ..self.guard_facts(&scope, self.mode, turn.now) };
         let judged = judge(wanted.get(), &facts);
         let passed = matches!(judged.verdict.outcome, Outcome::Approved | Outcome::Clamped);
         let Some(size) = judged.size.filter(|_| passed) else { return Vec::new() };
@@ -107,19 +107,18 @@ impl TargetControl {
             "PgBouncer is back at its file's size of {current} (a restart or RELOAD); the size of \
              {wanted} is applied again"
         );
-        vec![self.resize_by_host(size, true, reason, Some(judged.verdict), now, ids)]
+        vec![self.resize_by_host(size, Afterwards::KeepUp, reason, Some(judged.verdict), turn)]
     }
 
     fn resize_by_host(
         &mut self,
         size: PoolSize,
-        keep: bool,
+        afterwards: Afterwards,
         reason: String,
-        verdict: Option<crate::model::Verdict>,
-        now: Timestamp,
-        ids: &mut Ids,
+        verdict: Option<Verdict>,
+        turn: &mut Turn<'_>,
     ) -> Effect {
-        let id = DecisionId(ids(now));
+        let id = turn.decision_id();
         let current = self.default_size();
         let evidence = |name: &str, value: PoolSize| Evidence {
             name: name.to_owned(),
@@ -133,7 +132,7 @@ impl TargetControl {
         };
         let decision = Decision {
             id,
-            at: now,
+            at: turn.now,
             target: self.facts.name.clone(),
             policy: PolicyName::host(),
             origin: Origin::Host,
@@ -145,36 +144,35 @@ impl TargetControl {
             size_from: current,
             size_to: Some(size),
         };
-        self.take_off(decision, Batch::default(), keep)
+        self.take_off(decision, Batch::default(), afterwards)
     }
 
     /// Marks a scope as changing and hands the change to the actuator.
-    pub fn take_off(&mut self, decision: Decision, mut intent: Batch, keep: bool) -> Effect {
+    pub fn take_off(
+        &mut self,
+        decision: Decision,
+        mut intent: Batch,
+        afterwards: Afterwards,
+    ) -> Effect {
         let (id, size) = (decision.id, decision.size_to.unwrap_or(PoolSize::ONE));
         let key = ScopeKey::Default;
         let target = self.facts.name.clone();
         if let Some(scope) = self.scopes.get_mut(&key) {
-            scope.in_flight = Some(InFlight { id, size, keep });
+            scope.in_flight = Some(InFlight { id, size, afterwards });
             intent.scopes.push(scope.state(&target, &key));
         }
         intent.decisions.push(decision);
         Effect::Resize(Box::new(Resize { id, target, scope: key, size, intent }))
     }
 
-    fn tell_of_stand_down(
-        &mut self,
-        current: PoolSize,
-        now: Timestamp,
-        ids: &mut Ids,
-        batch: &mut Batch,
-    ) {
+    fn tell_of_stand_down(&mut self, current: PoolSize, turn: &mut Turn<'_>, batch: &mut Batch) {
         let scope = self.scopes.get(&ScopeKey::Default);
         let theirs = scope.and_then(|scope| scope.stood_down.map(|_| (scope.base, scope.wanted)));
         let holding = theirs.map(|(base, wanted)| host_alert(current, base, wanted));
         let host = PolicyName::host();
-        let moves = self.alerts.observe(&host, holding.as_slice(), false, now);
+        let moves = self.alerts.observe(&host, holding.as_slice(), false, turn.now);
         for one in moves {
-            self.record_move(one, Origin::Host, &host, now, ids, batch);
+            self.record_move(one, Origin::Host, &host, turn, batch);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::evaluate::PolicyResult;
+use super::Heard;
 use crate::model::{Origin, PolicyName, TargetName, Timestamp};
 use crate::record::{Batch, Evaluation};
 
@@ -23,12 +23,11 @@ impl<'a> Recording<'a> {
         Self { batch: Batch::default(), target, now, ids: BTreeMap::new() }
     }
 
-    /// Gives the origin of a decision of this result, recording its evaluation.
-    pub fn origin(&mut self, result: &PolicyResult, id: impl FnOnce() -> Uuid) -> Origin {
-        let policy = &result.policy;
-        let known = self.ids.get(policy.name()).copied();
-        let evaluation = known.unwrap_or_else(|| self.add(result, id()));
-        Origin::Plugin { digest: policy.digest(), version: policy.version(), evaluation }
+    /// Gives the origin of a decision of this policy, recording its evaluation.
+    pub fn origin(&mut self, heard: &Heard, id: impl FnOnce() -> Uuid) -> Origin {
+        let known = self.ids.get(&heard.policy).copied();
+        let evaluation = known.unwrap_or_else(|| self.add(heard, id()));
+        Origin::Plugin { digest: heard.digest, version: Arc::clone(&heard.version), evaluation }
     }
 
     /// Splits off an intent with the evaluation it rests on, which both batches may hold.
@@ -36,21 +35,10 @@ impl<'a> Recording<'a> {
         self.batch.evaluations.iter().find(|evaluation| evaluation.id == id).cloned()
     }
 
-    fn add(&mut self, result: &PolicyResult, id: Uuid) -> Uuid {
-        let policy = &result.policy;
-        let answer = result.outcome.as_ref().ok().and_then(|answer| answer.to_json().ok());
-        self.batch.evaluations.push(Evaluation {
-            id,
-            at: self.now,
-            target: self.target.clone(),
-            policy: policy.name().clone(),
-            digest: policy.digest(),
-            settings: policy.settings().to_string(),
-            input: result.input.to_json().unwrap_or_default(),
-            memory: result.memory_before.to_vec(),
-            answer: answer.unwrap_or_default(),
-        });
-        self.ids.insert(policy.name().clone(), id);
+    fn add(&mut self, heard: &Heard, id: Uuid) -> Uuid {
+        let evaluation = heard.evaluation.write_down(id, self.now, self.target);
+        self.batch.evaluations.push(evaluation);
+        self.ids.insert(heard.policy.clone(), id);
         id
     }
 }

@@ -28,8 +28,23 @@ pub(super) struct ScopeControl {
 pub(super) struct InFlight {
     pub id: DecisionId,
     pub size: PoolSize,
-    /// Whether the size is to be kept up afterwards, or is handed back.
-    pub keep: bool,
+    pub afterwards: Afterwards,
+}
+
+/// What becomes of a size once it is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Afterwards {
+    /// It is the wanted one: applied again when it is lost.
+    KeepUp,
+    /// It was handed back: whatever comes is right.
+    LetGo,
+}
+
+impl Afterwards {
+    /// Gives the size that is wanted from now on.
+    pub fn wanted(self, size: PoolSize) -> Option<PoolSize> {
+        (self == Self::KeepUp).then_some(size)
+    }
 }
 
 impl ScopeControl {

@@ -7,9 +7,8 @@ use super::advice::AdviceBook;
 use super::alerts::AlertBook;
 use super::decide::Said;
 use super::record::{is_empty, memories};
-use super::scope::ScopeControl;
-use super::{Acted, Effect, Ids, Memories};
-use crate::evaluate::PolicyResult;
+use super::scope::{Afterwards, ScopeControl};
+use super::{Acted, Effect, Heard, Memories, Turn};
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
     Alert, Decision, DecisionId, Mode, PolicyName, PoolSize, ScopeKey, Snapshot, Status,
@@ -84,7 +83,7 @@ struct Unsettled {
     at: Timestamp,
     from: Option<PoolSize>,
     to: Option<PoolSize>,
-    keep: bool,
+    afterwards: Afterwards,
 }
 
 /// Whether the policies are being asked.
@@ -117,11 +116,12 @@ impl TargetControl {
         }
     }
 
-    pub fn polled(&mut self, snapshot: Snapshot, now: Timestamp, ids: &mut Ids) -> Vec<Effect> {
+    pub fn polled(&mut self, snapshot: Snapshot, turn: &mut Turn<'_>) -> Vec<Effect> {
+        let now = turn.now;
         self.problem = None;
         self.history.absorb(snapshot);
         let mut batch = self.settle(now);
-        let mut effects = self.reconcile(now, ids, &mut batch);
+        let mut effects = self.reconcile(turn, &mut batch);
         if !is_empty(&batch) {
             effects.insert(0, Effect::Record(Box::new(batch)));
         }
@@ -140,23 +140,17 @@ impl TargetControl {
         self.ask(now)
     }
 
-    pub fn evaluated(
-        &mut self,
-        results: &[PolicyResult],
-        now: Timestamp,
-        ids: &mut Ids,
-    ) -> Vec<Effect> {
+    pub fn evaluated(&mut self, results: &[Heard], turn: &mut Turn<'_>) -> Vec<Effect> {
         let again = self.evaluation == Evaluation::Again;
         self.evaluation = Evaluation::Idle;
         for result in results {
-            if let Ok(answer) = &result.outcome {
-                let memory = Arc::from(answer.memory.as_slice());
-                self.memories.insert(result.policy.name().clone(), memory);
+            if let Some(answer) = &result.answer {
+                self.memories.insert(result.policy.clone(), Arc::clone(&answer.memory));
             }
         }
-        let mut effects = self.decide(results, now, ids);
+        let mut effects = self.decide(results, turn);
         if again {
-            effects.extend(self.ask(now));
+            effects.extend(self.ask(turn.now));
         }
         effects
     }
@@ -173,14 +167,14 @@ impl TargetControl {
         let transition = |status, note| Transition { id, at: now, status, note };
         if let Acted::NotInForce(None) = acted {
             scope.changed(now);
-            let (to, keep) = (Some(flight.size), flight.keep);
-            self.unsettled.push(Unsettled { id, at: now, from: None, to, keep });
+            let (to, afterwards) = (Some(flight.size), flight.afterwards);
+            self.unsettled.push(Unsettled { id, at: now, from: None, to, afterwards });
         } else if !matches!(acted, Acted::NotRecorded(_)) {
             let (status, note) = outcome(acted, flight.size.get());
             scope.changed(now);
             if status == Status::Verified {
                 batch.transitions.push(transition(Status::Applied, "PgBouncer took it".into()));
-                scope.wanted = flight.keep.then_some(flight.size);
+                scope.wanted = flight.afterwards.wanted(flight.size);
             }
             batch.transitions.push(transition(status, note));
             batch.scopes.push(scope.state(&name, key));
@@ -236,7 +230,7 @@ impl TargetControl {
             let first = ScopeControl::first_seen(open.from.unwrap_or(current));
             let scope = self.scopes.entry(key.clone()).or_insert(first);
             if in_force {
-                scope.wanted = open.keep.then_some(current);
+                scope.wanted = open.afterwards.wanted(current);
                 scope.changed(open.at);
             }
             batch.scopes.push(scope.state(&self.facts.name, &key));
@@ -252,7 +246,7 @@ impl Unsettled {
             at: decision.at,
             from: decision.size_from,
             to: decision.size_to,
-            keep: true,
+            afterwards: Afterwards::KeepUp,
         }
     }
 }

@@ -102,7 +102,7 @@ fn an_overdrawn_budget_stops_growth_and_allows_shrinking() {
 #[test]
 fn cooldowns_differ_by_direction_and_end() {
     let limits = limits();
-    let at = |ago| Some(Timestamp::from_millis(1_000_000 - ago));
+    let at = |ago: u64| Some(Timestamp::from_millis(1_000_000 - ago));
     let up = |ago| judge(12, &Facts { last_change: at(ago), ..facts(&limits) }).verdict.outcome;
     assert_eq!((up(4_999), up(5_000)), (Outcome::Rejected, Outcome::Approved));
     let down = |ago| judge(8, &Facts { last_change: at(ago), ..facts(&limits) }).verdict.outcome;

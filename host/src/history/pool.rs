@@ -18,7 +18,7 @@ const UTILIZATION_BINS: usize = 102;
 pub(super) struct Context<'a> {
     pub now: Timestamp,
     pub snapshot: &'a Snapshot,
-    pub spans: Spans,
+
     pub target_paused: bool,
     pub stale: bool,
     /// Mean busy servers and number of pools of each database, to share its rates out.

@@ -79,7 +79,8 @@ pub(crate) fn set_pool_size(
         .into()
 }
 
-/// Returns the part of the active backends that wait on locks or I/O, when there are enough to tell.
+/// Returns the part of the active backends that wait on locks or I/O, when there are enough to
+/// tell.
 fn wait_share(server: &DatabaseServer) -> Option<f64> {
     let stuck = server.waiting_on_lock.saturating_add(server.waiting_on_io);
     (server.active >= ACTIVE_MIN).then(|| f64::from(stuck) / f64::from(server.active))

@@ -1,10 +1,10 @@
 //! Turns a demand into a number of servers.
 //!
-//! The demand is the host's: busy servers by Little's law (J. D. C. Little, "A Proof for the Queuing
-//! Formula: L = λW", Operations Research 9(3), 1961: arrivals per second × mean time in the server) plus
-//! what drains the queue in time. A pool whose servers are all busy on average queues without bound when
-//! arrivals vary, since waiting grows as 1 / (1 − utilization); so the size is the demand divided by a
-//! utilization below 1.
+//! The demand is the host's: busy servers by Little's law (J. D. C. Little, "A Proof for the
+//! Queuing Formula: L = λW", Operations Research 9(3), 1961: arrivals per second × mean time in the
+//! server) plus what drains the queue in time. A pool whose servers are all busy on average queues
+//! without bound when arrivals vary, since waiting grows as 1 / (1 − utilization); so the size is
+//! the demand divided by a utilization below 1.
 
 use crate::settings::Settings;
 

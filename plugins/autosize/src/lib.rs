@@ -1,9 +1,9 @@
 //! Sizes pools: grows at once when demand says so, shrinks slowly once it has long been calm.
 //!
-//! Growth and shrinking look at different things on purpose (hysteresis): growth at the demand of this
-//! moment, shrinking at the greatest demand of the long span, a tolerance and a time of calm. Proposals
-//! are repeated while they hold; the sidecar's guard bounds, spaces and drops them. Rejected: forecasting
-//! from the trend, which for minutes of history grows on noise.
+//! Growth and shrinking look at different things on purpose (hysteresis): growth at the demand of
+//! this moment, shrinking at the greatest demand of the long span, a tolerance and a time of calm.
+//! Proposals are repeated while they hold; the sidecar's guard bounds, spaces and drops them.
+//! Rejected: forecasting from the trend, which for minutes of history grows on noise.
 
 mod advice;
 mod formula;
@@ -38,7 +38,7 @@ impl Policy for Autosize {
     ) -> Result<Vec<Proposal>, String> {
         let before = std::mem::take(memory);
         if window.target().status != TargetStatus::Up {
-            // What was not seen was not calm: forgetting makes every shrink wait its full time again.
+            // What was not seen was not calm: every shrink has to wait its full time again.
             return Ok(Vec::new());
         }
         let mut proposals = Vec::new();

@@ -1,7 +1,7 @@
 //! Sums up, per size scope, what the pools that it sizes need.
 //!
-//! A scope's size applies to each of its pools, so what the scope wants is what its neediest pool wants.
-//! One pass over the pools, one row per scope: nothing is allocated per pool.
+//! A scope's size applies to each of its pools, so what the scope wants is what its neediest pool
+//! wants. One pass over the pools, one row per scope: nothing is allocated per pool.
 
 use std::time::Duration;
 

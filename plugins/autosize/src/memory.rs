@@ -1,8 +1,9 @@
 //! Remembers since when each size scope has been calm.
 //!
 //! The window says what holds now and over its spans; calm may have to last longer than any span. A
-//! scope is remembered by kind and name, since indices belong to one window. Whatever is in doubt (a new
-//! scope, a gap in the numbers, unreadable memory) starts the calm anew: the price is a late shrink.
+//! scope is remembered by kind and name, since indices belong to one window. Whatever is in doubt
+//! (a new scope, a gap in the numbers, unreadable memory) starts the calm anew: the price is a late
+//! shrink.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

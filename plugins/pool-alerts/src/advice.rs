@@ -1,6 +1,7 @@
 //! Recommends lines for `pgbouncer.ini` where the window shows that one is missing.
 //!
-//! Sizes are left to a sizing policy: two policies that advise one number would contradict each other.
+//! Sizes are left to a sizing policy: two policies that advise one number would contradict each
+//! other.
 
 use std::time::Duration;
 
@@ -28,7 +29,8 @@ pub(crate) fn check(settings: &Settings, window: &Window, proposals: &mut Vec<Pr
     }
 }
 
-/// Only on PostgreSQL's word that a transaction is idle: the remedy ends clients, a long query is none.
+/// Only on PostgreSQL's word that a transaction is idle: the remedy ends clients, a long query is
+/// none.
 fn leak_remedy(pool: &Pool<'_>, idle_min: Duration) -> Proposal {
     let seconds = idle_min.as_secs().max(1);
     Recommendation::new("leak-remedy", pool.subject())
@@ -39,7 +41,7 @@ fn leak_remedy(pool: &Pool<'_>, idle_min: Duration) -> Proposal {
         ))
         .action(format!(
             "[pgbouncer]\n\
-             ; ends a client that is idle in a transaction for longer, in seconds, and frees its server\n\
+             ; seconds; ends a client that is idle in a transaction for longer, frees its server\n\
              idle_transaction_timeout = {seconds}",
         ))
         .evidence("idle-in-transaction", pool.idle_in_transaction())

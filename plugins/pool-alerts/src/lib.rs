@@ -1,8 +1,8 @@
 //! Alerts on what hurts clients of a pool, and on what is about to.
 //!
-//! Conditions are stated, not remembered: each evaluation says what holds now, and the sidecar fires,
-//! resolves and silences. So the policy has no memory and a reload cannot lose an alert. Summaries are
-//! written for the person who is paged: one sentence, the pool's name, the numbers.
+//! Conditions are stated, not remembered: each evaluation says what holds now, and the sidecar
+//! fires, resolves and silences. So the policy has no memory and a reload cannot lose an alert.
+//! Summaries are written for the person who is paged: one sentence, the pool's name, the numbers.
 
 mod advice;
 mod pool;

@@ -1,19 +1,29 @@
 //! Checks one pool after the other.
 //!
-//! Each condition reads numbers first and fetches the pool's name only when it holds: nearly every pool
-//! of nearly every window has nothing to say.
+//! Each condition reads numbers first and fetches the pool's name only when it holds: nearly every
+//! pool of nearly every window has nothing to say.
 
 use std::time::Duration;
 
-use poolwarden_policy::{Condition, Pool, Proposal, Severity, Window};
+use poolwarden_policy::{Alert, Condition, Pool, Proposal, Severity, Subject, Window};
 
 use crate::settings::{ConnectionLeak, Settings};
 use crate::{counted, start};
 
+/// Most proposals on pools. An answer has a size, and one beyond it is a fault: in the worst hour, when
+/// every pool of hundreds is in trouble, the policy would say nothing and be quarantined.
+const PROPOSALS_MAX: usize = 500;
+
 /// Proposes what holds for each pool, in the order of the pools.
+///
+/// Stops when there is more than a person could read, and says that.
 pub(crate) fn check_all(settings: &Settings, window: &Window, proposals: &mut Vec<Proposal>) {
     let timeout = Duration::from_millis(window.target().query_wait_timeout_ms);
     for pool in window.pools() {
+        if proposals.len() >= PROPOSALS_MAX {
+            proposals.push(many_pools(window));
+            return;
+        }
         let condition = pool.condition();
         if condition == Condition::Stale {
             continue;
@@ -31,6 +41,21 @@ pub(crate) fn check_all(settings: &Settings, window: &Window, proposals: &mut Ve
         proposals.extend(connection_leak(&settings.connection_leak, &pool));
         proposals.extend(clients_growing(settings, &pool));
     }
+}
+
+fn many_pools(window: &Window) -> Proposal {
+    let pools = window.pools().len();
+    let waiting = window.pools().filter(|pool| pool.cl_waiting() > 0).count();
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Alert::new("many-pools", Subject::Target)
+        .severity(Severity::Critical)
+        .summary(format!(
+            "Too many pools are in trouble to tell of each: clients wait in {waiting} of {pools}."
+        ))
+        .cooldown(Duration::from_secs(60))
+        .evidence("pools-waiting", count(waiting))
+        .evidence("pools", count(pools))
+        .into()
 }
 
 fn exhausted(settings: &Settings, pool: &Pool<'_>, condition: Condition) -> Option<Proposal> {
@@ -165,8 +190,9 @@ fn high_utilization(settings: &Settings, pool: &Pool<'_>) -> Option<Proposal> {
 
 /// Says whether servers are held by transactions that do not finish.
 ///
-/// Little's law over finished transactions gives the servers that work; what the mean of busy servers
-/// has beyond it is held by the others. PostgreSQL's own word on idle transactions is the second sign.
+/// Little's law over finished transactions gives the servers that work; what the mean of busy
+/// servers has beyond it is held by the others. PostgreSQL's own word on idle transactions is the
+/// second sign.
 pub(crate) fn leaks(rule: &ConnectionLeak, pool: &Pool<'_>) -> bool {
     let idle_min = Duration::from_millis(rule.idle_in_transaction_min_ms);
     unfinished(pool) >= rule.servers_min

@@ -1,7 +1,8 @@
 //! What an operator can set: one table per alert.
 //!
-//! Every alert has a type of its own, although most fields repeat: a table that sets only its threshold
-//! keeps the other defaults of that alert, and each default and range shows in the JSON Schema.
+//! Every alert has a type of its own, although most fields repeat: a table that sets only its
+//! threshold keeps the other defaults of that alert, and each default and range shows in the JSON
+//! Schema.
 
 use std::time::Duration;
 

@@ -76,8 +76,8 @@ fn connections(settings: &Settings, target: &Target, server: &DatabaseServer) ->
     Some(
         alert
             .summary(format!(
-                "PostgreSQL behind {} has {} of {usable} connections in use, {} of them not through \
-                 this PgBouncer.",
+                "PostgreSQL behind {} has {} of {usable} connections in use, {} of them not \
+                 through this PgBouncer.",
                 target.name, server.connections, server.others,
             ))
             .evidence("connections", server.connections)

@@ -33,9 +33,10 @@
 //! poolwarden_policy::export!(Queues);
 //! ```
 //!
-//! The crate compiles natively too, without the exports: [`evaluate`] and [`describe`] are plain generic
-//! functions, so that a policy is unit-tested and measured without a Wasm runtime. Hand-written exports
-//! per plugin were rejected: each would repeat the decoding of settings and memory, and its faults.
+//! The crate compiles natively too, without the exports: [`evaluate`] and [`describe`] are plain
+//! generic functions, so that a policy is unit-tested and measured without a Wasm runtime.
+//! Hand-written exports per plugin were rejected: each would repeat the decoding of settings and
+//! memory, and its faults.
 
 #[doc(hidden)]
 pub mod bindings;
@@ -61,7 +62,8 @@ pub use crate::proposal::{Alert, Proposal, Recommendation, Resize, Severity, Sub
 pub use crate::scope::{Scope, ScopeKind};
 pub use crate::window::{Window, WindowError};
 
-/// The contract's types as they cross the border: the columns of a window and the parts of an answer.
+/// The contract's types as they cross the border: the columns of a window and the parts of an
+/// answer.
 pub mod contract {
     pub use crate::bindings::poolwarden::policy::types::{
         Alert, Answer, DatabaseServer, Description, Evidence, Pools, Proposal, Recommendation,
@@ -112,7 +114,8 @@ pub fn describe<P: Policy>() -> Description {
 /// Decides, with settings as a JSON object and memory as the bytes of the previous answer.
 ///
 /// # Errors
-/// When the settings do not fit, when the policy cannot decide, or when its memory cannot be written.
+/// When the settings do not fit, when the policy cannot decide, or when its memory cannot be
+/// written.
 pub fn evaluate<P: Policy>(
     window: &Window,
     settings: &str,
@@ -129,9 +132,9 @@ pub fn evaluate<P: Policy>(
 
 /// Makes a policy the plugin of its crate.
 ///
-/// A macro, though the house has few: the Component Model's exports are symbols of the final module, and
-/// a generic function cannot have one. It expands to nothing natively, so that two policies can be linked
-/// into one test or benchmark without their symbols clashing.
+/// A macro, though the house has few: the Component Model's exports are symbols of the final
+/// module, and a generic function cannot have one. It expands to nothing natively, so that two
+/// policies can be linked into one test or benchmark without their symbols clashing.
 #[macro_export]
 macro_rules! export {
     ($policy:ty) => {

@@ -1,8 +1,8 @@
 //! Finds the names of pools and scopes, on demand.
 //!
-//! Names do not travel with the window: a call into a plugin costs by the byte, and a policy needs the
-//! few names that it writes about. Under Wasm each look-up is a call to the host (about 0.15 µs);
-//! natively, in tests and benchmarks, names come from memory.
+//! Names do not travel with the window: a call into a plugin costs by the byte, and a policy needs
+//! the few names that it writes about. Under Wasm each look-up is a call to the host (about 0.15
+//! µs); natively, in tests and benchmarks, names come from memory.
 
 use crate::bindings::poolwarden::policy::host;
 

@@ -1,7 +1,7 @@
 //! Views one pool: a (database, user) pair of the target.
 //!
-//! A view is an index and a reference; each accessor reads one cell of one column. Ages are `Duration`s,
-//! means and rates stay numbers with their unit in the name.
+//! A view is an index and a reference; each accessor reads one cell of one column. Ages are
+//! `Duration`s, means and rates stay numbers with their unit in the name.
 
 use std::time::Duration;
 

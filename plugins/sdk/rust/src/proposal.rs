@@ -1,8 +1,8 @@
 //! Builds what a policy answers with.
 //!
 //! Each builder asks for what identifies a proposal (name and subject) and lets the rest be said by
-//! name, so that a policy reads like a sentence. The answer keeps the order of the returned list; views
-//! iterate by index, so a policy that does not reorder is deterministic without further care.
+//! name, so that a policy reads like a sentence. The answer keeps the order of the returned list;
+//! views iterate by index, so a policy that does not reorder is deterministic without further care.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Views one size scope: the setting that sizes a set of pools.
 //!
-//! Proposals name a scope and never a pool, so that two pools which share a setting cannot be pulled
-//! two ways.
+//! Proposals name a scope and never a pool, so that two pools which share a setting cannot be
+//! pulled two ways.
 
 use crate::names::wire_index;
 use crate::proposal::Subject;

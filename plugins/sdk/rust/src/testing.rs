@@ -1,7 +1,7 @@
 //! Builds windows row by row, for unit tests and benchmarks on the author's own machine.
 //!
-//! The contract's columns are cheap to cross a border and tedious to write down; a test wants to say
-//! "a pool like this one, but with three waiters". Not compiled into a plugin.
+//! The contract's columns are cheap to cross a border and tedious to write down; a test wants to
+//! say "a pool like this one, but with three waiters". Not compiled into a plugin.
 
 use crate::contract::{Pools, Scopes, Target, TargetStatus, Window as Columns};
 use crate::{PoolName, Window, WindowError};

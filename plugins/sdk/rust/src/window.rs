@@ -1,8 +1,8 @@
 //! Shows the columns of a window as pools and scopes.
 //!
-//! A window crosses the border as one list per metric, which is the cheapest shape that is still typed.
-//! An author thinks in pools, so [`Window`] hands out views that are an index and a reference: iterating
-//! costs what reading the slices costs, and nothing is allocated per pool.
+//! A window crosses the border as one list per metric, which is the cheapest shape that is still
+//! typed. An author thinks in pools, so [`Window`] hands out views that are an index and a
+//! reference: iterating costs what reading the slices costs, and nothing is allocated per pool.
 
 use std::time::Duration;
 

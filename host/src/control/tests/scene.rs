@@ -1,0 +1,283 @@
+//! One target with one pool and one policy, driven by hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::control::{
+    Acted, Answer, Control, Effect, Event, HandBack, Heard, Known, Memories, Replayable, Resize,
+    TargetSetup, TargetView,
+};
+use crate::history::{Spans, TargetFacts};
+use crate::model::{
+    DatabaseRow, DecisionId, Digest, Limits, Mode, PolicyName, PoolKey, PoolRow, PoolSize,
+    Proposal, ScopeKey, Server, Severity, Snapshot, Subject, TargetName, Timestamp,
+};
+use crate::record::{Batch, Evaluation};
+
+pub fn size(size: u32) -> PoolSize {
+    PoolSize::new(size).expect("above zero")
+}
+
+pub fn target() -> TargetName {
+    TargetName::new("main").expect("a fine name")
+}
+
+pub fn resize(size: u32) -> Proposal {
+    let reason = "because".to_owned();
+    Proposal::Resize { scope: ScopeKey::Default, size, reason, evidence: Vec::new() }
+}
+
+pub fn alert() -> Proposal {
+    Proposal::Alert {
+        name: "pool-exhausted".into(),
+        subject: Subject::Pool(PoolKey::new("app", "app")),
+        severity: Severity::Warning,
+        summary: "all servers are busy".into(),
+        hold: Duration::ZERO,
+        cooldown: Duration::ZERO,
+        evidence: Vec::new(),
+    }
+}
+
+/// An evaluation that writes down nothing but its identity.
+#[derive(Debug)]
+struct Blank;
+
+impl Replayable for Blank {
+    fn write_down(&self, id: Uuid, at: Timestamp, target: &TargetName) -> Evaluation {
+        Evaluation {
+            id,
+            at,
+            target: target.clone(),
+            policy: PolicyName::new("p").expect("a fine name"),
+            digest: Digest([7; 32]),
+            settings: "{}".into(),
+            input: b"{}".to_vec(),
+            memory: Vec::new(),
+            answer: b"{}".to_vec(),
+        }
+    }
+}
+
+/// What came of one event.
+#[derive(Debug)]
+pub struct Effects(pub Vec<Effect>);
+
+impl Effects {
+    pub fn resizes(self) -> Vec<Resize> {
+        let resize = |effect| match effect {
+            Effect::Resize(resize) => Some(*resize),
+            Effect::Evaluate { .. } | Effect::Record(_) => None,
+        };
+        self.0.into_iter().filter_map(resize).collect()
+    }
+
+    pub fn batch(self) -> Batch {
+        let batch = |effect| match effect {
+            Effect::Record(batch) => Some(*batch),
+            Effect::Evaluate { .. } | Effect::Resize(_) => None,
+        };
+        self.0.into_iter().find_map(batch).expect("something is recorded")
+    }
+
+    pub fn memories(self) -> Memories {
+        let memories = |effect| match effect {
+            Effect::Evaluate { memories, .. } => Some(memories),
+            Effect::Record(_) | Effect::Resize(_) => None,
+        };
+        self.0.into_iter().find_map(memories).expect("the policies are asked")
+    }
+}
+
+pub struct Scene {
+    control: Control,
+    now: Timestamp,
+    full_at: Timestamp,
+}
+
+impl Scene {
+    pub fn new(mode: Mode) -> Self {
+        Self::make(mode, HandBack::Keep, Known::default())
+    }
+
+    pub fn knowing(mode: Mode, known: Known) -> Self {
+        Self::make(mode, HandBack::Keep, known)
+    }
+
+    pub fn handing_back() -> Self {
+        Self::make(Mode::Enforce, HandBack::HandBack, Known::default())
+    }
+
+    fn make(mode: Mode, hand_back: HandBack, known: Known) -> Self {
+        let mut next = 0_u128;
+        let ids = Box::new(move |_| {
+            next += 1;
+            Uuid::from_u128(next)
+        });
+        let facts =
+            TargetFacts { name: target(), labels: Arc::default(), limits: limits(), can_act: true };
+        let setup = TargetSetup { facts, mode, spans: spans(), hand_back, known };
+        let now = Timestamp::from_millis(1_000_000);
+        Self { control: Control::new(vec![setup], ids), now, full_at: now }
+    }
+
+    pub fn pass(&mut self, time: Duration) {
+        self.now = self.now.plus(time);
+    }
+
+    /// A full poll, a second after the last event.
+    pub fn polled(&mut self, size: u32, waiting: u32) -> Effects {
+        self.pass(Duration::from_secs(1));
+        self.full_at = self.now;
+        self.poll(size, waiting)
+    }
+
+    /// A poll that keeps the sizes of the last full one.
+    pub fn quick_poll(&mut self, size: u32, waiting: u32) -> Effects {
+        self.pass(Duration::from_millis(100));
+        self.poll(size, waiting)
+    }
+
+    fn poll(&mut self, size: u32, waiting: u32) -> Effects {
+        let snapshot = snapshot(self.now, self.full_at, size, waiting);
+        self.apply(Event::Polled { target: target(), snapshot })
+    }
+
+    pub fn poll_failed(&mut self) -> Effects {
+        self.pass(Duration::from_secs(1));
+        let problem = "refused".to_owned();
+        self.apply(Event::PollFailed { target: target(), kind: "unreachable", problem })
+    }
+
+    pub fn heard(&mut self, proposals: Vec<Proposal>) -> Effects {
+        self.hear(Some(Answer { proposals, memory: Arc::from([]) }))
+    }
+
+    pub fn faulted(&mut self) -> Effects {
+        self.hear(None)
+    }
+
+    pub fn remember(&mut self, memory: &[u8]) {
+        self.hear(Some(Answer { proposals: Vec::new(), memory: Arc::from(memory) }));
+    }
+
+    fn hear(&mut self, answer: Option<Answer>) -> Effects {
+        let heard = Heard {
+            policy: PolicyName::new("p").expect("a fine name"),
+            mode: Mode::Enforce,
+            digest: Digest([7; 32]),
+            version: Arc::from("1.0.0"),
+            answer,
+            evaluation: Arc::new(Blank),
+        };
+        self.apply(Event::Evaluated { target: target(), results: vec![heard] })
+    }
+
+    pub fn acted(&mut self, id: DecisionId, acted: Acted) -> Effects {
+        self.apply(Event::Acted { target: target(), id, acted })
+    }
+
+    pub fn stopping(&mut self) -> Effects {
+        self.apply(Event::Stopping)
+    }
+
+    /// Grows from 5, and lets the cooldown pass.
+    pub fn grown_to(&mut self, to: u32) {
+        self.polled(5, 8);
+        let id = self.heard(vec![resize(to)]).resizes()[0].id;
+        self.acted(id, Acted::Verified);
+        self.polled(to, 8);
+        self.pass(Duration::from_secs(60));
+    }
+
+    pub fn view(&self) -> TargetView {
+        self.control.view(self.now).targets.remove(0)
+    }
+
+    fn apply(&mut self, event: Event) -> Effects {
+        let effects = self.control.apply(event, self.now);
+        let is_news = |effect: &Effect| !matches!(effect, Effect::Evaluate { .. });
+        // Being asked is not news, except to those who look for it.
+        let (news, asked): (Vec<_>, Vec<_>) = effects.into_iter().partition(is_news);
+        let only_asked = news.is_empty() && self.asks_count(&asked);
+        Effects(if only_asked { asked } else { news })
+    }
+
+    fn asks_count(&self, asked: &[Effect]) -> bool {
+        asked.iter().any(|effect| match effect {
+            Effect::Evaluate { memories, .. } => !memories.is_empty(),
+            Effect::Record(_) | Effect::Resize(_) => false,
+        })
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        floor: size(1),
+        ceiling: size(50),
+        step_up: 10,
+        step_down: 5,
+        cooldown_up: Duration::from_secs(5),
+        cooldown_down: Duration::from_secs(60),
+        changes_per_hour: 60,
+        database_margin: 5,
+        data_age_max: Duration::from_secs(3),
+    }
+}
+
+fn spans() -> Spans {
+    Spans {
+        short: Duration::from_secs(10),
+        long: Duration::from_secs(600),
+        drain_horizon: Duration::from_millis(250),
+        login_queue_after: Duration::from_secs(1),
+        wedged_after: Duration::from_secs(3),
+        stale_after: Duration::from_secs(3),
+    }
+}
+
+fn snapshot(at: Timestamp, sizes_at: Timestamp, size: u32, waiting: u32) -> Snapshot {
+    let row = PoolRow {
+        key: PoolKey::new("app", "app"),
+        cl_active: size,
+        cl_waiting: waiting,
+        cl_active_cancel_req: None,
+        cl_waiting_cancel_req: None,
+        sv_active: if waiting > 0 { size } else { 0 },
+        sv_active_cancel: None,
+        sv_being_canceled: None,
+        sv_idle: 0,
+        sv_used: 0,
+        sv_tested: 0,
+        sv_login: 0,
+        maxwait: Duration::ZERO,
+        pool_mode: None,
+    };
+    let database = DatabaseRow {
+        name: Arc::from("app"),
+        database: Arc::from("app"),
+        host: None,
+        port: None,
+        force_user: None,
+        pool_size: Some(size),
+        min_pool_size: None,
+        reserve_pool: Some(0),
+        pool_mode: None,
+        max_connections: None,
+        current_connections: None,
+        paused: false,
+        disabled: false,
+    };
+    let server = Server { default_pool_size: Some(size), ..Server::default() };
+    Snapshot {
+        at,
+        sizes_at,
+        pools: vec![row],
+        counters: Vec::new(),
+        databases: Arc::new(vec![database]),
+        server: Arc::new(server),
+        postgres: None,
+    }
+}

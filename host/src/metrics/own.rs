@@ -1,0 +1,203 @@
+//! Gauges of the sidecar's own, taken from the view.
+
+use super::Scrape;
+use super::text::Text;
+use crate::control::{ScopeView, TargetView, View};
+use crate::evaluate::PolicyState;
+use crate::history::PoolView;
+use crate::model::{Condition, PoolSize, Proposal, Severity, TargetStatus};
+
+const CONDITIONS: [Condition; 7] = [
+    Condition::Idle,
+    Condition::Serving,
+    Condition::Queueing,
+    Condition::LoginQueue,
+    Condition::Paused,
+    Condition::Wedged,
+    Condition::Stale,
+];
+const STATUSES: [TargetStatus; 3] = [TargetStatus::Up, TargetStatus::Paused, TargetStatus::Down];
+const STATES: [PolicyState; 4] =
+    [PolicyState::Serving, PolicyState::LastGood, PolicyState::Quarantined, PolicyState::Broken];
+const SEVERITIES: [Severity; 3] = [Severity::Info, Severity::Warning, Severity::Critical];
+
+type PoolColumn = (&'static str, &'static str, fn(&PoolView) -> f64);
+
+const POOLS: [PoolColumn; 6] = [
+    ("poolwarden_pool_size", "Servers that the pool may have.", |pool| pool.size.into()),
+    ("poolwarden_pool_utilization_ratio", "Busy servers / size.", |pool| pool.utilization),
+    ("poolwarden_pool_utilization_p95_ratio", "95th percentile of busy servers / size.", |pool| {
+        pool.utilization_p95
+    }),
+    ("poolwarden_pool_demand_connections", "Servers that the pool could use.", |pool| pool.demand),
+    ("poolwarden_pool_maxwait_seconds", "Age of the oldest waiting client.", |pool| {
+        pool.row.maxwait.as_secs_f64()
+    }),
+    ("poolwarden_pool_idle_in_transaction_sessions", "Sessions idle in a transaction.", |pool| {
+        pool.idle_in_transaction.into()
+    }),
+];
+
+type ScopeColumn = (&'static str, &'static str, fn(&ScopeView) -> Option<u32>);
+
+const SCOPES: [ScopeColumn; 4] = [
+    ("poolwarden_scope_size", "The size in force.", |scope| scope.size.map(PoolSize::get)),
+    ("poolwarden_scope_base_size", "The size of PgBouncer's file.", |scope| Some(scope.base.get())),
+    ("poolwarden_scope_wanted_size", "The size that the sidecar keeps up.", |scope| {
+        scope.wanted.map(PoolSize::get)
+    }),
+    ("poolwarden_scope_stood_down", "1 while a person's size is respected.", |scope| {
+        Some(scope.stood_down.is_some().into())
+    }),
+];
+
+/// Writes every family.
+pub(super) fn write(text: &mut Text, scrape: &Scrape<'_>) {
+    let version = env!("CARGO_PKG_VERSION");
+    text.gauge("poolwarden_build_info", "Version of the sidecar.")
+        .sample(&[("version", version)], 1);
+    let age = scrape.now.since(scrape.view.at);
+    text.gauge("poolwarden_view_age_seconds", "Time since the loop last showed its state.")
+        .sample(&[], age.as_secs_f64());
+    write_targets(text, scrape.view);
+    write_pools(text, scrape.view);
+    write_scopes(text, scrape.view);
+    write_alerts(text, scrape.view);
+    write_policies(text, scrape);
+    write_store(text, scrape);
+}
+
+fn write_targets(text: &mut Text, view: &View) {
+    let mut status =
+        text.gauge("poolwarden_target_status", "1 for the status that the target has.");
+    for target in &view.targets {
+        for one in STATUSES {
+            let labels = [("target", target.name.as_str()), ("status", one.as_str())];
+            status.sample(&labels, u8::from(target.status == one));
+        }
+    }
+    let mut age =
+        text.gauge("poolwarden_target_data_age_seconds", "Time since the newest good poll.");
+    for target in &view.targets {
+        if let Some(data_age) = target.data_age {
+            age.sample(&[("target", target.name.as_str())], data_age.as_secs_f64());
+        }
+    }
+}
+
+fn write_pools(text: &mut Text, view: &View) {
+    let pools = || {
+        view.targets.iter().flat_map(|target| {
+            target.pools.iter().map(|(key, pool)| {
+                let labels = [
+                    ("target", target.name.as_str()),
+                    ("database", &*key.database),
+                    ("user", &*key.user),
+                ];
+                (labels, pool)
+            })
+        })
+    };
+    for (name, help, value) in &POOLS {
+        let mut family = text.gauge(name, help);
+        pools().for_each(|(labels, pool)| family.sample(&labels, value(pool)));
+    }
+    let mut condition =
+        text.gauge("poolwarden_pool_condition", "1 for the condition that the pool is in.");
+    for (labels, pool) in pools() {
+        let [target, database, user] = labels;
+        for one in CONDITIONS {
+            let labels = [target, database, user, ("condition", one.as_str())];
+            condition.sample(&labels, u8::from(pool.condition == one));
+        }
+    }
+}
+
+fn write_scopes(text: &mut Text, view: &View) {
+    for (name, help, value) in &SCOPES {
+        let mut family = text.gauge(name, help);
+        for target in &view.targets {
+            for scope in &target.scopes {
+                let Some(value) = value(scope) else { continue };
+                let key = scope.scope.to_string();
+                family.sample(&[("target", target.name.as_str()), ("scope", &key)], value);
+            }
+        }
+    }
+}
+
+/// Right after a start the policies have not spoken yet, and an alert's severity is not known.
+fn severity(proposal: Option<&Proposal>) -> &'static str {
+    match proposal {
+        Some(Proposal::Alert { severity, .. }) => severity.as_str(),
+        _ => "unknown",
+    }
+}
+
+fn firing<'a>(target: &'a TargetView) -> impl Iterator<Item = (&'a str, &'a str, &'static str)> {
+    target.alerts.iter().filter(|alert| alert.is_firing()).map(|alert| {
+        let key = &alert.alert.key;
+        (key.policy.as_str(), key.name.as_str(), severity(alert.proposal.as_ref()))
+    })
+}
+
+fn write_alerts(text: &mut Text, view: &View) {
+    let mut family = text.gauge("poolwarden_alerts_firing", "Alerts that fire, by severity.");
+    for target in &view.targets {
+        let known = SEVERITIES.iter().map(|severity| severity.as_str());
+        for severity in known.chain(["unknown"]) {
+            let count = firing(target).filter(|(_, _, is)| *is == severity).count();
+            family.sample(&[("target", target.name.as_str()), ("severity", severity)], count);
+        }
+    }
+    let mut family = text.gauge("poolwarden_alert_firing", "Subjects for which the alert fires.");
+    for target in &view.targets {
+        let mut counts = std::collections::BTreeMap::new();
+        firing(target).for_each(|alert| *counts.entry(alert).or_insert(0_u32) += 1);
+        for ((policy, name, severity), count) in counts {
+            let labels = [
+                ("target", target.name.as_str()),
+                ("policy", policy),
+                ("alert", name),
+                ("severity", severity),
+            ];
+            family.sample(&labels, count);
+        }
+    }
+    let mut family = text.gauge("poolwarden_recommendations", "Recommendations that stand.");
+    for target in &view.targets {
+        family.sample(&[("target", target.name.as_str())], target.advice.len());
+    }
+}
+
+fn write_policies(text: &mut Text, scrape: &Scrape<'_>) {
+    let mut state = text.gauge("poolwarden_policy_state", "1 for the state of the policy.");
+    for policy in scrape.policies {
+        for one in STATES {
+            let labels = [("policy", policy.name.as_str()), ("state", one.as_str())];
+            state.sample(&labels, u8::from(policy.state == one));
+        }
+    }
+    let mut info = text.gauge("poolwarden_policy_info", "What serves under the policy's name.");
+    for policy in scrape.policies {
+        let digest = policy.digest.map(|digest| digest.to_string()).unwrap_or_default();
+        let labels = [
+            ("policy", policy.name.as_str()),
+            ("plugin", &policy.plugin),
+            ("version", &policy.plugin_version),
+            ("digest", &digest),
+            ("mode", policy.mode.as_str()),
+        ];
+        info.sample(&labels, 1);
+    }
+    text.gauge("poolwarden_policies_failing", "1 while the policies folder cannot be read.")
+        .sample(&[], u8::from(scrape.folder_failing));
+}
+
+fn write_store(text: &mut Text, scrape: &Scrape<'_>) {
+    if let Some(bytes) = scrape.store_bytes {
+        text.gauge("poolwarden_store_bytes", "What the store takes on disk.").sample(&[], bytes);
+    }
+    text.gauge("poolwarden_store_failing", "1 while nothing can be recorded.")
+        .sample(&[], u8::from(scrape.store_failing));
+}

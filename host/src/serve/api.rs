@@ -1,0 +1,45 @@
+//! The OpenAPI document, made from the handlers and wire types.
+
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi, openapi};
+
+use super::route::{decisions, health, now, stream, text};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Poolwarden",
+        description = "What the sidecar sees, what it decided and why. Times are milliseconds since \
+            1970; every number carries its unit as the last word of its name.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    paths(
+        health::full, health::quick, health::connections,
+        now::pools, decisions::history,
+        decisions::list, stream::stream, decisions::one,
+        now::alerts, now::recommendations, now::policies, now::targets,
+        text::metrics, text::openapi,
+    ),
+    security(("token" = []), ()),
+    modifiers(&Token),
+)]
+struct Api;
+
+/// Says that a token may be asked for.
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, api: &mut openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("Needed where one is configured."))
+            .build();
+        let components = api.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// Writes the document as JSON.
+pub(super) fn document() -> String {
+    serde_json::to_string(&Api::openapi()).expect("the document is made of plain values")
+}

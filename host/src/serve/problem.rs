@@ -1,0 +1,151 @@
+//! Errors as `application/problem+json` (RFC 9457).
+//!
+//! What a caller did wrong is named; what went wrong inside is logged in full and told in one plain
+//! sentence without paths, because an answer may travel further than a log.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::record::RecordError;
+use crate::report::chain;
+
+/// How long an answer may take to begin; the store gives up sooner by itself.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// When to ask again for what the store cannot give now.
+const RETRY_AFTER_S: &str = "5";
+
+/// An error of a request.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Problem {
+    /// What sort of problem it is; stable, for programs.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:poolwarden:problem:bad-parameter")]
+    kind: &'static str,
+    /// The sort in plain words.
+    title: &'static str,
+    /// The HTTP status once more.
+    status: u16,
+    /// What is wrong with this request and what to do.
+    detail: String,
+    /// The parameter that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(skip)]
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: String) -> Self {
+        Self { kind, title, status: status.as_u16(), detail, key: None, header: None }
+    }
+
+    fn with(self, name: HeaderName, value: &'static str) -> Self {
+        Self { header: Some((name, HeaderValue::from_static(value))), ..self }
+    }
+
+    /// A parameter that cannot be read.
+    pub fn parameter(key: &str, detail: String) -> Self {
+        let (kind, title) = ("urn:poolwarden:problem:bad-parameter", "bad parameter");
+        let problem = Self::new(StatusCode::BAD_REQUEST, kind, title, detail);
+        Self { key: Some(key.to_owned()), ..problem }
+    }
+
+    /// A thing that is not there.
+    pub fn not_found(detail: String) -> Self {
+        let kind = "urn:poolwarden:problem:not-found";
+        Self::new(StatusCode::NOT_FOUND, kind, "not found", detail)
+    }
+
+    /// A path that no route has.
+    pub fn no_such_route() -> Self {
+        Self::not_found("no such route; /openapi.json lists them".to_owned())
+    }
+
+    /// Any method but `GET` and `HEAD`.
+    pub fn only_get() -> Self {
+        let (kind, title) = ("urn:poolwarden:problem:method-not-allowed", "method not allowed");
+        let detail = "this API only tells: use GET".to_owned();
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, kind, title, detail)
+            .with(header::ALLOW, "GET, HEAD")
+    }
+
+    /// A missing or wrong token; which of the two is not told.
+    pub fn unauthorized() -> Self {
+        let (kind, title) = ("urn:poolwarden:problem:unauthorized", "unauthorized");
+        let detail = "send the configured token as `Authorization: Bearer …`".to_owned();
+        Self::new(StatusCode::UNAUTHORIZED, kind, title, detail)
+            .with(header::WWW_AUTHENTICATE, "Bearer")
+    }
+
+    /// The store does not answer.
+    pub fn store(error: &RecordError) -> Self {
+        tracing::warn!(error = chain(error), "the store could not be read");
+        let kind = "urn:poolwarden:problem:store-unavailable";
+        let detail = format!("the store cannot be read now ({}); see the log", error.kind());
+        let title = "store unavailable";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, title, detail)
+            .with(header::RETRY_AFTER, RETRY_AFTER_S)
+    }
+
+    /// More of something than is served at one time.
+    pub fn too_many(detail: String) -> Self {
+        let kind = "urn:poolwarden:problem:too-many";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, "too many", detail)
+            .with(header::RETRY_AFTER, RETRY_AFTER_S)
+    }
+
+    /// A defect of the sidecar.
+    pub fn internal() -> Self {
+        let detail = "the request could not be answered; the log says why".to_owned();
+        let kind = "urn:poolwarden:problem:internal";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, kind, "internal error", detail)
+    }
+
+    fn timeout() -> Self {
+        let kind = "urn:poolwarden:problem:timeout";
+        let detail = format!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, "timeout", detail)
+            .with(header::RETRY_AFTER, RETRY_AFTER_S)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        (status, kind, self.header.map(|header| [header]), body).into_response()
+    }
+}
+
+/// Gives any value as JSON.
+pub(super) fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            Problem::internal().into_response()
+        }
+    }
+}
+
+/// Turns a panic or a stuck handler into a problem, so that one request never costs the others.
+pub(super) async fn shield(request: Request, next: Next) -> Response {
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            tracing::error!("a request handler panicked");
+            Problem::internal().into_response()
+        }
+        Err(_) => Problem::timeout().into_response(),
+    }
+}
