@@ -14,6 +14,7 @@ struct Watch {
     postgres: Option<DatabaseSample>,
     database_paused: bool,
     sizes: Vec<(&'static str, u32)>,
+    console_queries: u64,
 }
 
 impl Watch {
@@ -51,6 +52,7 @@ impl Watch {
             postgres: None,
             database_paused: false,
             sizes: vec![("app", 5)],
+            console_queries: 0,
         }
     }
 
@@ -58,6 +60,7 @@ impl Watch {
     fn poll(&mut self, rows: &[PoolRow], xacts: u64) {
         self.now = self.now.plus(Duration::from_secs(1));
         self.xacts += xacts;
+        self.console_queries += 4;
         let counters = Counters {
             xact_count: self.xacts,
             xact_time_us: self.xacts * 50_000,
@@ -87,6 +90,7 @@ impl Watch {
                 self.sizes.iter().map(|size| (Arc::from(size.0), database(size))).collect(),
             ),
             server: Arc::new(self.server.clone()),
+            console_queries: Some(self.console_queries),
             postgres: self.postgres.clone().map(Arc::new),
         });
     }
@@ -118,6 +122,7 @@ fn row(user: &str, sv_active: u32, cl_waiting: u32, maxwait_ms: u64) -> PoolRow 
 fn postgres(reachable: bool) -> DatabaseSample {
     DatabaseSample {
         at: Timestamp::default(),
+        server: (None, None),
         reachable,
         max_connections: 100,
         reserved_connections: 3,
@@ -276,21 +281,26 @@ fn a_database_whose_size_ever_differed_has_a_scope_of_its_own() {
     let mut watch = Watch::new();
     watch.sizes = vec![("app", 7)];
     watch.poll(&[row("app", 1, 0, 0)], 1);
+    watch.poll(&[row("app", 1, 0, 0)], 1);
     watch.server.default_pool_size = Some(7);
     watch.poll(&[row("app", 1, 0, 0)], 1);
-    assert!(watch.history.has_own_size("app"), "equal by chance is still its own");
+    assert!(
+        !watch.history.inherits_size(&PoolKey::new("app", "app")),
+        "equal by chance is still its own"
+    );
     let window = watch.history.window(watch.now).expect("the target was seen");
     assert_eq!(window.scope_keys.len(), 2);
     assert_eq!((window.scopes.actionable[1], window.pools.scope[0]), (0, 1));
 }
 
 #[test]
-fn a_restart_shows_in_counters_that_fall_everywhere() {
+fn a_restart_shows_in_the_consoles_own_counter() {
     let mut watch = Watch::new();
     watch.poll(&[row("app", 1, 0, 0)], 50);
+    watch.poll(&[row("app", 1, 0, 0)], 50);
     assert_eq!(watch.history.restarted(), None);
-    watch.xacts = 0;
-    watch.poll(&[row("app", 1, 0, 0)], 2);
+    watch.console_queries = 0;
+    watch.poll(&[row("app", 1, 0, 0)], 0);
     assert_eq!(watch.history.restarted(), Some(watch.now));
 }
 
@@ -324,4 +334,20 @@ fn a_window_has_columns_of_one_length() {
     assert!(lengths.iter().all(|length| *length == 2), "{lengths:?}");
     let narrow = window.narrowed(|pool| &*pool.user == "b");
     assert_eq!((narrow.pool_keys.len(), narrow.pools.cl_waiting[0]), (1, 3));
+    assert_eq!((narrow.scopes.actionable[0], narrow.scopes.pools[0]), (0, 1), "it sees only half");
+    assert_eq!(narrow.beyond, [crate::model::ScopeKey::Default]);
+    let whole = window.narrowed(|_| true);
+    assert_eq!((whole.scopes.actionable[0], whole.beyond.len()), (1, 0));
+}
+
+#[test]
+fn a_users_own_size_goes_before_the_databases() {
+    let mut watch = Watch::new();
+    watch.server.user_sizes = [(Arc::from("batch"), 2)].into();
+    watch.poll(&[row("app", 1, 0, 0), row("batch", 2, 1, 5)], 1);
+    let window = watch.history.window(watch.now).expect("the target was seen");
+    assert_eq!((window.pools.size[0], window.pools.size[1]), (5, 2));
+    assert_eq!(window.pools.utilization[1], 1.0);
+    let scope = usize::try_from(window.pools.scope[1]).expect("a small index");
+    assert_eq!((window.scopes.kind[scope], window.scopes.actionable[scope]), (2, 0));
 }
