@@ -19,7 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Labels, Limits, PoolKey, PoolRow, Server, Snapshot, TargetName, TargetStatus, Timestamp,
+    DatabaseRow, Labels, Limits, PoolKey, PoolRow, Server, Snapshot, TargetName, TargetStatus,
+    Timestamp,
 };
 pub use bucket::Bucket;
 use counters::CounterTrack;
@@ -66,6 +67,8 @@ pub struct History {
     counters: BTreeMap<Arc<str>, CounterTrack>,
     /// Databases that were seen with a size other than the default: their size is their own.
     explicit: BTreeSet<Arc<str>>,
+    /// Databases whose size differed from the default in the newest poll.
+    differed: BTreeSet<Arc<str>>,
     status: TargetStatus,
     status_since: Option<Timestamp>,
     latest: Option<Snapshot>,
@@ -82,6 +85,7 @@ impl History {
             pools: BTreeMap::new(),
             counters: BTreeMap::new(),
             explicit: BTreeSet::new(),
+            differed: BTreeSet::new(),
             status: TargetStatus::Down,
             status_since: None,
             latest: None,
@@ -165,7 +169,10 @@ impl History {
 
     fn absorb_counters(&mut self, snapshot: &Snapshot) {
         let known: BTreeSet<&Arc<str>> = snapshot.counters.iter().map(|(name, _)| name).collect();
+        let before = self.counters.len();
         self.counters.retain(|name, _| known.contains(name));
+        // Pools and their counters stay while a process lives, also without clients.
+        let gone = before > 0 && self.counters.is_empty();
         let mut restarts = 0;
         for (name, counters) in &snapshot.counters {
             let track = self.counters.entry(Arc::clone(name)).or_default();
@@ -174,20 +181,29 @@ impl History {
             }
         }
         // One database's counters fall when one of its pools goes; all at once mean a new process.
-        if restarts > 0 && restarts == self.counters.len() {
+        if gone || (restarts > 0 && restarts == self.counters.len()) {
             self.restarted = Some(snapshot.at);
         }
     }
 
+    /// Notes databases whose size differs from the default.
+    ///
+    /// The console reads the two one after the other, and a change may come in between; so after the
+    /// first poll a difference counts when two polls in a row have it.
     fn note_explicit_sizes(&mut self, snapshot: &Snapshot) {
+        let first = self.latest.is_none();
         let Some(default) = snapshot.server.default_pool_size else { return };
+        if self.latest.as_ref().is_some_and(|latest| latest.sizes_at == snapshot.sizes_at) {
+            return;
+        }
         let present: BTreeSet<_> = snapshot.databases.iter().map(|row| &row.name).collect();
         self.explicit.retain(|name| present.contains(name));
-        for row in snapshot.databases.iter() {
-            if row.pool_size.is_some_and(|size| size != default) {
-                self.explicit.insert(Arc::clone(&row.name));
-            }
-        }
+        let differs = |row: &&DatabaseRow| row.pool_size.is_some_and(|size| size != default);
+        let differing: BTreeSet<Arc<str>> =
+            snapshot.databases.iter().filter(differs).map(|row| Arc::clone(&row.name)).collect();
+        let before = std::mem::replace(&mut self.differed, differing);
+        let sure = self.differed.iter().filter(|name| first || before.contains(*name));
+        self.explicit.extend(sure.cloned());
     }
 
     /// Before 1.19 a pause shows nowhere: then no server at all while clients wait, with PostgreSQL

@@ -46,8 +46,7 @@ impl TargetControl {
             return Vec::new();
         }
         let Some(current) = self.default_size() else { return Vec::new() };
-        let restarted = self.history.restarted() > self.restarted;
-        self.restarted = self.history.restarted();
+        let restarted = self.has_restarted();
         let scope = self
             .scopes
             .entry(ScopeKey::Default)
@@ -61,7 +60,10 @@ impl TargetControl {
             Drift::None => scope.stood_down = None,
             Drift::Lost => {
                 scope.stood_down = None;
-                return self.put_back(current, turn);
+                let effects = self.put_back(current, turn);
+                if !effects.is_empty() {
+                    return effects;
+                }
             }
             Drift::NewFile => {
                 *scope = ScopeControl::first_seen(current);
@@ -74,11 +76,24 @@ impl TargetControl {
                 scope.stood_down = scope.stood_down.or(Some(turn.now));
             }
         }
+        let scope = self.scopes.get(&ScopeKey::Default).unwrap_or(&before);
         if before.stood_down != scope.stood_down || drift == Drift::NewFile {
             batch.scopes.push(scope.state(&self.facts.name, &ScopeKey::Default));
         }
         self.tell_of_stand_down(current, turn, batch);
         Vec::new()
+    }
+
+    /// Says, once, that PgBouncer has started anew; only when the sizes were read after that, because a
+    /// quick poll may see the start and still carry the sizes of before.
+    fn has_restarted(&mut self) -> bool {
+        let at = self.history.restarted();
+        let read = self.history.latest().map(|latest| latest.sizes_at);
+        let news = at > self.restarted && read >= at;
+        if news {
+            self.restarted = at;
+        }
+        news
     }
 
     /// Puts sizes back to the file's values before the sidecar stops, if it should.
@@ -87,7 +102,8 @@ impl TargetControl {
         let (Some(base), Some(current)) = (base, self.default_size()) else { return Vec::new() };
         let scope = self.scopes.get(&ScopeKey::Default);
         let ours = scope.is_some_and(|scope| scope.wanted == Some(current));
-        if self.hand_back == HandBack::Keep || !ours || base == current {
+        let may = self.hand_back == HandBack::HandBack && self.mode == Mode::Enforce;
+        if !may || !ours || base == current {
             return Vec::new();
         }
         let reason = "Poolwarden stops and hands the file's size back".to_owned();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::model::{Condition, Counters, DatabaseRow, DatabaseSample, PoolRow, PoolSize};
+use crate::model::{Condition, Counters, DatabaseSample, PgSessions, PoolSize};
 
 struct Watch {
     history: History,
@@ -14,6 +14,7 @@ struct Watch {
     postgres: Option<DatabaseSample>,
     database_paused: bool,
     sizes: Vec<(&'static str, u32)>,
+    forget_counters: bool,
 }
 
 impl Watch {
@@ -51,6 +52,7 @@ impl Watch {
             postgres: None,
             database_paused: false,
             sizes: vec![("app", 5)],
+            forget_counters: false,
         }
     }
 
@@ -82,7 +84,10 @@ impl Watch {
             at: self.now,
             sizes_at: self.now,
             pools: rows.to_vec(),
-            counters: vec![(Arc::from("app"), counters)],
+            counters: match self.forget_counters {
+                true => Vec::new(),
+                false => vec![(Arc::from("app"), counters)],
+            },
             databases: Arc::new(self.sizes.iter().map(database).collect()),
             server: Arc::new(self.server.clone()),
             postgres: self.postgres.clone().map(Arc::new),
@@ -283,6 +288,22 @@ fn a_database_whose_size_ever_differed_has_a_scope_of_its_own() {
 }
 
 #[test]
+fn a_change_in_the_middle_of_a_poll_gives_no_database_a_size_of_its_own() {
+    let mut watch = Watch::new();
+    watch.poll(&[row("app", 1, 0, 0)], 1);
+    // `SHOW DATABASES` was read before a change of the default, and `SHOW CONFIG` after it.
+    watch.server.default_pool_size = Some(8);
+    watch.poll(&[row("app", 1, 0, 0)], 1);
+    watch.sizes = vec![("app", 8)];
+    watch.poll(&[row("app", 1, 0, 0)], 1);
+    assert!(!watch.history.has_own_size("app"));
+    watch.sizes = vec![("app", 9)];
+    watch.poll(&[row("app", 1, 0, 0)], 1);
+    watch.poll(&[row("app", 1, 0, 0)], 1);
+    assert!(watch.history.has_own_size("app"), "a difference that stays is one");
+}
+
+#[test]
 fn a_restart_shows_in_counters_that_fall_everywhere() {
     let mut watch = Watch::new();
     watch.poll(&[row("app", 1, 0, 0)], 50);
@@ -290,6 +311,45 @@ fn a_restart_shows_in_counters_that_fall_everywhere() {
     watch.xacts = 0;
     watch.poll(&[row("app", 1, 0, 0)], 2);
     assert_eq!(watch.history.restarted(), Some(watch.now));
+}
+
+#[test]
+fn a_restart_shows_in_counters_that_are_gone_everywhere() {
+    let mut watch = Watch::new();
+    watch.poll(&[row("app", 1, 0, 0)], 50);
+    watch.forget_counters = true;
+    watch.poll(&[], 0);
+    assert_eq!(watch.history.restarted(), Some(watch.now));
+    let then = watch.now;
+    watch.poll(&[], 0);
+    assert_eq!(watch.history.restarted(), Some(then), "once");
+}
+
+#[test]
+fn others_do_not_vanish_as_our_pools_grow_after_the_look() {
+    let mut watch = Watch::new();
+    let sessions = vec![PgSessions {
+        database: Arc::from("app"),
+        user: Arc::from("app"),
+        application: Arc::from(""),
+        total: 15,
+        active: 0,
+        idle_in_transaction: 0,
+        idle_in_transaction_max: Duration::ZERO,
+        waiting_on_lock: 0,
+        waiting_on_io: 0,
+        waiting_on_other: 0,
+    }];
+    let look = DatabaseSample { at: Timestamp::from_millis(1), sessions, ..postgres(true) };
+    watch.poll(&[row("app", 5, 0, 0)], 1);
+    watch.postgres = Some(look.clone());
+    watch.poll(&[row("app", 5, 0, 0)], 1);
+    assert_eq!(watch.history.other_connections(), 10);
+    watch.poll(&[row("app", 12, 0, 0)], 1);
+    assert_eq!(watch.history.other_connections(), 10, "the look is still the old one");
+    watch.postgres = Some(DatabaseSample { at: Timestamp::from_millis(2), ..look });
+    watch.poll(&[row("app", 12, 0, 0)], 1);
+    assert_eq!(watch.history.other_connections(), 10, "which of the polls it saw is not known");
 }
 
 #[test]
