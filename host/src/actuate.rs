@@ -4,7 +4,7 @@
 //! answer. So the size in force decides what came of it, if need be over a second session.
 
 use crate::config::Console;
-use crate::console::{ConsoleError, Role, Session, read_sizes, set_default_pool_size};
+use crate::console::{ConsoleError, Role, Session, read_default_pool_size, set_default_pool_size};
 use crate::model::PoolSize;
 use crate::report::chain;
 
@@ -37,10 +37,10 @@ pub async fn set_default(console: &Console, size: PoolSize) -> Actuated {
             return read_back_anew(console, size).await;
         }
     }
-    match read_sizes(&mut session).await {
+    match read_default_pool_size(&mut session).await {
         Ok(read) => {
             session.close().await;
-            compare(read.default_pool_size, size)
+            compare(read, size)
         }
         Err(_) => read_back_anew(console, size).await,
     }
@@ -49,9 +49,9 @@ pub async fn set_default(console: &Console, size: PoolSize) -> Actuated {
 async fn read_back_anew(console: &Console, size: PoolSize) -> Actuated {
     let read = async {
         let mut session = Session::open(console, Role::Watch).await?;
-        let read = read_sizes(&mut session).await?;
+        let read = read_default_pool_size(&mut session).await?;
         session.close().await;
-        Ok::<_, ConsoleError>(read.default_pool_size)
+        Ok::<_, ConsoleError>(read)
     };
     match read.await {
         Ok(in_force) => compare(in_force, size),

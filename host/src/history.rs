@@ -196,11 +196,10 @@ impl History {
         if self.latest.as_ref().is_some_and(|latest| latest.sizes_at == snapshot.sizes_at) {
             return;
         }
-        let present: BTreeSet<_> = snapshot.databases.iter().map(|row| &row.name).collect();
-        self.explicit.retain(|name| present.contains(name));
+        self.explicit.retain(|name| snapshot.databases.contains_key(name));
         let differs = |row: &&DatabaseRow| row.pool_size.is_some_and(|size| size != default);
-        let differing: BTreeSet<Arc<str>> =
-            snapshot.databases.iter().filter(differs).map(|row| Arc::clone(&row.name)).collect();
+        let differing = snapshot.databases.values().filter(differs);
+        let differing = differing.map(|row| Arc::clone(&row.name)).collect();
         let before = std::mem::replace(&mut self.differed, differing);
         let sure = self.differed.iter().filter(|name| first || before.contains(*name));
         self.explicit.extend(sure.cloned());
@@ -214,9 +213,8 @@ impl History {
         }
         let old = (1..11900).contains(&snapshot.server.version_number);
         // `PAUSE db` shows, and explains the queues of that database only.
-        let held = |row: &PoolRow| {
-            snapshot.databases.iter().any(|db| db.paused && db.name == row.key.database)
-        };
+        let held =
+            |row: &PoolRow| snapshot.databases.get(&row.key.database).is_some_and(|db| db.paused);
         let rows = || snapshot.pools.iter().filter(|row| !held(row));
         let waiting = rows().any(|row| row.cl_waiting > 0);
         let servers = rows().any(|row| row.servers() > 0);
@@ -236,6 +234,7 @@ impl History {
                 || now.since(latest.at) > self.spans.stale_after,
             busy_by_database: self.busy_by_database(),
             counters: &self.counters,
+            idle_transactions: pool::idle_transactions(latest),
         }
     }
 
@@ -253,13 +252,13 @@ impl History {
 impl Snapshot {
     /// Gives the effective size of a pool, as far as the console tells it.
     pub fn size_of(&self, key: &PoolKey) -> u32 {
-        let row = self.databases.iter().find(|row| row.name == key.database);
+        let row = self.databases.get(&key.database);
         row.and_then(|row| row.pool_size).or(self.server.default_pool_size).unwrap_or(0)
     }
 
     /// Gives the effective reserve of a pool.
     pub fn reserve_of(&self, key: &PoolKey) -> u32 {
-        let row = self.databases.iter().find(|row| row.name == key.database);
+        let row = self.databases.get(&key.database);
         row.and_then(|row| row.reserve_pool).or(self.server.reserve_pool_size).unwrap_or(0)
     }
 }

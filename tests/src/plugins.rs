@@ -132,7 +132,7 @@ impl Folder {
     /// Makes a folder with `counter.wasm` in it, which serves.
     pub fn with_counter() -> Self {
         let folder = Self::default();
-        folder.put("counter.wasm", &fixture("counter"));
+        folder.put("counter.wasm", fixture("counter"));
         folder.scan();
         assert_eq!(folder.status("counter").state, PolicyState::Serving);
         folder

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use poolwarden::config::PluginLimits;
 use poolwarden::evaluate::{Fault, Input, PolicyState, Replayed, replay};
-use poolwarden::model::{Proposal, Subject};
+use poolwarden::model::{PoolKey, Proposal, Subject, Window};
 use poolwarden_tests::plugins::{
     Folder, Recorded, Seeded, answered, awkward_window, evidence, fault, fixture, hostile_names,
     limits, result_of, runtime, shipped, summary, target, window,
@@ -177,7 +177,7 @@ fn the_limit_of_an_answer_is_obeyed_and_enforced() {
     let with = |proposals: u32, answer_kib: u32| {
         let limits = format!(
             "[limits]\nanswer_kib = {answer_kib}\nmemory_blob_kib = 1\nmemory_mib = 512\n\
-             deadline_ms = 10000\n[settings]\nproposals = {proposals}\n"
+             deadline_ms = 10000\n[settings]\ncount = {proposals}\n"
         );
         folder.put("answers-too-much.toml", limits);
         folder.scan();
@@ -316,6 +316,37 @@ fn faults_that_are_not_in_a_row_do_not_quarantine() {
     assert_eq!(status.evaluations, 15);
 }
 
+/// A window in which somebody waits everywhere.
+fn in_trouble(pools: usize) -> Window {
+    let mut window = window(pools);
+    window.pools.condition.fill(2);
+    window.pools.cl_waiting.fill(400);
+    window.pools.maxwait_us.fill(30_000_000);
+    window.pools.waiting_for_ms.fill(60_000);
+    window.pools.full_for_ms.fill(60_000);
+    window.pools.observed_for_ms.fill(3_600_000);
+    window.pools.sv_active.fill(20);
+    window.pools.utilization.fill(1.0);
+    window
+}
+
+#[test]
+fn the_worst_hour_of_many_pools_is_told_and_no_fault() {
+    let folder = Folder::default();
+    for plugin in ["autosize", "pool-alerts"] {
+        folder.put(&format!("{plugin}.wasm"), shipped(plugin));
+    }
+    folder.scan();
+    for pools in [100, 400, 10_000] {
+        let results = folder.tick(in_trouble(pools));
+        answered(result_of(&results, "autosize"));
+        let alerts = &answered(result_of(&results, "pool-alerts")).proposals;
+        let tells_of_all =
+            |one: &Proposal| matches!(one, Proposal::Alert { name, .. } if name == "many-pools");
+        assert_eq!(alerts.iter().any(tells_of_all), pools > 200, "{pools} pools");
+    }
+}
+
 #[test]
 fn many_pools_and_hostile_names_are_an_ordinary_window() {
     let folder = Folder::default();
@@ -329,19 +360,10 @@ fn many_pools_and_hostile_names_are_an_ordinary_window() {
     for result in &results {
         answered(result);
     }
-    let mut odd = window(hostile_names().len());
+    let mut odd = in_trouble(hostile_names().len());
     for (key, name) in odd.pool_keys.iter_mut().zip(hostile_names()) {
-        *key = poolwarden::model::PoolKey::new(&name, &name);
+        *key = PoolKey::new(&name, &name);
     }
-    // Somebody waits everywhere, so that every name is asked for.
-    odd.pools.condition.fill(2);
-    odd.pools.cl_waiting.fill(400);
-    odd.pools.maxwait_us.fill(30_000_000);
-    odd.pools.waiting_for_ms.fill(60_000);
-    odd.pools.full_for_ms.fill(60_000);
-    odd.pools.observed_for_ms.fill(3_600_000);
-    odd.pools.sv_active.fill(20);
-    odd.pools.utilization.fill(1.0);
     let keys = odd.pool_keys.clone();
     let results = folder.tick(odd);
     let alerts = &answered(result_of(&results, "pool-alerts")).proposals;

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::{ConsoleError, Role, Row, Session, Table};
 use crate::config::Console;
-use crate::model::{Counters, DatabaseRow, PoolKey, PoolRow, Server, Snapshot, Timestamp};
+use crate::model::{
+    Counters, DatabaseRow, Databases, PoolKey, PoolRow, Server, Snapshot, Timestamp,
+};
 
 /// How much a poll reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +47,7 @@ pub struct Poller {
     console: Console,
     session_age_max: Duration,
     session: Option<Session>,
-    databases: Arc<Vec<DatabaseRow>>,
+    databases: Arc<Databases>,
     server: Arc<Server>,
     sizes_at: Timestamp,
 }
@@ -115,7 +117,7 @@ impl Poller {
         // The first poll has nothing to keep, so it is always a full one.
         if depth == Depth::Full || self.server.version.is_empty() {
             let databases = show(session, "databases", costs).await?;
-            self.databases = Arc::new(decode(&databases, "name", database_row)?);
+            self.databases = Arc::new(databases_of(&databases)?);
             self.server = Arc::new(read_server(session, costs).await?);
             self.sizes_at = at;
         }
@@ -190,7 +192,13 @@ fn counters(row: Row<'_>) -> Result<(Arc<str>, Counters), ConsoleError> {
     Ok((Arc::from(row.essential_text("database")?), counters))
 }
 
-pub(super) fn database_row(row: Row<'_>) -> Result<DatabaseRow, ConsoleError> {
+/// Decodes `SHOW DATABASES`.
+pub(super) fn databases_of(table: &Table) -> Result<Databases, ConsoleError> {
+    let rows = decode(table, "name", database_row)?;
+    Ok(rows.into_iter().map(|row| (Arc::clone(&row.name), row)).collect())
+}
+
+fn database_row(row: Row<'_>) -> Result<DatabaseRow, ConsoleError> {
     let name = row.essential_text("name")?;
     Ok(DatabaseRow {
         name: Arc::from(name),

@@ -284,7 +284,7 @@ impl TargetControl {
             }
             ScopeKey::Default => latest.server.default_pool_size,
             ScopeKey::Database(name) => {
-                let row = latest.databases.iter().find(|row| row.name == *name);
+                let row = latest.databases.get(name);
                 row.and_then(|row| row.pool_size)
             }
             ScopeKey::User(_) => None,

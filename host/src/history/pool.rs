@@ -24,6 +24,7 @@ pub(super) struct Context<'a> {
     /// Mean busy servers and number of pools of each database, to share its rates out.
     pub busy_by_database: BTreeMap<Arc<str>, (f64, u32)>,
     pub counters: &'a BTreeMap<Arc<str>, CounterTrack>,
+    pub idle_transactions: IdleTransactions<'a>,
 }
 
 /// Numbers of one pool at one moment; meanings as in `plugins/wit`.
@@ -145,7 +146,7 @@ impl PoolTrack {
         let now = context.now;
         let percent = |histogram: &SlidingHistogram, p| histogram.percentile(p).map(f64::from);
         let from_s = now.minus(self.spans.short).as_millis() / 1_000;
-        let idle = idle_in_transaction(key, context.snapshot);
+        let idle = idle_in_transaction(key, context);
         PoolView {
             condition: self.condition(key, context),
             size: *size,
@@ -173,7 +174,7 @@ impl PoolTrack {
 
     fn condition(&self, key: &PoolKey, context: &Context<'_>) -> Condition {
         let Some((_, row, size)) = &self.latest else { return Condition::Stale };
-        let database = context.snapshot.databases.iter().find(|db| db.name == key.database);
+        let database = context.snapshot.databases.get(&key.database);
         if context.stale {
             return Condition::Stale;
         }
@@ -349,14 +350,24 @@ fn for_how_long(since: Option<Timestamp>, now: Timestamp) -> Duration {
     since.map_or(Duration::ZERO, |since| now.since(since))
 }
 
-/// Sums PostgreSQL's sessions that belong to a pool, by the names that it uses there.
-fn idle_in_transaction(key: &PoolKey, snapshot: &Snapshot) -> (u32, Duration) {
-    let Some(postgres) = &snapshot.postgres else { return (0, Duration::ZERO) };
-    let database = snapshot.databases.iter().find(|row| row.name == key.database);
+/// PostgreSQL's idle transactions by database and role.
+pub(super) type IdleTransactions<'a> = BTreeMap<(&'a str, &'a str), (u32, Duration)>;
+
+/// Sums idle transactions, and the age of the oldest, by database and role.
+pub(super) fn idle_transactions(snapshot: &Snapshot) -> IdleTransactions<'_> {
+    let mut idle = IdleTransactions::new();
+    for session in snapshot.postgres.iter().flat_map(|postgres| &postgres.sessions) {
+        let (count, oldest) = idle.entry((&session.database, &session.user)).or_default();
+        *count += session.idle_in_transaction;
+        *oldest = (*oldest).max(session.idle_in_transaction_max);
+    }
+    idle
+}
+
+/// Finds the idle transactions of a pool, by the names that it uses on the server.
+fn idle_in_transaction(key: &PoolKey, context: &Context<'_>) -> (u32, Duration) {
+    let database = context.snapshot.databases.get(&key.database);
     let name = database.map_or(&key.database, |row| &row.database);
     let user = database.and_then(|row| row.force_user.as_ref()).unwrap_or(&key.user);
-    let own = postgres.sessions.iter().filter(|s| s.database == *name && s.user == *user);
-    own.fold((0, Duration::ZERO), |(count, oldest), session| {
-        (count + session.idle_in_transaction, oldest.max(session.idle_in_transaction_max))
-    })
+    context.idle_transactions.get(&(&**name, &**user)).copied().unwrap_or_default()
 }

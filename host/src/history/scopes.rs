@@ -31,7 +31,7 @@ impl Scopes {
         let default = snapshot.server.default_pool_size.unwrap_or(0);
         scopes.push(ScopeKey::Default, default, can_act, limits);
         for name in explicit {
-            let row = snapshot.databases.iter().find(|row| row.name == *name);
+            let row = snapshot.databases.get(name);
             let size = row.and_then(|row| row.pool_size).unwrap_or(default);
             // A database's own size needs an override file, which this version does not write.
             scopes.push(ScopeKey::Database(Arc::clone(name)), size, false, limits);

@@ -88,7 +88,9 @@ impl Watch {
                 true => Vec::new(),
                 false => vec![(Arc::from("app"), counters)],
             },
-            databases: Arc::new(self.sizes.iter().map(database).collect()),
+            databases: Arc::new(
+                self.sizes.iter().map(|size| (Arc::from(size.0), database(size))).collect(),
+            ),
             server: Arc::new(self.server.clone()),
             postgres: self.postgres.clone().map(Arc::new),
         });

@@ -184,7 +184,7 @@ fn write_databases(text: &mut Text, targets: &Targets<'_>) {
         let name = format!("pgbouncer_databases_{name}");
         let mut family = text.gauge(&name, help);
         for target in targets.answering() {
-            for row in target.databases.iter() {
+            for row in target.databases.values() {
                 let Some(value) = value(row) else { continue };
                 let port = row.port.map(|port| port.to_string()).unwrap_or_default();
                 let labels = [

@@ -45,7 +45,7 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
         problem: None,
         server: Arc::new(server()),
         pools: vec![(PoolKey::new("app", "web"), pool())],
-        databases: Arc::new(vec![database()]),
+        databases: Arc::new([database()].map(|row| (Arc::clone(&row.name), row)).into()),
         counters: vec![(Arc::from("app"), counters())],
         postgres: Some(Arc::new(postgres(at))),
         scopes: vec![ScopeView {

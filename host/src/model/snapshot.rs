@@ -2,6 +2,7 @@
 //!
 //! Every column may be missing in some version, so what is not essential is an `Option`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +56,9 @@ impl PoolRow {
         parts.iter().fold(0, |sum: u32, part| sum.saturating_add(*part))
     }
 }
+
+/// `SHOW DATABASES` by the name that clients use.
+pub type Databases = BTreeMap<Arc<str>, DatabaseRow>;
 
 /// One row of `SHOW DATABASES`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,7 +155,7 @@ pub struct Snapshot {
     /// `SHOW STATS_TOTALS` by database, without the console.
     pub counters: Vec<(Arc<str>, Counters)>,
     /// `SHOW DATABASES`, without the console.
-    pub databases: Arc<Vec<DatabaseRow>>,
+    pub databases: Arc<Databases>,
     /// Settings and state.
     pub server: Arc<Server>,
     /// What PostgreSQL said last, if it may be asked.

@@ -276,7 +276,7 @@ fn snapshot(at: Timestamp, sizes_at: Timestamp, size: u32, waiting: u32) -> Snap
         sizes_at,
         pools: vec![row],
         counters: Vec::new(),
-        databases: Arc::new(vec![database]),
+        databases: Arc::new([(Arc::from("app"), database)].into()),
         server: Arc::new(server),
         postgres: None,
     }
