@@ -45,21 +45,17 @@ impl TargetControl {
 
     /// Compares the size in force with the wanted one.
     pub fn reconcile(&mut self, turn: &mut Turn<'_>, batch: &mut Batch) -> Vec<Effect> {
-        if !self.sizes_are_fresh() {
+        let in_flight =
+            self.scopes.get(&ScopeKey::Default).is_some_and(|scope| scope.in_flight.is_some());
+        if in_flight || !self.sizes_are_fresh() {
             return Vec::new();
         }
-        let mode = self.mode;
+        let (mode, restarted) = (self.mode, self.has_restarted());
         let Some(current) = self.default_size() else { return Vec::new() };
         let scope = self
             .scopes
             .entry(ScopeKey::Default)
             .or_insert_with(|| ScopeControl::first_seen(current));
-        if scope.in_flight.is_some() {
-            return Vec::new();
-        }
-        // Heard only once the sizes were read from the new process.
-        let restarted = self.history.restarted() > self.restarted;
-        self.restarted = self.history.restarted();
         let drift = drift(scope, current, restarted, mode);
         let before = scope.clone();
         match drift {
@@ -82,6 +78,18 @@ impl TargetControl {
         }
         self.tell_of_stand_down(current, turn, batch);
         if drift == Drift::Lost { self.put_back(current, turn, batch) } else { Vec::new() }
+    }
+
+    /// Says, once, that PgBouncer has started anew; only when the sizes were read after that, because a
+    /// quick poll may see the start and still carry the sizes of before.
+    fn has_restarted(&mut self) -> bool {
+        let at = self.history.restarted();
+        let read = self.history.latest().map(|latest| latest.sizes_at);
+        let news = at > self.restarted && read >= at;
+        if news {
+            self.restarted = at;
+        }
+        news
     }
 
     /// Puts sizes back to the file's values before the sidecar stops, if it should.

@@ -1,9 +1,10 @@
 //! From the first waiter to the verified resize, and back when the load is gone.
 
-use poolwarden::evaluate::{Replay, Replayed, Runtime, replay};
-use poolwarden::model::{Decision, Kind, Origin, Status};
-use poolwarden_tests::{Bench, Sidecar, process, seconds};
 use std::sync::Arc;
+
+use poolwarden::evaluate::{Replay, Replayed, Runtime, replay};
+use poolwarden::model::{Decision, Origin, Proposal, Status};
+use poolwarden_tests::{Bench, Sidecar, process, seconds};
 
 /// How many decisions of a run may be too few to say anything.
 const DECISIONS_MIN: usize = 5;
@@ -13,13 +14,18 @@ async fn the_loop_closes_and_every_decision_replays_to_the_identical_answer() {
     let bench = Bench::small().await;
     let mut setup = bench.setup();
     setup.target().database = bench.database();
+    // The pool is grown so soon that no longer hold time would ever be over.
+    setup.alerts = "[settings.pool_exhausted]\nhold_ms = 0\ncooldown_ms = 500\n".to_owned();
     let sidecar = bench.sidecar(&setup).await;
     let sizes = bench.sample_size();
     bench.until("it is up", seconds(5), async || sidecar.scope()).await;
 
     let load = bench.load(12).await;
-    let alert =
-        bench.until("an alert fires", seconds(10), async || sidecar.firing("pool-exhausted")).await;
+    let alert = bench
+        .until("an alert fires", seconds(10), async || {
+            sidecar.decisions().await.into_iter().find(is_exhausted)
+        })
+        .await;
     bench
         .until("the pool is grown and nobody waits", seconds(20), async || {
             let pool = sidecar.pool("app")?;
@@ -28,13 +34,16 @@ async fn the_loop_closes_and_every_decision_replays_to_the_identical_answer() {
         .await;
     let grown = bench.size().await;
     assert!(grown > 3, "{grown}");
-    let verified = sidecar.verified_since(alert.alert.since.minus(seconds(5))).await;
-    let verified = verified.expect("a verified change led to the size in force");
-    assert_eq!(verified.size_to.map(|size| size.get()), Some(grown));
+    bench
+        .until("a verified change explains the size in force", seconds(5), async || {
+            let verified = sidecar.verified_since(alert.at.minus(seconds(5))).await?;
+            (verified.size_to?.get() == bench.size().await).then_some(())
+        })
+        .await;
     bench
         .until("the alert resolves", seconds(10), async || {
             let all = sidecar.decisions().await;
-            all.into_iter().find(|one| one.kind() == Kind::Alert && one.status == Status::Resolved)
+            all.into_iter().find(|one| is_exhausted(one) && one.status == Status::Resolved)
         })
         .await;
 
@@ -51,6 +60,10 @@ async fn the_loop_closes_and_every_decision_replays_to_the_identical_answer() {
     let ran = process::run(&setup, &["replay"]);
     assert_eq!(ran.code, Some(0), "{}", ran.text);
     assert!(ran.text.contains(" identical, 0 not, "), "{}", ran.text);
+}
+
+fn is_exhausted(decision: &Decision) -> bool {
+    matches!(&decision.proposal, Proposal::Alert { name, .. } if name == "pool-exhausted")
 }
 
 async fn every_decision_replays(sidecar: &Sidecar) {

@@ -113,6 +113,57 @@ async fn a_size_set_by_a_person_is_theirs_until_a_reload_hands_it_back() {
     handed_back(&bench, &sidecar).await;
 }
 
+#[tokio::test]
+async fn a_new_size_in_the_file_is_where_a_restart_starts_from() {
+    let bench = Bench::small().await;
+    let sidecar = bench.sidecar(&steady(&bench)).await;
+    let load = bench.load(12).await;
+    grown(&bench, &sidecar).await;
+    load.stop().await.expect("stopped");
+    let pgbouncer = bench.sandbox.pgbouncer();
+    pgbouncer.rewrite_setting("default_pool_size", "4").expect("written");
+    pgbouncer.restart().await.expect("restarted");
+    bench
+        .until("the file's size is the base", seconds(10), async || {
+            let scope = sidecar.scope()?;
+            (scope.base.get() == 4 && scope.wanted.is_none()).then_some(())
+        })
+        .await;
+    assert!(sidecar.scope().expect("seen").stood_down.is_none());
+    assert!(sidecar.firing("size-set-by-a-person").is_none());
+    let _load = bench.load(12).await;
+    bench
+        .until("it grows from there", seconds(15), async || {
+            sidecar.scope()?.wanted.filter(|wanted| wanted.get() > 4)
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_sidecar_that_no_longer_enforces_changes_nothing_and_takes_its_word_back() {
+    let bench = Bench::small().await;
+    let mut setup = steady(&bench);
+    let sidecar = bench.sidecar(&setup).await;
+    let load = bench.load(12).await;
+    let wanted = grown(&bench, &sidecar).await;
+    load.stop().await.expect("stopped");
+    assert!(sidecar.stop().await);
+    setup.target().mode = "observe";
+    setup.sizes = "hand_back";
+    let sidecar = bench.sidecar(&setup).await;
+    bench.until("it has polled", seconds(5), async || sidecar.target().data_age).await;
+    assert!(sidecar.stop().await);
+    assert_eq!(bench.size().await, wanted, "an end in observe hands nothing back");
+
+    let sidecar = bench.sidecar(&setup).await;
+    bench.admin("SET default_pool_size = 19").await;
+    stood_down(&bench, &sidecar).await;
+    bench.admin("RELOAD").await;
+    handed_back(&bench, &sidecar).await;
+    bench.stays("nothing is put back", seconds(1), async || bench.size().await == 3).await;
+    assert_eq!(put_back(&sidecar).await, []);
+}
+
 async fn stood_down(bench: &Bench, sidecar: &Sidecar) {
     bench
         .until("the sidecar stands down and says so", seconds(5), async || {
