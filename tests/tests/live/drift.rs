@@ -157,11 +157,23 @@ async fn a_sidecar_that_no_longer_enforces_changes_nothing_and_takes_its_word_ba
 
     let sidecar = bench.sidecar(&setup).await;
     bench.admin("SET default_pool_size = 19").await;
-    stood_down(&bench, &sidecar).await;
+    starts_from(&bench, &sidecar, 19).await;
+    assert!(
+        sidecar.firing("size-set-by-a-person").is_none(),
+        "where it does not act, nobody is in the way"
+    );
     bench.admin("RELOAD").await;
-    handed_back(&bench, &sidecar).await;
+    starts_from(&bench, &sidecar, 3).await;
     bench.stays("nothing is put back", seconds(1), async || bench.size().await == 3).await;
     assert_eq!(put_back(&sidecar).await, []);
+}
+
+async fn starts_from(bench: &Bench, sidecar: &Sidecar, size: u32) {
+    bench
+        .until("it starts from the size in force", seconds(5), async || {
+            (sidecar.scope()?.base.get() == size).then_some(())
+        })
+        .await;
 }
 
 async fn stood_down(bench: &Bench, sidecar: &Sidecar) {
