@@ -11,7 +11,7 @@ use sqlx::{Connection, Row};
 use thiserror::Error;
 use tokio::time::timeout;
 
-use crate::config::Database;
+use crate::config::{Address, Database};
 use crate::console::connect_options;
 use crate::model::{DatabaseSample, PgSessions, Timestamp};
 
@@ -74,11 +74,22 @@ impl Observer {
                 .map_err(|_| DatabaseError::Timeout(within))??,
         };
         let within = self.config.command_timeout;
-        let sample = timeout(within, sample(&mut connection, at))
-            .await
-            .map_err(|_| DatabaseError::Timeout(within))??;
+        let look = sample(&mut connection, at, place(&self.config));
+        let sample = timeout(within, look).await.map_err(|_| DatabaseError::Timeout(within))??;
         self.connection = Some((connection, Instant::now()));
         Ok(sample)
+    }
+
+    /// Gives a sample in which nothing is known, for a server that has never answered.
+    pub fn unseen(&self, at: Timestamp) -> DatabaseSample {
+        DatabaseSample {
+            at,
+            server: place(&self.config),
+            reachable: false,
+            max_connections: 0,
+            reserved_connections: 0,
+            sessions: Vec::new(),
+        }
     }
 
     /// Closes the connection when it would idle for too long.
@@ -104,7 +115,19 @@ impl Observer {
     }
 }
 
-async fn sample(db: &mut PgConnection, at: Timestamp) -> Result<DatabaseSample, sqlx::Error> {
+/// Gives host and port as they are configured.
+fn place(config: &Database) -> (Option<String>, Option<u32>) {
+    match &config.address {
+        Address::Tcp { host, port } => (Some(host.clone()), Some(u32::from(*port))),
+        Address::Unix { port, .. } => (None, Some(u32::from(*port))),
+    }
+}
+
+async fn sample(
+    db: &mut PgConnection,
+    at: Timestamp,
+    server: (Option<String>, Option<u32>),
+) -> Result<DatabaseSample, sqlx::Error> {
     let slots = sqlx::query(SLOTS).fetch_one(&mut *db).await?;
     let sessions = sqlx::query(SESSIONS).fetch_all(&mut *db).await?;
     let count = |row: &PgRow, name: &str| -> Result<u32, sqlx::Error> {
@@ -112,6 +135,7 @@ async fn sample(db: &mut PgConnection, at: Timestamp) -> Result<DatabaseSample, 
     };
     Ok(DatabaseSample {
         at,
+        server,
         reachable: true,
         max_connections: count(&slots, "max_connections")?,
         reserved_connections: count(&slots, "reserved")?,

@@ -6,6 +6,7 @@
 mod bucket;
 mod counters;
 mod others;
+mod own_sizes;
 mod pool;
 mod scopes;
 mod sliding;
@@ -19,12 +20,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    DatabaseRow, Labels, Limits, PoolKey, PoolRow, Server, Snapshot, TargetName, TargetStatus,
-    Timestamp,
+    Labels, Limits, PoolKey, PoolRow, Server, Snapshot, TargetName, TargetStatus, Timestamp,
 };
 pub use bucket::Bucket;
 use counters::CounterTrack;
 use others::Others;
+use own_sizes::OwnSizes;
 use pool::PoolTrack;
 pub use pool::PoolView;
 
@@ -65,10 +66,7 @@ pub struct History {
     spans: Spans,
     pools: BTreeMap<PoolKey, PoolTrack>,
     counters: BTreeMap<Arc<str>, CounterTrack>,
-    /// Databases that were seen with a size other than the default: their size is their own.
-    explicit: BTreeSet<Arc<str>>,
-    /// Databases whose size differed from the default in the newest poll.
-    differed: BTreeSet<Arc<str>>,
+    own_sizes: OwnSizes,
     status: TargetStatus,
     status_since: Option<Timestamp>,
     latest: Option<Snapshot>,
@@ -84,8 +82,7 @@ impl History {
             spans,
             pools: BTreeMap::new(),
             counters: BTreeMap::new(),
-            explicit: BTreeSet::new(),
-            differed: BTreeSet::new(),
+            own_sizes: OwnSizes::default(),
             status: TargetStatus::Down,
             status_since: None,
             latest: None,
@@ -101,7 +98,8 @@ impl History {
             return;
         }
         self.absorb_counters(&snapshot);
-        self.note_explicit_sizes(&snapshot);
+        self.note_restart(&snapshot);
+        self.own_sizes.note(&snapshot);
         self.others.note(&snapshot);
         let known: BTreeSet<&PoolKey> = snapshot.pools.iter().map(|row| &row.key).collect();
         self.pools.retain(|key, _| known.contains(key));
@@ -132,7 +130,7 @@ impl History {
         (self.status, self.status_since)
     }
 
-    /// Gives the moment at which counters were last seen to start again.
+    /// Gives the first poll that saw a new PgBouncer process.
     pub fn restarted(&self) -> Option<Timestamp> {
         self.restarted
     }
@@ -142,9 +140,11 @@ impl History {
         self.others.count
     }
 
-    /// Says whether a database's size is its own rather than the default.
-    pub fn has_own_size(&self, database: &str) -> bool {
-        self.explicit.contains(database)
+    /// Says whether the default sizes a pool, rather than its database's or user's own size.
+    pub fn inherits_size(&self, pool: &PoolKey) -> bool {
+        let of_user =
+            self.latest.as_ref().is_some_and(|l| l.server.user_sizes.contains_key(&pool.user));
+        !of_user && !self.own_sizes.contains(&pool.database)
     }
 
     /// Gives every pool with its numbers, in the order of the window.
@@ -169,40 +169,21 @@ impl History {
 
     fn absorb_counters(&mut self, snapshot: &Snapshot) {
         let known: BTreeSet<&Arc<str>> = snapshot.counters.iter().map(|(name, _)| name).collect();
-        let before = self.counters.len();
         self.counters.retain(|name, _| known.contains(name));
-        // Pools and their counters stay while a process lives, also without clients.
-        let gone = before > 0 && self.counters.is_empty();
-        let mut restarts = 0;
         for (name, counters) in &snapshot.counters {
             let track = self.counters.entry(Arc::clone(name)).or_default();
-            if track.absorb(snapshot.at, *counters, self.spans.short) {
-                restarts += 1;
-            }
-        }
-        // One database's counters fall when one of its pools goes; all at once mean a new process.
-        if gone || (restarts > 0 && restarts == self.counters.len()) {
-            self.restarted = Some(snapshot.at);
+            track.absorb(snapshot.at, *counters, self.spans.short);
         }
     }
 
-    /// Notes databases whose size differs from the default.
-    ///
-    /// The console reads the two one after the other, and a change may come in between; so after the
-    /// first poll a difference counts when two polls in a row have it.
-    fn note_explicit_sizes(&mut self, snapshot: &Snapshot) {
-        let first = self.latest.is_none();
-        let Some(default) = snapshot.server.default_pool_size else { return };
-        if self.latest.as_ref().is_some_and(|latest| latest.sizes_at == snapshot.sizes_at) {
-            return;
+    /// Every poll asks the console something, so its count only falls with a new process.
+    fn note_restart(&mut self, snapshot: &Snapshot) {
+        let before = self.latest.as_ref().and_then(|latest| latest.console_queries);
+        if let (Some(before), Some(now)) = (before, snapshot.console_queries)
+            && now < before
+        {
+            self.restarted = Some(snapshot.at);
         }
-        self.explicit.retain(|name| snapshot.databases.contains_key(name));
-        let differs = |row: &&DatabaseRow| row.pool_size.is_some_and(|size| size != default);
-        let differing = snapshot.databases.values().filter(differs);
-        let differing = differing.map(|row| Arc::clone(&row.name)).collect();
-        let before = std::mem::replace(&mut self.differed, differing);
-        let sure = self.differed.iter().filter(|name| first || before.contains(*name));
-        self.explicit.extend(sure.cloned());
     }
 
     /// Before 1.19 a pause shows nowhere: then no server at all while clients wait, with PostgreSQL
@@ -250,10 +231,26 @@ impl History {
 }
 
 impl Snapshot {
-    /// Gives the effective size of a pool, as far as the console tells it.
+    /// Gives the effective size of a pool: the user's, else the database's, else the default.
     pub fn size_of(&self, key: &PoolKey) -> u32 {
-        let row = self.databases.get(&key.database);
-        row.and_then(|row| row.pool_size).or(self.server.default_pool_size).unwrap_or(0)
+        let of_user = self.server.user_sizes.get(&key.user).copied();
+        let of_database = || self.databases.get(&key.database).and_then(|row| row.pool_size);
+        of_user.or_else(of_database).or(self.server.default_pool_size).unwrap_or(0)
+    }
+
+    /// Says which pools lead to the PostgreSQL server that is asked.
+    ///
+    /// With one server behind all databases there is no question; with several, host and port of the
+    /// database decide, as they stand in PgBouncer's file.
+    pub fn leads_to_postgres(&self) -> impl Fn(&PoolKey) -> bool {
+        let places: BTreeSet<_> =
+            self.databases.values().map(|row| (&row.host, row.port)).collect();
+        let asked = self.postgres.as_ref().map(|postgres| &postgres.server);
+        let only = places.len() > 1;
+        move |key| {
+            let row = self.databases.get(&key.database);
+            !only || row.is_some_and(|row| asked == Some(&(row.host.clone(), row.port)))
+        }
     }
 
     /// Gives the effective reserve of a pool.

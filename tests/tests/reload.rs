@@ -1,4 +1,4 @@
-//! The policies folder changes while policies serve: what works is never displaced by what does not.
+//! The policies folder changes while policies serve: nothing displaces what works but what works.
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -4,8 +4,8 @@
 //! batches wait here in memory and no size is changed, because an intent comes before each change.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, watch};
@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::evaluate::PolicyResult;
 use crate::metrics::Metrics;
 use crate::model::Digest;
-use crate::record::{Batch, RecordError, Store};
+use crate::record::{Batch, Evaluation, RecordError, Store};
 use crate::report::chain;
 
 /// Batches that wait for the store; the newest are dropped when it is full, and that is said.
@@ -45,8 +45,7 @@ impl Recorder {
             Ok(()) => {
                 self.problem.send_if_modified(|problem| problem.take().is_some());
                 self.metrics.recorded(batch);
-                // Nobody listening is fine.
-                let _ = self.told.send(Arc::new(batch.clone()));
+                self.tell(batch);
             }
             Err(error) => {
                 self.metrics.store_failed(error.kind());
@@ -62,6 +61,16 @@ impl Recorder {
             }
         }
         written
+    }
+
+    /// Tells listeners what was decided, without the inputs, which are large.
+    fn tell(&self, batch: &Batch) {
+        let news = !batch.decisions.is_empty() || !batch.transitions.is_empty();
+        if news && self.told.receiver_count() > 0 {
+            let (decisions, transitions) = (batch.decisions.clone(), batch.transitions.clone());
+            // A listener that has just left is fine.
+            let _ = self.told.send(Arc::new(Batch { decisions, transitions, ..Batch::default() }));
+        }
     }
 
     async fn try_write(&self, batch: &Batch) -> Result<(), RecordError> {
@@ -114,9 +123,11 @@ impl Recorder {
     pub async fn run(
         self: Arc<Self>,
         mut batches: mpsc::Receiver<Box<Batch>>,
+        waiting: Arc<AtomicUsize>,
         give_up: CancellationToken,
     ) {
         while let Some(batch) = batches.recv().await {
+            let bytes = bytes_of(&batch);
             let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
             while self.write(&batch).await.is_err() {
                 tokio::select! {
@@ -127,10 +138,18 @@ impl Recorder {
                     () = tokio::time::sleep(backoff.failed()) => {}
                 }
             }
+            waiting.fetch_sub(bytes, Ordering::Relaxed);
         }
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Estimates what a batch takes in memory: nearly all of it is inputs.
+pub fn bytes_of(batch: &Batch) -> usize {
+    let evaluation = |e: &Evaluation| e.input.len() + e.memory.len() + e.answer.len();
+    let inputs: usize = batch.evaluations.iter().map(evaluation).sum();
+    inputs + 1024 * (batch.decisions.len() + batch.transitions.len() + batch.alerts.len() + 1)
 }

@@ -22,8 +22,8 @@ use crate::control::{Control, Ids, Known, TargetSetup};
 use crate::evaluate::{Registry, Runtime, RuntimeError, watch as watch_policies};
 use crate::history::{Spans, TargetFacts};
 use crate::metrics::Metrics;
-use crate::model::Timestamp;
-use crate::record::{RecordError, Store, StoreOptions};
+use crate::model::{Kind, Status, Timestamp};
+use crate::record::{DecisionFilter, RecordError, Store, StoreOptions};
 use crate::serve::{ServeState, router, serve};
 
 /// Decisions that a slow listener of the stream may lag behind.
@@ -64,14 +64,15 @@ impl App {
         let runtime = Arc::new(Runtime::new(Some(&cache))?);
         let registry = Arc::new(Registry::new(runtime, config.policies.clone()));
         let first_look = Arc::clone(&registry);
-        tokio::task::spawn_blocking(move || first_look.rescan(clock.now())).await?;
+        let now = clock.now();
+        tokio::task::spawn_blocking(move || first_look.rescan(now)).await?;
         let address = config.http.listen;
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| StartError::Listen { address, source })?;
         let address =
             listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
-        let control = control(&config, &store, clock).await?;
+        let control = control(&config, &store, &clock).await?;
         Ok(Self::spawn(config, Parts { clock, store, registry, listener, address, control }))
     }
 
@@ -87,14 +88,15 @@ impl App {
             metrics: Arc::clone(&metrics),
             problem,
             told: told.clone(),
-            clock,
+            clock: clock.clone(),
             stored: std::sync::Mutex::default(),
             answered: std::sync::Mutex::default(),
         });
         let (batches, queue) = mpsc::channel(BATCHES);
-        tasks.spawn(Arc::clone(&recorder).run(queue, drained.clone()));
+        let waiting = Arc::default();
+        tasks.spawn(Arc::clone(&recorder).run(queue, Arc::clone(&waiting), drained.clone()));
         let every = config.policies.rescan_interval;
-        tasks.spawn(watch_policies(Arc::clone(&registry), clock, every, stop.clone()));
+        tasks.spawn(watch_policies(Arc::clone(&registry), clock.clone(), every, stop.clone()));
 
         let (collected, collections) = mpsc::channel(EVENTS);
         let targets = if config.monitoring { config.targets.as_slice() } else { &[] };
@@ -102,11 +104,11 @@ impl App {
             .iter()
             .map(|target| {
                 let nudge = Arc::new(Notify::new());
-                let postgres = watch_postgres(target, clock, &tasks, &stop);
+                let postgres = watch_postgres(target, &clock, &tasks, &stop);
                 let collector = Collector {
                     target: target.clone(),
                     poll: config.poll.clone(),
-                    clock,
+                    clock: clock.clone(),
                     postgres,
                     nudge: Arc::clone(&nudge),
                 };
@@ -116,8 +118,16 @@ impl App {
             .collect();
         let (show, view) = watch::channel(Arc::new(control.view(clock.now())));
         let (stopping, stops) = mpsc::channel(1);
-        let drive =
-            Drive::new(control, clock, actors, Arc::clone(&registry), recorder, batches, show);
+        let drive = Drive::new(
+            control,
+            clock.clone(),
+            actors,
+            Arc::clone(&registry),
+            recorder,
+            batches,
+            waiting,
+            show,
+        );
         let control = tokio::spawn(drive.run(collections, stops));
         let state = ServeState {
             view: view.clone(),
@@ -154,13 +164,19 @@ async fn serve_http(listener: TcpListener, state: ServeState, stop: Cancellation
 
 fn watch_postgres(
     target: &Target,
-    clock: Clock,
+    clock: &Clock,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> watch::Receiver<Option<Arc<crate::model::DatabaseSample>>> {
     let (out, sample) = watch::channel(None);
     if let Some(database) = &target.database {
-        tasks.spawn(observe(database.clone(), clock, out, stop.clone()));
+        tasks.spawn(observe(
+            target.name.clone(),
+            database.clone(),
+            clock.clone(),
+            out,
+            stop.clone(),
+        ));
     }
     sample
 }
@@ -175,13 +191,23 @@ fn store_options(config: &Config) -> StoreOptions {
 }
 
 /// Makes the control state from what is configured and what the store knows.
-async fn control(config: &Config, store: &Store, clock: Clock) -> Result<Control, StartError> {
+async fn control(config: &Config, store: &Store, clock: &Clock) -> Result<Control, StartError> {
     let mut setups = Vec::new();
     let unsettled = store.unsettled().await?;
     let memories = store.memories().await?;
     for target in &config.targets {
         let name = &target.name;
+        let changes = DecisionFilter {
+            kind: Some(Kind::Resize),
+            target: Some(name.clone()),
+            status: Some(Status::Verified),
+            since: Some(clock.now().minus(Duration::from_secs(3_600))),
+            limit: DecisionFilter::LIMIT_MAX,
+            ..DecisionFilter::default()
+        };
+        let changes = store.decisions(&changes).await?.decisions;
         let known = Known {
+            changes: changes.iter().map(|decision| decision.at).collect(),
             scopes: store.scope_states(name).await?,
             alerts: store.alerts(name).await?,
             advice: store.standing(name).await?,

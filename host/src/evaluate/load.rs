@@ -114,6 +114,7 @@ pub(super) fn load_plugin(
         pre: pre.clone(),
         limits: setup_limits(limits),
         name: Arc::from("(loading)"),
+        log: Arc::default(),
     };
     let description = guest.describe().map_err(LoadError::Describe)?;
     let schema = serde_json::from_str(&description.settings_schema)

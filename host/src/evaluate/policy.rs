@@ -12,6 +12,7 @@ use super::{Fault, PolicyFile, Runtime, answer};
 use crate::model::{Digest, Mode, PolicyName, Proposal, TargetName, Timestamp, Window};
 
 /// A plugin with settings, scope and mode, proven to run.
+#[derive(Clone)]
 pub struct Policy {
     pub(super) name: PolicyName,
     pub(super) file: PolicyFile,
@@ -79,9 +80,17 @@ impl Policy {
             pre: plugin.pre.clone(),
             limits: file.limits.clone(),
             name: Arc::from(name.as_str()),
+            log: Arc::default(),
         };
         dry_run(&guest, &settings)?;
         Ok(Self { name, file, plugin, settings, loaded_at: now, guest })
+    }
+
+    /// Gives the same policy with a mode that is at most as wide as another's.
+    pub(super) fn at_most(&self, mode: Mode) -> Self {
+        let mut narrower = self.clone();
+        narrower.file.mode = self.file.mode.stricter(mode);
+        narrower
     }
 
     /// Gives the name.

@@ -20,7 +20,8 @@ pub(super) struct Others {
 
 impl Others {
     pub fn note(&mut self, snapshot: &Snapshot) {
-        let rows = snapshot.pools.iter();
+        let leads_there = snapshot.leads_to_postgres();
+        let rows = snapshot.pools.iter().filter(|row| leads_there(&row.key));
         let ours = rows.fold(0, |sum: u32, row: &PoolRow| sum.saturating_add(row.servers()));
         let fewest = self.ours_min.map_or(ours, |least| least.min(ours));
         self.ours_min = Some(fewest);

@@ -14,7 +14,7 @@ impl History {
     /// Builds the window of this moment; `None` until the target was seen once.
     pub fn window(&self, now: Timestamp) -> Option<Window> {
         let latest = self.latest.as_ref()?;
-        let scopes = Scopes::new(latest, &self.explicit, &self.facts.limits, self.facts.can_act);
+        let scopes = Scopes::new(latest, &self.own_sizes, &self.facts.limits, self.facts.can_act);
         let views = self.pools(now);
         let mut pools = PoolColumns::default();
         let mut pool_keys = Vec::with_capacity(views.len());
@@ -34,6 +34,7 @@ impl History {
                 .map(|pg| database_window(pg, self.others.count, now)),
             scope_keys: scopes.keys,
             scopes: scopes.columns,
+            beyond: Vec::new(),
             pool_keys,
             pools,
         })

@@ -65,10 +65,10 @@ fn the_reserve_is_found_under_both_of_its_names() {
     let new = "app 127.0.0.1 5432 app - 20 5 3 - - - 0 7 0 0 1 0";
     for (columns, row) in [(DATABASES_1_18, old), (DATABASES_1_25, new)] {
         let table = Table::made("SHOW DATABASES", columns, &[row]);
-        let rows = decode(&table, "name", database_row).expect("the row is fine");
-        assert_eq!((rows[0].pool_size, rows[0].reserve_pool), (Some(20), Some(3)));
-        assert_eq!(rows[0].force_user, None, "NULL is nobody");
-        assert_eq!(rows[0].paused, columns == DATABASES_1_25);
+        let app = &databases_of(&table).expect("the row is fine")["app"];
+        assert_eq!((app.pool_size, app.reserve_pool), (Some(20), Some(3)));
+        assert_eq!(app.force_user, None, "NULL is nobody");
+        assert_eq!(app.paused, columns == DATABASES_1_25);
     }
 }
 
@@ -85,4 +85,20 @@ fn settings_are_read_and_others_ignored() {
     assert_eq!((server.default_pool_size, server.max_client_conn), (Some(20), Some(500)));
     assert_eq!(server.query_wait_timeout, Some(Duration::from_secs(120)));
     assert_eq!(server.reserve_pool_size, None);
+}
+
+#[test]
+fn a_users_own_size_is_read_and_its_echo_is_not_believed() {
+    let rows = ["a 7 - transaction", "b 7 - -", "c - - -", "d 9 - -"];
+    let table = Table::made("SHOW USERS", "name pool_size reserve_pool_size pool_mode", &rows);
+    let names = |version| user_sizes(&table, version).into_keys().collect::<Vec<_>>();
+    assert_eq!(names(12502), [Arc::from("a"), Arc::from("d")]);
+    assert_eq!(names(12600), [Arc::from("a"), Arc::from("b"), Arc::from("d")]);
+}
+
+#[test]
+fn an_odd_optional_number_does_not_take_the_target_down() {
+    let row = "app 127.0.0.1 5432 app - -1 5 3 - 0 7 0 0";
+    let table = Table::made("SHOW DATABASES", DATABASES_1_18, &[row]);
+    assert_eq!(databases_of(&table).expect("the rest is fine")["app"].pool_size, None);
 }

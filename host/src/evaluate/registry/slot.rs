@@ -90,7 +90,9 @@ impl Slot {
 
     fn quarantine(&mut self, name: &PolicyName) {
         let fault = self.last_fault.as_ref().map(ToString::to_string).unwrap_or_default();
-        self.active = self.previous.take();
+        // What the operator has taken back since stays taken back.
+        let mode = self.active.as_ref().map_or(Mode::Observe, |active| active.mode());
+        self.active = self.previous.take().map(|previous| Arc::new(previous.at_most(mode)));
         self.proven = false;
         self.quarantined = true;
         self.faults_in_row = 0;
