@@ -155,7 +155,7 @@ impl Folder {
 
     /// Gives the clock that looks are told the time by.
     pub fn clock(&self) -> Clock {
-        self.clock
+        self.clock.clone()
     }
 
     /// Puts a file there at once, as `plugins/build.sh` does: a new file that takes the name over.

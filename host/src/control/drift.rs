@@ -45,21 +45,17 @@ impl TargetControl {
 
     /// Compares the size in force with the wanted one.
     pub fn reconcile(&mut self, turn: &mut Turn<'_>, batch: &mut Batch) -> Vec<Effect> {
-        if !self.sizes_are_fresh() {
+        let in_flight =
+            self.scopes.get(&ScopeKey::Default).is_some_and(|scope| scope.in_flight.is_some());
+        if in_flight || !self.sizes_are_fresh() {
             return Vec::new();
         }
-        let mode = self.mode;
+        let (mode, restarted) = (self.mode, self.has_restarted());
         let Some(current) = self.default_size() else { return Vec::new() };
         let scope = self
             .scopes
             .entry(ScopeKey::Default)
             .or_insert_with(|| ScopeControl::first_seen(current));
-        if scope.in_flight.is_some() {
-            return Vec::new();
-        }
-        // Heard only once the sizes were read from the new process.
-        let restarted = self.history.restarted() > self.restarted;
-        self.restarted = self.history.restarted();
         let drift = drift(scope, current, restarted, mode);
         let before = scope.clone();
         match drift {

@@ -44,7 +44,7 @@ fn proposals_max(pools: usize) -> usize {
 }
 
 /// Bytes of an answer beyond the policy's limit that each pool adds: many pools, many words.
-pub(super) const ANSWER_BYTES_PER_POOL: u64 = 2048;
+pub(super) const ANSWER_BYTES_PER_POOL: u64 = 4096;
 
 fn proposal(input: &Input, proposal: types::Proposal) -> Result<Proposal, Fault> {
     match proposal {

@@ -146,6 +146,7 @@ fn server() -> Server {
         max_user_connections: Some(0),
         query_wait_timeout: Some(Duration::from_secs(120)),
         paused: Some(false),
+        user_sizes: std::collections::BTreeMap::new(),
         lists: lists.map(|name| (name.to_owned(), 3)).into(),
     }
 }
@@ -240,6 +241,7 @@ fn postgres(at: Timestamp) -> DatabaseSample {
     };
     DatabaseSample {
         at,
+        server: (None, None),
         reachable: true,
         max_connections: 100,
         reserved_connections: 3,

@@ -10,9 +10,9 @@ use poolwarden_policy::{Alert, Condition, Pool, Proposal, Severity, Subject, Win
 use crate::settings::{ConnectionLeak, Settings};
 use crate::{counted, start};
 
-/// Most proposals on pools. An answer has a size, and one beyond it is a fault: in the worst hour, when
-/// every pool of hundreds is in trouble, the policy would say nothing and be quarantined.
-const PROPOSALS_MAX: usize = 500;
+/// Most proposals on pools. An evaluation has a deadline, and one beyond it is a fault: in the worst
+/// hour, when every pool of thousands is in trouble, the policy would say nothing and be quarantined.
+const PROPOSALS_MAX: usize = 5_000;
 
 /// Proposes what holds for each pool, in the order of the pools.
 ///
