@@ -80,6 +80,18 @@ impl TargetControl {
         if drift == Drift::Lost { self.put_back(current, turn, batch) } else { Vec::new() }
     }
 
+    /// Says, once, that PgBouncer has started anew; only when the sizes were read after that, because a
+    /// quick poll may see the start and still carry the sizes of before.
+    fn has_restarted(&mut self) -> bool {
+        let at = self.history.restarted();
+        let read = self.history.latest().map(|latest| latest.sizes_at);
+        let news = at > self.restarted && read >= at;
+        if news {
+            self.restarted = at;
+        }
+        news
+    }
+
     /// Puts sizes back to the file's values before the sidecar stops, if it should.
     pub fn hand_back(&mut self, turn: &mut Turn<'_>) -> Vec<Effect> {
         let base = self.scopes.get(&ScopeKey::Default).map(|scope| scope.base);
