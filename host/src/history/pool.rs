@@ -13,6 +13,10 @@ use crate::model::{Condition, PoolKey, PoolRow, Snapshot, Timestamp};
 /// Bins of utilization: one per percent, the last for everything above 100 %.
 const UTILIZATION_BINS: usize = 102;
 
+/// How far the moment at which a queue's head came may seem to move: a poll's time is taken before its
+/// login and its questions, and PgBouncer's clock is that of its event loop.
+const HEAD_SLACK: Duration = Duration::from_millis(250);
+
 /// What the view of one pool needs beyond the pool.
 #[derive(Debug)]
 pub(super) struct Context<'a> {
@@ -73,6 +77,8 @@ pub(super) struct PoolTrack {
     waiting_since: Option<Timestamp>,
     full_since: Option<Timestamp>,
     unserved_since: Option<Timestamp>,
+    /// When the head of the queue came, as seen when it was last seen to be another.
+    head: Option<Timestamp>,
     /// (moment, busy servers) inside the short span, and one from before it.
     busy: VecDeque<(Timestamp, u32)>,
     second: Option<Second>,
@@ -96,6 +102,7 @@ impl PoolTrack {
             waiting_since: None,
             full_since: None,
             unserved_since: None,
+            head: None,
             busy: VecDeque::new(),
             second: None,
             seconds: VecDeque::new(),
@@ -226,19 +233,27 @@ impl PoolTrack {
 
     /// Says whether a waiter got a server since the last row.
     ///
-    /// The queue is first in, first out, so `maxwait` is the age of its head: when it grew as fast as
-    /// the clock, the head is still the same. Waiters without an age (queued at login) show nothing
-    /// there; for them a finished transaction or a shorter queue counts.
-    fn was_served(&self, at: Timestamp, row: &PoolRow, delta: Delta) -> bool {
-        let Some((then, old, _)) = &self.latest else { return true };
-        if old.cl_waiting == 0 {
+    /// The queue is first in, first out, so `maxwait` is the age of its head, and tells when the head
+    /// came: as long as that moment does not move, the head is still the same. Waiters without an age
+    /// (queued at login) show nothing there; for them a finished transaction or a shorter queue counts.
+    fn was_served(&mut self, at: Timestamp, row: &PoolRow, delta: Delta) -> bool {
+        let came = at.minus(row.maxwait);
+        let before = self.latest.as_ref().map_or(0, |(_, old, _)| old.cl_waiting);
+        let shorter = row.cl_waiting < before;
+        let head = self.head.replace(came);
+        if before == 0 || shorter {
             return true;
         }
         if row.maxwait.is_zero() {
-            return delta.transactions > 0 || row.cl_waiting < old.cl_waiting;
+            return delta.transactions > 0;
         }
-        // A tenth of slack, because PgBouncer's clock and ours do not read at the same instant.
-        row.maxwait < old.maxwait + at.since(*then).mul_f64(0.9)
+        let Some(head) = head else { return false };
+        let moved = came.since(head) > HEAD_SLACK;
+        if !moved {
+            // Against the first look, so that small steps of a slow queue add up.
+            self.head = Some(head);
+        }
+        moved
     }
 
     fn note_busy(&mut self, at: Timestamp, busy: u32) {

@@ -181,6 +181,15 @@ fn a_queue_whose_head_ages_with_the_clock_is_wedged_unless_every_server_works() 
 }
 
 #[test]
+fn a_wedged_queue_is_seen_through_the_jitter_of_polls() {
+    let mut watch = Watch::new();
+    for (second, late_ms) in (1..=8).zip([0, 180, 20, 200, 0, 90, 150, 0]) {
+        watch.poll(&[row("app", 1, 3, second * 1_000 + late_ms)], 0);
+    }
+    assert_eq!(watch.pool().condition, Condition::Wedged);
+}
+
+#[test]
 fn a_queue_that_moves_is_not_wedged_however_long_it_is() {
     let mut watch = Watch::new();
     for _ in 1..=8 {

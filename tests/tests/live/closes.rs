@@ -14,6 +14,8 @@ async fn the_loop_closes_and_every_decision_replays_to_the_identical_answer() {
     let bench = Bench::small().await;
     let mut setup = bench.setup();
     setup.target().database = bench.database();
+    // Small steps make many decisions.
+    setup.target().limit("step_up", 1).limit("cooldown_up_ms", 100);
     // The pool is grown so soon that no longer hold time would ever be over.
     setup.alerts = "[settings.pool_exhausted]\nhold_ms = 0\ncooldown_ms = 500\n".to_owned();
     let sidecar = bench.sidecar(&setup).await;

@@ -148,6 +148,7 @@ async fn a_sidecar_that_no_longer_enforces_changes_nothing_and_takes_its_word_ba
     let wanted = grown(&bench, &sidecar).await;
     load.stop().await.expect("stopped");
     assert!(sidecar.stop().await);
+    let enforcing = setup.clone();
     setup.target().mode = "observe";
     setup.sizes = "hand_back";
     let sidecar = bench.sidecar(&setup).await;
@@ -155,25 +156,16 @@ async fn a_sidecar_that_no_longer_enforces_changes_nothing_and_takes_its_word_ba
     assert!(sidecar.stop().await);
     assert_eq!(bench.size().await, wanted, "an end in observe hands nothing back");
 
-    let sidecar = bench.sidecar(&setup).await;
+    let sidecar = bench.sidecar(&enforcing).await;
+    bench.until("it has polled", seconds(5), async || sidecar.target().data_age).await;
     bench.admin("SET default_pool_size = 19").await;
-    starts_from(&bench, &sidecar, 19).await;
-    assert!(
-        sidecar.firing("size-set-by-a-person").is_none(),
-        "where it does not act, nobody is in the way"
-    );
+    stood_down(&bench, &sidecar).await;
+    assert!(sidecar.stop().await);
+    let sidecar = bench.sidecar(&setup).await;
+    handed_back(&bench, &sidecar).await;
     bench.admin("RELOAD").await;
-    starts_from(&bench, &sidecar, 3).await;
     bench.stays("nothing is put back", seconds(1), async || bench.size().await == 3).await;
     assert_eq!(put_back(&sidecar).await, []);
-}
-
-async fn starts_from(bench: &Bench, sidecar: &Sidecar, size: u32) {
-    bench
-        .until("it starts from the size in force", seconds(5), async || {
-            (sidecar.scope()?.base.get() == size).then_some(())
-        })
-        .await;
 }
 
 async fn stood_down(bench: &Bench, sidecar: &Sidecar) {
