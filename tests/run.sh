@@ -56,6 +56,8 @@ need_compiler
 need_rust
 run plugins/build.sh
 run plugins/build.sh --fixtures
+# The live tests kill it, so they need it as a program.
+run cargo build -p poolwarden --bin poolwarden --locked
 
 if [[ -z $fast ]]; then
     run cargo fmt --all --check

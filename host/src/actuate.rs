@@ -4,7 +4,7 @@
 //! answer. So the size in force decides what came of it, if need be over a second session.
 
 use crate::config::Console;
-use crate::console::{ConsoleError, Role, Session, read_sizes, set_default_pool_size};
+use crate::console::{ConsoleError, Role, Session, read_default_pool_size, set_default_pool_size};
 use crate::model::PoolSize;
 use crate::report::chain;
 
@@ -20,11 +20,17 @@ pub enum Actuated {
 }
 
 /// Sets `default_pool_size` and reads back what is in force.
-pub async fn set_default(console: &Console, size: PoolSize) -> Actuated {
+///
+/// Nothing is sent unless `from` is in force: since the decision somebody else may have set another.
+pub async fn set_default(console: &Console, from: Option<PoolSize>, size: PoolSize) -> Actuated {
     let mut session = match Session::open(console, Role::Act).await {
         Ok(session) => session,
         Err(error) => return Actuated::Failed(chain(&error)),
     };
+    if let Err(why) = precondition(&mut session, from).await {
+        session.close().await;
+        return Actuated::Failed(why);
+    }
     match set_default_pool_size(&mut session, size).await {
         Ok(()) => {}
         // Refused in so many words: nothing changed, nothing to read back.
@@ -37,21 +43,34 @@ pub async fn set_default(console: &Console, size: PoolSize) -> Actuated {
             return read_back_anew(console, size).await;
         }
     }
-    match read_sizes(&mut session).await {
+    match read_default_pool_size(&mut session).await {
         Ok(read) => {
             session.close().await;
-            compare(read.default_pool_size, size)
+            compare(read, size)
         }
         Err(_) => read_back_anew(console, size).await,
+    }
+}
+
+async fn precondition(session: &mut Session, from: Option<PoolSize>) -> Result<(), String> {
+    let from = from.map(PoolSize::get);
+    match read_default_pool_size(session).await {
+        Ok(in_force) if in_force == from => Ok(()),
+        Ok(in_force) => {
+            let text = |size: Option<u32>| size.map_or("unknown".to_owned(), |s| s.to_string());
+            let (in_force, from) = (text(in_force), text(from));
+            Err(format!("{in_force} is in force and not {from} any more; nothing was sent"))
+        }
+        Err(error) => Err(chain(&error)),
     }
 }
 
 async fn read_back_anew(console: &Console, size: PoolSize) -> Actuated {
     let read = async {
         let mut session = Session::open(console, Role::Watch).await?;
-        let read = read_sizes(&mut session).await?;
+        let read = read_default_pool_size(&mut session).await?;
         session.close().await;
-        Ok::<_, ConsoleError>(read.default_pool_size)
+        Ok::<_, ConsoleError>(read)
     };
     match read.await {
         Ok(in_force) => compare(in_force, size),

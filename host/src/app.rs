@@ -62,6 +62,13 @@ impl App {
         &self.registry
     }
 
+    /// Waits until the control task ends by itself, which it only does through a defect.
+    pub async fn died(&mut self) {
+        if let Err(error) = (&mut self.control).await {
+            tracing::error!(%error, "the control task died");
+        }
+    }
+
     /// Stops: no new polls, changes under way are finished, sizes are handed back if configured, and
     /// everything is recorded. Takes at most the grace period, and says whether that was enough.
     pub async fn stop(self) -> bool {
@@ -70,7 +77,8 @@ impl App {
         // The control task hands back and then waits for what is under way.
         let _ = self.stopping.send(()).await;
         let deadline = tokio::time::Instant::now() + self.grace;
-        let drained = tokio::time::timeout_at(deadline, self.control).await.is_ok();
+        let drained = tokio::time::timeout_at(deadline, self.control).await;
+        let drained = matches!(drained, Ok(Ok(())));
         self.drained.cancel();
         self.tasks.close();
         let ended = tokio::time::timeout_at(deadline, self.tasks.wait()).await.is_ok();

@@ -1,1 +1,56 @@
-//! Temporary.
+//! The command line's questions to a running sidecar: `pools`, `decisions`, `alerts`, `explain`,
+//! `health`.
+//!
+//! They go over HTTP like everybody else's, so that they work from another machine and never see
+//! more than the API tells. For people there are plain tables without colours; `--output json`
+//! gives the answer as it came.
+
+mod alerts;
+mod client;
+mod decisions;
+mod error;
+mod explain;
+mod health;
+mod pools;
+mod print;
+mod when;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+pub use alerts::Alerts;
+pub use decisions::Decisions;
+pub use error::AskError;
+pub use explain::Explain;
+pub use health::Health;
+pub use pools::Pools;
+
+/// Where the sidecar is asked when nobody says otherwise.
+const DEFAULT_URL: &str = "http://127.0.0.1:7432";
+/// The environment variable that holds the token.
+const TOKEN_VARIABLE: &str = "POOLWARDEN_HTTP__TOKEN";
+
+/// Which sidecar is asked.
+#[derive(Debug, Clone, Args)]
+pub struct Sidecar {
+    /// Address of the running sidecar.
+    #[arg(long, value_name = "URL", default_value = DEFAULT_URL)]
+    pub url: String,
+    /// File that holds the token; without it the variable POOLWARDEN_HTTP__TOKEN, if it is set.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Output {
+    /// A table for people.
+    #[default]
+    Text,
+    /// The sidecar's answer as it came.
+    Json,
+}

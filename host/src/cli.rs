@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 failed, 2 wrong usage, 64 wrong configuration.
 
 mod check;
+mod compile;
 mod demo;
 
 mod replay;
@@ -14,7 +15,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::ask::{self, AskError};
 use crate::config::{Config, ConfigError};
+use crate::evaluate::COMPILE_COMMAND;
 
 /// The exit code of a configuration that is wrong.
 const BAD_CONFIG: u8 = 64;
@@ -42,6 +45,13 @@ enum Command {
     Check(check::Check),
     Demo(demo::Demo),
     Replay(replay::Replay),
+    Pools(ask::Pools),
+    Decisions(ask::Decisions),
+    Alerts(ask::Alerts),
+    Explain(ask::Explain),
+    Health(ask::Health),
+    #[command(name = COMPILE_COMMAND, hide = true)]
+    CompilePlugin(compile::CompilePlugin),
 }
 
 /// Where the configuration comes from.
@@ -69,6 +79,12 @@ impl Cli {
             Command::Check(check) => check.run(),
             Command::Demo(demo) => demo.run(),
             Command::Replay(replay) => replay.run(),
+            Command::Pools(pools) => asked(pools.run()),
+            Command::Decisions(decisions) => asked(decisions.run()),
+            Command::Alerts(alerts) => asked(alerts.run()),
+            Command::Explain(explain) => asked(explain.run()),
+            Command::Health(health) => asked(health.run()),
+            Command::CompilePlugin(compile) => compile.run(),
         }
     }
 }
@@ -83,6 +99,16 @@ fn bad_config(error: &ConfigError) -> ExitCode {
 fn failed(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("poolwarden: {}", crate::report::chain(error));
     ExitCode::FAILURE
+}
+
+/// Asks a running sidecar, on one thread: there is nothing to do beside it.
+fn asked(question: impl Future<Output = Result<ExitCode, AskError>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.map(|runtime| runtime.block_on(question)) {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => failed(&error),
+        Err(error) => failed(&error),
+    }
 }
 
 /// Makes the async runtime: two workers do, because nothing blocks them.

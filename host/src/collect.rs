@@ -67,7 +67,7 @@ impl Collector {
             let depth = if start >= full_at { Depth::Full } else { Depth::Quick };
             let polled = tokio::select! {
                 () = stop.cancelled() => break,
-                polled = poller.poll(self.clock.now(), depth) => polled,
+                polled = poller.poll(&self.clock, depth) => polled,
             };
             if depth == Depth::Full {
                 full_at = start + poll.interval;
@@ -91,7 +91,8 @@ impl Collector {
             if out.send(collected).await.is_err() {
                 break;
             }
-            let next = (start + wait).max(Instant::now());
+            // A PgBouncer that is slow to answer is not asked again without a pause.
+            let next = (start + wait).max(Instant::now() + start.elapsed().min(poll.interval));
             poller.rest(next.saturating_duration_since(Instant::now())).await;
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -116,6 +117,7 @@ fn is_urgent(snapshot: &Snapshot) -> bool {
 
 /// Looks at PostgreSQL until it is stopped; while looks fail, the last good sample stays, marked.
 pub async fn observe(
+    target: TargetName,
     database: Database,
     clock: Clock,
     out: watch::Sender<Option<Arc<DatabaseSample>>>,
@@ -141,10 +143,16 @@ pub async fn observe(
             Err(error) => {
                 if !failing {
                     let problem = chain(&error);
-                    tracing::warn!(problem, "PostgreSQL cannot be looked at; pools are kept going");
+                    let target = target.as_str();
+                    tracing::warn!(
+                        target,
+                        problem,
+                        "PostgreSQL cannot be looked at; the loop goes on"
+                    );
                 }
                 failing = true;
-                out.send_modify(mark_unreachable);
+                let unseen = observer.unseen(clock.now());
+                out.send_modify(|latest| mark_unreachable(latest, unseen));
                 backoff.failed()
             }
         };
@@ -157,8 +165,9 @@ pub async fn observe(
     observer.close().await;
 }
 
-fn mark_unreachable(latest: &mut Option<Arc<DatabaseSample>>) {
-    if let Some(sample) = latest {
-        Arc::make_mut(sample).reachable = false;
+fn mark_unreachable(latest: &mut Option<Arc<DatabaseSample>>, unseen: DatabaseSample) {
+    match latest {
+        Some(sample) => Arc::make_mut(sample).reachable = false,
+        None => *latest = Some(Arc::new(unseen)),
     }
 }

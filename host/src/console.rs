@@ -10,7 +10,7 @@ mod poll;
 mod session;
 mod table;
 
-pub use change::{ReadBack, may_act, read_sizes, set_default_pool_size};
+pub use change::{may_act, read_default_pool_size, set_default_pool_size};
 pub use error::ConsoleError;
 pub use poll::{Cost, Depth, Polled, Poller};
 pub use session::{Role, Session, connect_options};

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+pub use crate::history::PoolView;
 use crate::model::{
     DecisionId, Digest, Mode, PolicyName, PoolSize, Proposal, ScopeKey, Snapshot, TargetName,
     Timestamp, Window,
@@ -57,6 +58,11 @@ pub enum Event {
         /// What each said, in the order in which they are heard.
         results: Vec<Heard>,
     },
+    /// The policies could not be asked, through a defect of the host.
+    EvaluationDied {
+        /// The target.
+        target: TargetName,
+    },
     /// A change was tried.
     Acted {
         /// The target.
@@ -83,6 +89,8 @@ pub struct Heard {
     pub version: Arc<str>,
     /// What it said; `None` when it faulted.
     pub answer: Option<Answer>,
+    /// Scopes that also size pools which the policy does not see.
+    pub beyond: Vec<ScopeKey>,
     /// The evaluation, for the store.
     pub evaluation: Arc<dyn Replayable>,
 }
@@ -145,8 +153,12 @@ pub struct Resize {
     pub target: TargetName,
     /// The setting.
     pub scope: ScopeKey,
+    /// The size that must be in force before; another one is somebody else's.
+    pub from: Option<PoolSize>,
     /// The size to set.
     pub size: PoolSize,
+    /// After this moment the decision is too old to be carried out.
+    pub until: Timestamp,
     /// The intent, to be recorded before anything is sent.
     pub intent: Batch,
 }
@@ -204,6 +216,9 @@ impl Control {
             }
             Event::Evaluated { target, results } => {
                 self.targets.get_mut(&target).map(|t| t.evaluated(&results, turn))
+            }
+            Event::EvaluationDied { target } => {
+                self.targets.get_mut(&target).map(|t| t.evaluation_died(now))
             }
             Event::Acted { target, id, acted } => {
                 self.targets.get_mut(&target).map(|t| t.acted(id, &acted, now))

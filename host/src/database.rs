@@ -11,7 +11,7 @@ use sqlx::{Connection, Row};
 use thiserror::Error;
 use tokio::time::timeout;
 
-use crate::config::Database;
+use crate::config::{Address, Database};
 use crate::console::connect_options;
 use crate::model::{DatabaseSample, PgSessions, Timestamp};
 
@@ -32,11 +32,12 @@ const SLOTS: &str = "select current_setting('max_connections')::int4 as max_conn
      + coalesce(current_setting('reserved_connections', true)::int4, 0) as reserved";
 
 /// Client backends by database, role and application. Without `pg_read_all_stats` the states of other
-/// roles are NULL; those sessions still count.
+/// roles are NULL; those sessions still count. So does this connection, which takes a slot too, except
+/// that what it does is not the application's doing.
 const SESSIONS: &str = "select coalesce(datname, '') as database, coalesce(usename, '') as role, \
      coalesce(application_name, '') as application, \
      count(*) as total, \
-     count(*) filter (where state = 'active') as active, \
+     count(*) filter (where state = 'active' and pid <> pg_backend_pid()) as active, \
      count(*) filter (where state like 'idle in transaction%') as idle_in_transaction, \
      coalesce(max(extract(epoch from clock_timestamp() - state_change) * 1000) \
        filter (where state like 'idle in transaction%'), 0)::int8 as idle_in_transaction_max_ms, \
@@ -44,7 +45,7 @@ const SESSIONS: &str = "select coalesce(datname, '') as database, coalesce(usena
      count(*) filter (where state = 'active' and wait_event_type in ('IO', 'BufferPin')) as io, \
      count(*) filter (where state = 'active' and wait_event_type is not null \
        and wait_event_type not in ('Lock', 'IO', 'BufferPin', 'Client', 'Timeout')) as other \
-     from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() \
+     from pg_stat_activity where backend_type = 'client backend' \
      group by 1, 2, 3";
 
 /// Looks at one PostgreSQL server.
@@ -73,11 +74,22 @@ impl Observer {
                 .map_err(|_| DatabaseError::Timeout(within))??,
         };
         let within = self.config.command_timeout;
-        let sample = timeout(within, sample(&mut connection, at))
-            .await
-            .map_err(|_| DatabaseError::Timeout(within))??;
+        let look = sample(&mut connection, at, place(&self.config));
+        let sample = timeout(within, look).await.map_err(|_| DatabaseError::Timeout(within))??;
         self.connection = Some((connection, Instant::now()));
         Ok(sample)
+    }
+
+    /// Gives a sample in which nothing is known, for a server that has never answered.
+    pub fn unseen(&self, at: Timestamp) -> DatabaseSample {
+        DatabaseSample {
+            at,
+            server: place(&self.config),
+            reachable: false,
+            max_connections: 0,
+            reserved_connections: 0,
+            sessions: Vec::new(),
+        }
     }
 
     /// Closes the connection when it would idle for too long.
@@ -103,7 +115,19 @@ impl Observer {
     }
 }
 
-async fn sample(db: &mut PgConnection, at: Timestamp) -> Result<DatabaseSample, sqlx::Error> {
+/// Gives host and port as they are configured.
+fn place(config: &Database) -> (Option<String>, Option<u32>) {
+    match &config.address {
+        Address::Tcp { host, port } => (Some(host.clone()), Some(u32::from(*port))),
+        Address::Unix { port, .. } => (None, Some(u32::from(*port))),
+    }
+}
+
+async fn sample(
+    db: &mut PgConnection,
+    at: Timestamp,
+    server: (Option<String>, Option<u32>),
+) -> Result<DatabaseSample, sqlx::Error> {
     let slots = sqlx::query(SLOTS).fetch_one(&mut *db).await?;
     let sessions = sqlx::query(SESSIONS).fetch_all(&mut *db).await?;
     let count = |row: &PgRow, name: &str| -> Result<u32, sqlx::Error> {
@@ -111,6 +135,7 @@ async fn sample(db: &mut PgConnection, at: Timestamp) -> Result<DatabaseSample, 
     };
     Ok(DatabaseSample {
         at,
+        server,
         reachable: true,
         max_connections: count(&slots, "max_connections")?,
         reserved_connections: count(&slots, "reserved")?,

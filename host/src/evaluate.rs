@@ -7,6 +7,7 @@
 
 mod answer;
 mod bindings;
+mod compile;
 mod component;
 mod convert;
 mod fault;
@@ -20,6 +21,7 @@ mod runtime;
 mod watch;
 mod watchdog;
 
+pub use compile::{COMPILE_COMMAND, Compile, compile};
 pub use convert::Input;
 pub use fault::Fault;
 pub use file::{PolicyFile, PolicyFileError};

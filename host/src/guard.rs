@@ -12,6 +12,7 @@ mod tests;
 use std::time::Duration;
 
 pub use budget::Budget;
+use rules::Case;
 
 use crate::model::{
     Limits, Mode, Outcome, PoolSize, RuleWord, TargetStatus, Timestamp, Verdict, Word,
@@ -49,6 +50,8 @@ pub struct Facts<'a> {
     pub in_flight: bool,
     /// When this scope was last changed.
     pub last_change: Option<Timestamp>,
+    /// Not before then may a change be tried again, because the last try failed.
+    pub retry_at: Option<Timestamp>,
     /// Changes of this scope within the last hour.
     pub changes_last_hour: u32,
     /// What PostgreSQL can take, where that is known.
@@ -71,7 +74,7 @@ pub fn judge(proposed: u32, facts: &Facts<'_>) -> Judged {
     let mut size = proposed;
     let mut words = Vec::with_capacity(rules::ALL.len());
     for (rule, ask) in rules::ALL {
-        let said = ask(size, facts);
+        let said = ask(&Case { asked: proposed, size, facts });
         size = said.size;
         words.push(RuleWord { rule, word: said.word, reason: said.reason });
     }

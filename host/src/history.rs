@@ -5,6 +5,8 @@
 
 mod bucket;
 mod counters;
+mod others;
+mod own_sizes;
 mod pool;
 mod scopes;
 mod sliding;
@@ -18,10 +20,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Labels, Limits, PoolKey, Server, Snapshot, TargetName, TargetStatus, Timestamp,
+    Labels, Limits, PoolKey, PoolRow, Server, Snapshot, TargetName, TargetStatus, Timestamp,
 };
 pub use bucket::Bucket;
 use counters::CounterTrack;
+use others::Others;
+use own_sizes::OwnSizes;
 use pool::PoolTrack;
 pub use pool::PoolView;
 
@@ -62,12 +66,12 @@ pub struct History {
     spans: Spans,
     pools: BTreeMap<PoolKey, PoolTrack>,
     counters: BTreeMap<Arc<str>, CounterTrack>,
-    /// Databases that were seen with a size other than the default: their size is their own.
-    explicit: BTreeSet<Arc<str>>,
+    own_sizes: OwnSizes,
     status: TargetStatus,
     status_since: Option<Timestamp>,
     latest: Option<Snapshot>,
     restarted: Option<Timestamp>,
+    others: Others,
 }
 
 impl History {
@@ -78,11 +82,12 @@ impl History {
             spans,
             pools: BTreeMap::new(),
             counters: BTreeMap::new(),
-            explicit: BTreeSet::new(),
+            own_sizes: OwnSizes::default(),
             status: TargetStatus::Down,
             status_since: None,
             latest: None,
             restarted: None,
+            others: Others::default(),
         }
     }
 
@@ -93,7 +98,9 @@ impl History {
             return;
         }
         self.absorb_counters(&snapshot);
-        self.note_explicit_sizes(&snapshot);
+        self.note_restart(&snapshot);
+        self.own_sizes.note(&snapshot);
+        self.others.note(&snapshot);
         let known: BTreeSet<&PoolKey> = snapshot.pools.iter().map(|row| &row.key).collect();
         self.pools.retain(|key, _| known.contains(key));
         for row in &snapshot.pools {
@@ -123,14 +130,21 @@ impl History {
         (self.status, self.status_since)
     }
 
-    /// Gives the moment at which counters were last seen to start again.
+    /// Gives the first poll that saw a new PgBouncer process.
     pub fn restarted(&self) -> Option<Timestamp> {
         self.restarted
     }
 
-    /// Says whether a database's size is its own rather than the default.
-    pub fn has_own_size(&self, database: &str) -> bool {
-        self.explicit.contains(database)
+    /// Gives PostgreSQL's connections that did not come through this target's pools.
+    pub fn other_connections(&self) -> u32 {
+        self.others.count
+    }
+
+    /// Says whether the default sizes a pool, rather than its database's or user's own size.
+    pub fn inherits_size(&self, pool: &PoolKey) -> bool {
+        let of_user =
+            self.latest.as_ref().is_some_and(|l| l.server.user_sizes.contains_key(&pool.user));
+        !of_user && !self.own_sizes.contains(&pool.database)
     }
 
     /// Gives every pool with its numbers, in the order of the window.
@@ -156,27 +170,19 @@ impl History {
     fn absorb_counters(&mut self, snapshot: &Snapshot) {
         let known: BTreeSet<&Arc<str>> = snapshot.counters.iter().map(|(name, _)| name).collect();
         self.counters.retain(|name, _| known.contains(name));
-        let mut restarts = 0;
         for (name, counters) in &snapshot.counters {
             let track = self.counters.entry(Arc::clone(name)).or_default();
-            if track.absorb(snapshot.at, *counters, self.spans.short) {
-                restarts += 1;
-            }
-        }
-        // One database's counters fall when one of its pools goes; all at once mean a new process.
-        if restarts > 0 && restarts == self.counters.len() {
-            self.restarted = Some(snapshot.at);
+            track.absorb(snapshot.at, *counters, self.spans.short);
         }
     }
 
-    fn note_explicit_sizes(&mut self, snapshot: &Snapshot) {
-        let Some(default) = snapshot.server.default_pool_size else { return };
-        let present: BTreeSet<_> = snapshot.databases.iter().map(|row| &row.name).collect();
-        self.explicit.retain(|name| present.contains(name));
-        for row in snapshot.databases.iter() {
-            if row.pool_size.is_some_and(|size| size != default) {
-                self.explicit.insert(Arc::clone(&row.name));
-            }
+    /// Every poll asks the console something, so its count only falls with a new process.
+    fn note_restart(&mut self, snapshot: &Snapshot) {
+        let before = self.latest.as_ref().and_then(|latest| latest.console_queries);
+        if let (Some(before), Some(now)) = (before, snapshot.console_queries)
+            && now < before
+        {
+            self.restarted = Some(snapshot.at);
         }
     }
 
@@ -187,12 +193,14 @@ impl History {
             return paused;
         }
         let old = (1..11900).contains(&snapshot.server.version_number);
-        let waiting = snapshot.pools.iter().any(|row| row.cl_waiting > 0);
-        let servers = snapshot.pools.iter().any(|row| row.servers() > 0);
+        // `PAUSE db` shows, and explains the queues of that database only.
+        let held =
+            |row: &PoolRow| snapshot.databases.get(&row.key.database).is_some_and(|db| db.paused);
+        let rows = || snapshot.pools.iter().filter(|row| !held(row));
+        let waiting = rows().any(|row| row.cl_waiting > 0);
+        let servers = rows().any(|row| row.servers() > 0);
         let answers = snapshot.postgres.as_ref().is_some_and(|postgres| postgres.reachable);
-        let long = snapshot
-            .pools
-            .iter()
+        let long = rows()
             .filter_map(|row| self.pools.get(&row.key))
             .any(|track| track.waiting_for(snapshot.at) >= self.spans.login_queue_after);
         old && waiting && !servers && answers && long
@@ -207,6 +215,7 @@ impl History {
                 || now.since(latest.at) > self.spans.stale_after,
             busy_by_database: self.busy_by_database(),
             counters: &self.counters,
+            idle_transactions: pool::idle_transactions(latest),
         }
     }
 
@@ -222,15 +231,31 @@ impl History {
 }
 
 impl Snapshot {
-    /// Gives the effective size of a pool, as far as the console tells it.
+    /// Gives the effective size of a pool: the user's, else the database's, else the default.
     pub fn size_of(&self, key: &PoolKey) -> u32 {
-        let row = self.databases.iter().find(|row| row.name == key.database);
-        row.and_then(|row| row.pool_size).or(self.server.default_pool_size).unwrap_or(0)
+        let of_user = self.server.user_sizes.get(&key.user).copied();
+        let of_database = || self.databases.get(&key.database).and_then(|row| row.pool_size);
+        of_user.or_else(of_database).or(self.server.default_pool_size).unwrap_or(0)
+    }
+
+    /// Says which pools lead to the PostgreSQL server that is asked.
+    ///
+    /// With one server behind all databases there is no question; with several, host and port of the
+    /// database decide, as they stand in PgBouncer's file.
+    pub fn leads_to_postgres(&self) -> impl Fn(&PoolKey) -> bool {
+        let places: BTreeSet<_> =
+            self.databases.values().map(|row| (&row.host, row.port)).collect();
+        let asked = self.postgres.as_ref().map(|postgres| &postgres.server);
+        let only = places.len() > 1;
+        move |key| {
+            let row = self.databases.get(&key.database);
+            !only || row.is_some_and(|row| asked == Some(&(row.host.clone(), row.port)))
+        }
     }
 
     /// Gives the effective reserve of a pool.
     pub fn reserve_of(&self, key: &PoolKey) -> u32 {
-        let row = self.databases.iter().find(|row| row.name == key.database);
+        let row = self.databases.get(&key.database);
         row.and_then(|row| row.reserve_pool).or(self.server.reserve_pool_size).unwrap_or(0)
     }
 }

@@ -1,10 +1,10 @@
 //! What Prometheus reads: counts that the app reports as it goes, and gauges taken from the view.
 //!
-//! The text format 0.0.4 is written by hand. The crate `prometheus-client` writes OpenMetrics alone,
-//! where the family of a counter loses its `_total`, so that a reader of the older format (which is
-//! what dashboards for `pgbouncer_exporter` were made with) would find those families untyped. And
-//! nearly everything here is read from the view at the moment of the scrape, for which a registry
-//! of living metrics has no use.
+//! The text format 0.0.4 is written by hand. The crate `prometheus-client` writes OpenMetrics
+//! alone, where the family of a counter loses its `_total`, so that a reader of the older format
+//! (which is what dashboards for `pgbouncer_exporter` were made with) would find those families
+//! untyped. And nearly everything here is read from the view at the moment of the scrape, for
+//! which a registry of living metrics has no use.
 
 mod exporter;
 mod histogram;

@@ -18,7 +18,9 @@ pub use decision::{Decision, DecisionId, Evidence, Kind, Origin, Status, Transit
 pub use name::{Digest, NameError, PolicyName, PoolKey, ScopeKey, TargetName};
 pub use settings::{Labels, Limits, Mode};
 pub use size::{PoolSize, SizeError};
-pub use snapshot::{Counters, DatabaseRow, DatabaseSample, PgSessions, PoolRow, Server, Snapshot};
+pub use snapshot::{
+    Counters, DatabaseRow, DatabaseSample, Databases, PgSessions, PoolRow, Server, Snapshot,
+};
 pub use time::Timestamp;
 pub use verdict::{Outcome, Rule, RuleWord, Verdict, Word};
 pub use window::{

@@ -1,8 +1,8 @@
 //! The HTTP API: what is known now from the newest view, what was decided from the store.
 //!
-//! Everything is `GET`: the API tells and never acts. What the view knows is answered from memory, so
-//! that a full disk or a dead PgBouncer leaves health checks and metrics working. Errors are
-//! `application/problem+json` (RFC 9457) without exception.
+//! Everything is `GET`: the API tells and never acts. What the view knows is answered from
+//! memory, so that a full disk or a dead PgBouncer leaves health checks and metrics working.
+//! Errors are `application/problem+json` (RFC 9457) without exception.
 
 mod api;
 mod auth;

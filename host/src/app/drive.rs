@@ -1,7 +1,8 @@
 //! The control task: takes events one by one, lets control decide, and carries out what it says.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, watch};
@@ -10,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::EVENTS;
-use super::recorder::Recorder;
+use super::recorder::{Recorder, bytes_of};
 use crate::actuate::{Actuated, set_default};
 use crate::clock::Clock;
 use crate::collect::Collected;
@@ -21,7 +22,7 @@ use crate::control::{
 use crate::evaluate::{PolicyResult, Registry};
 use crate::history::Bucket;
 use crate::model::{TargetName, Timestamp, Window};
-use crate::record::{Batch, Evaluation, HistorySample, PoolCounts};
+use crate::record::{Batch, Evaluation, HistorySample, Memory, PoolCounts};
 use crate::report::chain;
 
 /// How often history and memories go to the store and old rows leave it.
@@ -31,6 +32,11 @@ const SHOW: Duration = Duration::from_millis(250);
 
 /// How often the view is renewed at least, so that its age tells whether this task lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// History buckets that wait for a store that fails; the oldest are let go.
+const SAMPLES_MAX: usize = 100_000;
+/// Bytes of records that wait for a store that fails; what comes then is let go.
+const WAITING_MAX_BYTES: usize = 32 << 20;
 
 /// What it takes to act on a target.
 #[derive(Debug)]
@@ -57,6 +63,12 @@ pub struct Drive {
     incoming: Option<mpsc::Receiver<Event>>,
     /// Evaluations and changes under way.
     work: TaskTracker,
+    /// History that the store would not take yet.
+    unwritten: Arc<Mutex<Vec<HistorySample>>>,
+    /// What the policies remembered when it was last written.
+    remembered: Vec<Memory>,
+    /// Bytes of the batches that wait for the store.
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Drive {
@@ -68,6 +80,7 @@ impl Drive {
         registry: Arc<Registry>,
         recorder: Arc<Recorder>,
         batches: mpsc::Sender<Box<Batch>>,
+        waiting: Arc<AtomicUsize>,
         show: watch::Sender<Arc<View>>,
     ) -> Self {
         let (events, incoming) = mpsc::channel(EVENTS);
@@ -85,6 +98,9 @@ impl Drive {
             events,
             incoming: Some(incoming),
             work: TaskTracker::new(),
+            unwritten: Arc::default(),
+            remembered: Vec::new(),
+            waiting,
         }
     }
 
@@ -165,16 +181,22 @@ impl Drive {
 
     fn evaluate(&mut self, target: TargetName, window: Box<Window>, memories: Memories) {
         let (registry, events) = (Arc::clone(&self.registry), self.events.clone());
-        let metrics = Arc::clone(&self.recorder.metrics);
+        let recorder = Arc::clone(&self.recorder);
         let start = self.tick_start.get(&target).copied();
         self.work.spawn(async move {
             let (set, name) = (registry.serving(), target.clone());
             let evaluate = move || set.evaluate(&name, *window, &memories);
-            // A panic in there would be a defect of the host; the target's next tick goes on.
-            let results = tokio::task::spawn_blocking(evaluate).await.unwrap_or_else(|error| {
-                tracing::error!(%error, "an evaluation died");
-                Vec::new()
-            });
+            let results = match tokio::task::spawn_blocking(evaluate).await {
+                Ok(results) => results,
+                // A panic in there is a defect of the host; the target's next tick goes on.
+                Err(error) => {
+                    tracing::error!(%error, "an evaluation died");
+                    let _ = events.send(Event::EvaluationDied { target }).await;
+                    return;
+                }
+            };
+            let metrics = &recorder.metrics;
+            recorder.remember(&results);
             for result in &results {
                 registry.report(result);
                 metrics.evaluated(&target, result);
@@ -193,7 +215,10 @@ impl Drive {
     }
 
     fn record(&self, batch: Box<Batch>) {
-        if self.batches.try_send(batch).is_err() {
+        let bytes = bytes_of(&batch);
+        let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        if waiting > WAITING_MAX_BYTES || self.batches.try_send(batch).is_err() {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             self.recorder.metrics.store_failed("overflow");
             tracing::error!("too much waits for the store; a record is lost");
         }
@@ -208,31 +233,55 @@ impl Drive {
             let acted = act(&recorder, &console, &resize).await;
             recorder.metrics.resized(&resize.target, start.elapsed(), kind_of(&acted));
             let (target, id, size) = (resize.target, resize.id, resize.size);
-            tracing::info!(target = target.as_str(), %id, %size, ?acted, "a size was changed");
+            match &acted {
+                Acted::Verified => {
+                    tracing::info!(target = target.as_str(), %id, %size, "a size was changed");
+                }
+                other => tracing::warn!(
+                    target = target.as_str(), %id, %size, outcome = kind_of(other), ?other,
+                    "a size could not be changed"
+                ),
+            }
+            // Nothing was sent, so there is nothing to look at: the next try comes with the next poll.
+            let sent = !matches!(acted, Acted::NotRecorded(_));
             let _ = events.send(Event::Acted { target, id, acted }).await;
-            nudge.notify_one();
+            if sent {
+                nudge.notify_one();
+            }
         });
     }
 
+    /// Makes room in the store, and writes history and memories; what fails waits for the next time.
     fn upkeep(&mut self) {
-        let samples: Vec<HistorySample> = self
-            .control
-            .take_buckets()
-            .into_iter()
-            .flat_map(|(target, buckets)| {
-                buckets.into_iter().map(move |bucket| sample(&target, bucket))
-            })
-            .collect();
+        let fresh = self.control.take_buckets().into_iter().flat_map(|(target, buckets)| {
+            buckets.into_iter().map(move |bucket| sample(&target, bucket))
+        });
+        let mut samples = std::mem::take(&mut *lock(&self.unwritten));
+        samples.extend(fresh);
+        let excess = samples.len().saturating_sub(SAMPLES_MAX);
+        samples.drain(..excess);
         let memories = self.control.memories();
-        self.record(Box::new(Batch { memories, ..Batch::default() }));
-        let (recorder, now) = (Arc::clone(&self.recorder), self.clock.now());
+        let memories = (memories != self.remembered).then(|| {
+            self.remembered.clone_from(&memories);
+            Batch { memories, ..Batch::default() }
+        });
+        let (recorder, unwritten) = (Arc::clone(&self.recorder), Arc::clone(&self.unwritten));
+        let now = self.clock.now();
         self.work.spawn(async move {
+            // First, because it is what makes room.
+            let maintained = recorder.store.maintain(now).await;
             let kept = async {
-                recorder.put_serving().await?;
-                recorder.store.write_history(&samples).await?;
-                recorder.store.maintain(now).await
+                recorder.put_answered().await?;
+                if let Some(memories) = &memories {
+                    recorder.write(memories).await?;
+                }
+                recorder.store.write_history(&samples).await
             };
-            if let Err(error) = kept.await {
+            let kept = kept.await;
+            if kept.is_err() {
+                lock(&unwritten).extend(samples);
+            }
+            if let Err(error) = maintained.map(drop).and(kept) {
                 recorder.metrics.store_failed(error.kind());
                 tracing::warn!(error = chain(&error), "the store's upkeep failed");
             }
@@ -287,6 +336,7 @@ impl From<PolicyResult> for Heard {
             digest: result.policy.digest(),
             version: result.policy.version(),
             answer,
+            beyond: result.input.beyond().to_vec(),
             evaluation: Arc::new(result),
         }
     }
@@ -309,16 +359,23 @@ impl Replayable for PolicyResult {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn is_evaluation(effect: &Effect) -> bool {
     matches!(effect, Effect::Evaluate { .. })
 }
 
-/// Records the intent and only then changes the size.
+/// Records the intent and only then changes the size, if that is still what was decided about.
 async fn act(recorder: &Recorder, console: &Console, resize: &Resize) -> Acted {
     if let Err(error) = recorder.write(&resize.intent).await {
         return Acted::NotRecorded(chain(&error));
     }
-    match set_default(console, resize.size).await {
+    if recorder.clock.now() > resize.until {
+        return Acted::Failed("recording took too long; the decision is too old to act on".into());
+    }
+    match set_default(console, resize.from, resize.size).await {
         Actuated::InForce => Acted::Verified,
         Actuated::Other(read) => Acted::NotInForce(read),
         Actuated::Failed(why) => Acted::Failed(why),

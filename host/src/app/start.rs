@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::collect::{Collector, observe};
 use crate::config::{Config, ExitSizes, Target};
 use crate::control::{Control, Ids, Known, TargetSetup};
-use crate::evaluate::{Registry, Runtime, RuntimeError, watch as watch_policies};
+use crate::evaluate::{Compile, Registry, Runtime, RuntimeError, watch as watch_policies};
 use crate::history::{Spans, TargetFacts};
 use crate::metrics::Metrics;
 use crate::model::{Kind, Status, Timestamp};
@@ -58,20 +58,29 @@ impl App {
     /// # Errors
     /// When the store, the runtime or the address cannot be had.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with(config, Compile::Here).await
+    }
+
+    /// Starts everything, compiling plugins where it is told to.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub async fn start_with(config: Config, compile: Compile) -> Result<Self, StartError> {
         let clock = Clock::start();
         let store = Arc::new(Store::open(&store_options(&config)).await?);
         let cache = config.store.dir.join("compiled");
-        let runtime = Arc::new(Runtime::new(Some(&cache))?);
+        let runtime = Arc::new(Runtime::with_cache(&cache, compile)?);
         let registry = Arc::new(Registry::new(runtime, config.policies.clone()));
         let first_look = Arc::clone(&registry);
-        tokio::task::spawn_blocking(move || first_look.rescan(clock.now())).await?;
+        let now = clock.now();
+        tokio::task::spawn_blocking(move || first_look.rescan(now)).await?;
         let address = config.http.listen;
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| StartError::Listen { address, source })?;
         let address =
             listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
-        let control = control(&config, &store, clock).await?;
+        let control = control(&config, &store, &clock).await?;
         Ok(Self::spawn(config, Parts { clock, store, registry, listener, address, control }))
     }
 
@@ -84,17 +93,18 @@ impl App {
         let (told, _) = broadcast::channel(TOLD);
         let recorder = Arc::new(Recorder {
             store: Arc::clone(&store),
-            registry: Arc::clone(&registry),
             metrics: Arc::clone(&metrics),
             problem,
             told: told.clone(),
-            clock,
+            clock: clock.clone(),
             stored: std::sync::Mutex::default(),
+            answered: std::sync::Mutex::default(),
         });
         let (batches, queue) = mpsc::channel(BATCHES);
-        tasks.spawn(Arc::clone(&recorder).run(queue, drained.clone()));
+        let waiting = Arc::default();
+        tasks.spawn(Arc::clone(&recorder).run(queue, Arc::clone(&waiting), drained.clone()));
         let every = config.policies.rescan_interval;
-        tasks.spawn(watch_policies(Arc::clone(&registry), clock, every, stop.clone()));
+        tasks.spawn(watch_policies(Arc::clone(&registry), clock.clone(), every, stop.clone()));
 
         let (collected, collections) = mpsc::channel(EVENTS);
         let targets = if config.monitoring { config.targets.as_slice() } else { &[] };
@@ -102,11 +112,11 @@ impl App {
             .iter()
             .map(|target| {
                 let nudge = Arc::new(Notify::new());
-                let postgres = watch_postgres(target, clock, &tasks, &stop);
+                let postgres = watch_postgres(target, &clock, &tasks, &stop);
                 let collector = Collector {
                     target: target.clone(),
                     poll: config.poll.clone(),
-                    clock,
+                    clock: clock.clone(),
                     postgres,
                     nudge: Arc::clone(&nudge),
                 };
@@ -116,8 +126,16 @@ impl App {
             .collect();
         let (show, view) = watch::channel(Arc::new(control.view(clock.now())));
         let (stopping, stops) = mpsc::channel(1);
-        let drive =
-            Drive::new(control, clock, actors, Arc::clone(&registry), recorder, batches, show);
+        let drive = Drive::new(
+            control,
+            clock.clone(),
+            actors,
+            Arc::clone(&registry),
+            recorder,
+            batches,
+            waiting,
+            show,
+        );
         let control = tokio::spawn(drive.run(collections, stops));
         let state = ServeState {
             view: view.clone(),
@@ -154,13 +172,19 @@ async fn serve_http(listener: TcpListener, state: ServeState, stop: Cancellation
 
 fn watch_postgres(
     target: &Target,
-    clock: Clock,
+    clock: &Clock,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> watch::Receiver<Option<Arc<crate::model::DatabaseSample>>> {
     let (out, sample) = watch::channel(None);
     if let Some(database) = &target.database {
-        tasks.spawn(observe(database.clone(), clock, out, stop.clone()));
+        tasks.spawn(observe(
+            target.name.clone(),
+            database.clone(),
+            clock.clone(),
+            out,
+            stop.clone(),
+        ));
     }
     sample
 }
@@ -175,23 +199,26 @@ fn store_options(config: &Config) -> StoreOptions {
 }
 
 /// Makes the control state from what is configured and what the store knows.
-async fn control(config: &Config, store: &Store, clock: Clock) -> Result<Control, StartError> {
+async fn control(config: &Config, store: &Store, clock: &Clock) -> Result<Control, StartError> {
     let mut setups = Vec::new();
     let unsettled = store.unsettled().await?;
     let memories = store.memories().await?;
     for target in &config.targets {
         let name = &target.name;
-        let standing = DecisionFilter {
-            kind: Some(Kind::Recommendation),
+        let changes = DecisionFilter {
+            kind: Some(Kind::Resize),
             target: Some(name.clone()),
-            status: Some(Status::Proposed),
+            status: Some(Status::Verified),
+            since: Some(clock.now().minus(Duration::from_secs(3_600))),
             limit: DecisionFilter::LIMIT_MAX,
             ..DecisionFilter::default()
         };
+        let changes = store.decisions(&changes).await?.decisions;
         let known = Known {
+            changes: changes.iter().map(|decision| decision.at).collect(),
             scopes: store.scope_states(name).await?,
             alerts: store.alerts(name).await?,
-            advice: store.decisions(&standing).await?.decisions,
+            advice: store.standing(name).await?,
             memories: memories.iter().filter(|row| row.target == *name).cloned().collect(),
             unsettled: unsettled.iter().filter(|row| row.target == *name).cloned().collect(),
             now: clock.now(),

@@ -110,7 +110,12 @@ impl Demo {
         if self.keep_running && told.is_ok() {
             let address = app.address();
             narrator.say(&format!("http://{address}/v1/decisions stays up; Ctrl-C ends it"));
-            std::future::pending::<()>().await;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let mut terminate = signal(SignalKind::terminate())?;
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
         }
         narrator.say("stopping; nothing is left behind");
         app.stop().await;

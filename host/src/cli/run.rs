@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{ConfigArg, bad_config, failed, runtime, tracing_setup};
 use crate::app::App;
 use crate::config::Config;
+use crate::evaluate::Compile;
 
 /// Runs the sidecar until SIGTERM or SIGINT.
 #[derive(Debug, Args)]
@@ -29,10 +30,20 @@ impl Run {
             tracing::warn!(warning, "the configuration can be better");
         }
         match runtime() {
-            Ok(runtime) => runtime.block_on(serve(config)),
+            Ok(runtime) => {
+                let code = runtime.block_on(serve(config));
+                // A plugin that is still compiling must not hold the exit up.
+                runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+                code
+            }
             Err(error) => failed(&error),
         }
     }
+}
+
+/// Compiles in children of this very program; one that is gone from its place compiles here.
+fn compile() -> Compile {
+    std::env::current_exe().map_or(Compile::Here, Compile::Apart)
 }
 
 async fn serve(config: Config) -> ExitCode {
@@ -42,13 +53,24 @@ async fn serve(config: Config) -> ExitCode {
         eprintln!("poolwarden: signals cannot be handled");
         return ExitCode::FAILURE;
     };
-    let app = match App::start(config).await {
+    let started = tokio::select! {
+        started = App::start_with(config, compile()) => started,
+        _ = terminate.recv() => return ExitCode::SUCCESS,
+        _ = interrupt.recv() => return ExitCode::SUCCESS,
+    };
+    let mut app = match started {
         Ok(app) => app,
         Err(error) => return failed(&error),
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let died = tokio::select! {
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+        () = app.died() => true,
+    };
+    if died {
+        // A supervisor starts it anew; half a sidecar would only look well.
+        eprintln!("poolwarden: the control task died; see the log");
+        return ExitCode::FAILURE;
     }
     // A second signal ends the wait.
     tokio::select! {

@@ -2,20 +2,9 @@
 //!
 //! The command tag proves nothing: `SET` of a key that cannot change answers success as well.
 
-use std::sync::Arc;
-
-use super::poll::{database_row, server_of};
+use super::poll::server_of;
 use super::{ConsoleError, Session};
-use crate::model::{DatabaseRow, PoolSize};
-
-/// What PgBouncer says is in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadBack {
-    /// `default_pool_size`.
-    pub default_pool_size: Option<u32>,
-    /// Databases with their effective sizes.
-    pub databases: Arc<Vec<DatabaseRow>>,
-}
+use crate::model::PoolSize;
 
 /// Sends `SET default_pool_size`.
 ///
@@ -28,19 +17,12 @@ pub async fn set_default_pool_size(
     session.run(&format!("SET default_pool_size = {size}")).await.map(drop)
 }
 
-/// Reads the sizes in force.
+/// Reads `default_pool_size` as it is in force.
 ///
 /// # Errors
 /// When the session broke, or the answer cannot be read.
-pub async fn read_sizes(session: &mut Session) -> Result<ReadBack, ConsoleError> {
-    let server = server_of(&session.run("SHOW CONFIG").await?)?;
-    let databases = session.run("SHOW DATABASES").await?;
-    let databases = databases
-        .rows()
-        .filter(|row| row.text("name") != Some("pgbouncer"))
-        .map(database_row)
-        .collect::<Result<_, _>>()?;
-    Ok(ReadBack { default_pool_size: server.default_pool_size, databases: Arc::new(databases) })
+pub async fn read_default_pool_size(session: &mut Session) -> Result<Option<u32>, ConsoleError> {
+    Ok(server_of(&session.run("SHOW CONFIG").await?)?.default_pool_size)
 }
 
 /// Finds out whether a login may change settings, without changing any.

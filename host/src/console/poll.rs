@@ -3,12 +3,16 @@
 //! A full poll also reads what changes seldom (databases, settings, lists); a quick one reads pools
 //! and counters and keeps the rest, so that ten polls a second stay cheap for a busy PgBouncer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{ConsoleError, Role, Row, Session, Table};
+use crate::clock::Clock;
 use crate::config::Console;
-use crate::model::{Counters, DatabaseRow, PoolKey, PoolRow, Server, Snapshot, Timestamp};
+use crate::model::{
+    Counters, DatabaseRow, Databases, PoolKey, PoolRow, Server, Snapshot, Timestamp,
+};
 
 /// How much a poll reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +49,7 @@ pub struct Poller {
     console: Console,
     session_age_max: Duration,
     session: Option<Session>,
-    databases: Arc<Vec<DatabaseRow>>,
+    databases: Arc<Databases>,
     server: Arc<Server>,
     sizes_at: Timestamp,
 }
@@ -67,9 +71,11 @@ impl Poller {
     ///
     /// # Errors
     /// When the console cannot be reached, refuses or gives rows without essential columns.
-    pub async fn poll(&mut self, at: Timestamp, depth: Depth) -> Result<Polled, ConsoleError> {
+    pub async fn poll(&mut self, clock: &Clock, depth: Depth) -> Result<Polled, ConsoleError> {
         let mut costs = Vec::with_capacity(8);
         let mut session = self.session(&mut costs).await?;
+        // Only now, because a slow login does not make the numbers older.
+        let at = clock.now();
         let snapshot = self.read(&mut session, at, depth, &mut costs).await?;
         self.session = Some(session);
         Ok(Polled { snapshot, costs })
@@ -115,7 +121,7 @@ impl Poller {
         // The first poll has nothing to keep, so it is always a full one.
         if depth == Depth::Full || self.server.version.is_empty() {
             let databases = show(session, "databases", costs).await?;
-            self.databases = Arc::new(decode(&databases, "name", database_row)?);
+            self.databases = Arc::new(databases_of(&databases)?);
             self.server = Arc::new(read_server(session, costs).await?);
             self.sizes_at = at;
         }
@@ -126,6 +132,7 @@ impl Poller {
             counters: decode(&totals, "database", counters)?,
             databases: Arc::clone(&self.databases),
             server: Arc::clone(&self.server),
+            console_queries: console_queries(&totals),
             postgres: None,
         })
     }
@@ -153,21 +160,21 @@ fn decode<T>(
 
 fn pool_row(row: Row<'_>) -> Result<PoolRow, ConsoleError> {
     let seconds: u64 = row.essential("maxwait")?;
-    let micros: u64 = row.number("maxwait_us")?.unwrap_or(0);
+    let micros: u64 = row.number("maxwait_us").unwrap_or(0);
     Ok(PoolRow {
         key: PoolKey::new(row.essential_text("database")?, row.essential_text("user")?),
         cl_active: row.essential("cl_active")?,
         cl_waiting: row.essential("cl_waiting")?,
         // 1.16 and 1.17 have one column for what 1.18 splits in two.
-        cl_active_cancel_req: row.number("cl_active_cancel_req")?.or(row.number("cl_cancel_req")?),
-        cl_waiting_cancel_req: row.number("cl_waiting_cancel_req")?,
+        cl_active_cancel_req: row.number("cl_active_cancel_req").or(row.number("cl_cancel_req")),
+        cl_waiting_cancel_req: row.number("cl_waiting_cancel_req"),
         sv_active: row.essential("sv_active")?,
-        sv_active_cancel: row.number("sv_active_cancel")?,
-        sv_being_canceled: row.number("sv_being_canceled")?,
+        sv_active_cancel: row.number("sv_active_cancel"),
+        sv_being_canceled: row.number("sv_being_canceled"),
         sv_idle: row.essential("sv_idle")?,
-        sv_used: row.number("sv_used")?.unwrap_or(0),
-        sv_tested: row.number("sv_tested")?.unwrap_or(0),
-        sv_login: row.number("sv_login")?.unwrap_or(0),
+        sv_used: row.number("sv_used").unwrap_or(0),
+        sv_tested: row.number("sv_tested").unwrap_or(0),
+        sv_login: row.number("sv_login").unwrap_or(0),
         maxwait: Duration::from_secs(seconds) + Duration::from_micros(micros),
         pool_mode: row.text("pool_mode").map(str::to_owned),
     })
@@ -177,34 +184,40 @@ fn counters(row: Row<'_>) -> Result<(Arc<str>, Counters), ConsoleError> {
     let counters = Counters {
         xact_count: row.essential("xact_count")?,
         query_count: row.essential("query_count")?,
-        bytes_received: row.number("bytes_received")?.unwrap_or(0),
-        bytes_sent: row.number("bytes_sent")?.unwrap_or(0),
+        bytes_received: row.number("bytes_received").unwrap_or(0),
+        bytes_sent: row.number("bytes_sent").unwrap_or(0),
         xact_time_us: row.essential("xact_time")?,
-        query_time_us: row.number("query_time")?.unwrap_or(0),
-        wait_time_us: row.number("wait_time")?.unwrap_or(0),
-        server_assignments: row.number("server_assignment_count")?,
-        client_parses: row.number("client_parse_count")?,
-        server_parses: row.number("server_parse_count")?,
-        binds: row.number("bind_count")?,
+        query_time_us: row.number("query_time").unwrap_or(0),
+        wait_time_us: row.number("wait_time").unwrap_or(0),
+        server_assignments: row.number("server_assignment_count"),
+        client_parses: row.number("client_parse_count"),
+        server_parses: row.number("server_parse_count"),
+        binds: row.number("bind_count"),
     };
     Ok((Arc::from(row.essential_text("database")?), counters))
 }
 
-pub(super) fn database_row(row: Row<'_>) -> Result<DatabaseRow, ConsoleError> {
+/// Decodes `SHOW DATABASES`.
+pub(super) fn databases_of(table: &Table) -> Result<Databases, ConsoleError> {
+    let rows = decode(table, "name", database_row)?;
+    Ok(rows.into_iter().map(|row| (Arc::clone(&row.name), row)).collect())
+}
+
+fn database_row(row: Row<'_>) -> Result<DatabaseRow, ConsoleError> {
     let name = row.essential_text("name")?;
     Ok(DatabaseRow {
         name: Arc::from(name),
         database: Arc::from(row.text("database").unwrap_or(name)),
         host: row.text("host").map(str::to_owned),
-        port: row.number("port")?,
+        port: row.number("port"),
         force_user: row.text("force_user").map(Arc::from),
-        pool_size: row.number("pool_size")?,
-        min_pool_size: row.number("min_pool_size")?,
+        pool_size: row.number("pool_size"),
+        min_pool_size: row.number("min_pool_size"),
         // Renamed in 1.24.
-        reserve_pool: row.number("reserve_pool_size")?.or(row.number("reserve_pool")?),
+        reserve_pool: row.number("reserve_pool_size").or(row.number("reserve_pool")),
         pool_mode: row.text("pool_mode").map(str::to_owned),
-        max_connections: row.number("max_connections")?,
-        current_connections: row.number("current_connections")?,
+        max_connections: row.number("max_connections"),
+        current_connections: row.number("current_connections"),
         paused: row.flag("paused"),
         disabled: row.flag("disabled"),
     })
@@ -225,12 +238,39 @@ async fn read_server(session: &mut Session, costs: &mut Vec<Cost>) -> Result<Ser
                 .any(|row| row.text("key") == Some("paused") && row.text("value") == Some("yes")),
         );
     }
+    if server.version_number >= 12300 {
+        server.user_sizes =
+            user_sizes(&show(session, "users", costs).await?, server.version_number);
+    }
     for row in show(session, "lists", costs).await?.rows() {
-        if let (Some(list), Some(items)) = (row.text("list"), row.number("items")?) {
+        if let (Some(list), Some(items)) = (row.text("list"), row.number("items")) {
             server.lists.push((list.to_owned(), items));
         }
     }
     Ok(server)
+}
+
+/// Reads users' own sizes.
+///
+/// Up to 1.25.2 a user without a size repeats the one of the row before (pgbouncer#1323), so there a
+/// repeated value is not believed.
+fn user_sizes(table: &Table, version: u32) -> BTreeMap<Arc<str>, u32> {
+    let (mut sizes, mut before) = (BTreeMap::new(), None);
+    for row in table.rows() {
+        let size = row.number::<u32>("pool_size");
+        let repeated = version < 12600 && size == before;
+        before = size;
+        if let (Some(name), Some(size), false) = (row.text("name"), size, repeated) {
+            sizes.insert(Arc::from(name), size);
+        }
+    }
+    sizes
+}
+
+/// Counts the console's own queries, which every poll makes more of.
+fn console_queries(totals: &Table) -> Option<u64> {
+    let console = totals.rows().find(|row| row.text("database") == Some("pgbouncer"))?;
+    console.number("query_count")
 }
 
 pub(super) fn server_of(config: &Table) -> Result<Server, ConsoleError> {
@@ -243,13 +283,13 @@ pub(super) fn server_of(config: &Table) -> Result<Server, ConsoleError> {
             Some("max_client_conn") => &mut server.max_client_conn,
             Some("max_user_connections") => &mut server.max_user_connections,
             Some("query_wait_timeout") => {
-                let seconds = row.number::<f64>("value")?.filter(|seconds| *seconds >= 0.0);
+                let seconds = row.number::<f64>("value").filter(|seconds| *seconds >= 0.0);
                 server.query_wait_timeout = seconds.map(Duration::from_secs_f64);
                 continue;
             }
             _ => continue,
         };
-        *slot = row.number("value")?;
+        *slot = row.number("value");
     }
     Ok(server)
 }
@@ -264,14 +304,4 @@ fn version_number(text: &str) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_compare_as_numbers() {
-        assert_eq!(version_number("PgBouncer 1.18.0"), 11800);
-        assert_eq!(version_number("PgBouncer 1.25.2"), 12502);
-        assert_eq!(version_number("1.24.0rc1"), 12400);
-        assert_eq!(version_number("something else"), 0);
-    }
-}
+mod tests;

@@ -39,10 +39,9 @@ pub fn connect_options(address: &Address, tls: &Tls, login: &Login, db: &str) ->
         .database(db)
         .extra_float_digits(None)
         .disable_statement_logging();
-    let options = match &login.password {
-        Some(password) => options.password(password.expose()),
-        None => options,
-    };
+    // Also an empty one: the driver would take that of the application from the environment.
+    let password = login.password.as_ref().map_or("", |password| password.expose());
+    let options = options.password(password);
     let options = match address {
         Address::Tcp { host, port } => options.host(host).port(*port),
         Address::Unix { dir, port } => options.socket(dir).port(*port),

@@ -38,6 +38,17 @@ impl Table {
         Ok(Self { command: command.to_owned(), columns, rows })
     }
 
+    /// Makes a table from text, as some version of PgBouncer would send it; `-` stands for NULL.
+    #[cfg(test)]
+    pub(super) fn made(command: &str, columns: &str, rows: &[&str]) -> Self {
+        let value = |text: &str| (text != "-").then(|| text.to_owned());
+        Self {
+            command: command.to_owned(),
+            columns: columns.split_whitespace().map(str::to_owned).collect(),
+            rows: rows.iter().map(|row| row.split_whitespace().map(value).collect()).collect(),
+        }
+    }
+
     /// Gives the rows in PgBouncer's order.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.rows.iter().map(|values| Row { table: self, values })
@@ -75,24 +86,22 @@ impl<'a> Row<'a> {
         self.values.get(at)?.as_deref()
     }
 
-    /// Gives a number; `None` when the column is absent, NULL or blank.
+    /// Gives a number; `None` when the column is absent, NULL, blank, or holds something else.
     ///
-    /// # Errors
-    /// When there is a value and it is not such a number.
-    pub fn number<T: FromStr>(&self, column: &str) -> Result<Option<T>, ConsoleError> {
-        let Some(text) = self.text(column).map(str::trim).filter(|text| !text.is_empty()) else {
-            return Ok(None);
-        };
-        let what = || format!("{text:?} where column {column:?} should hold a count");
-        text.parse().map(Some).map_err(|_| self.answer(what()))
+    /// Some versions put `-1` where others leave a blank, and an optional number must not take the
+    /// whole target down.
+    pub fn number<T: FromStr>(&self, column: &str) -> Option<T> {
+        self.text(column)?.trim().parse().ok()
     }
 
     /// Gives a number that every supported version has.
     ///
     /// # Errors
-    /// When the column is absent or holds no number.
+    /// When the column is absent or holds no such number.
     pub fn essential<T: FromStr>(&self, column: &str) -> Result<T, ConsoleError> {
-        self.number(column)?.ok_or_else(|| self.answer(format!("no column {column:?}")))
+        let text = self.essential_text(column)?;
+        let what = || format!("{text:?} where column {column:?} should hold a count");
+        text.trim().parse().map_err(|_| self.answer(what()))
     }
 
     /// Gives a text that every supported version has.

@@ -3,13 +3,16 @@
 //! A policy repeats its advice in every evaluation. Small changes of its numbers are not news, so an
 //! advice is recorded again only when what to do has changed and a while has passed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::{Decision, DecisionId, PolicyName, Proposal, Subject, Timestamp};
 
 /// Shortest time between two records of the same advice, and how long it outlives its last mention.
 const QUIET: Duration = Duration::from_secs(60);
+
+/// Most pieces of advice that stand about one target.
+const STANDING_MAX: usize = 1_000;
 
 /// What makes two pieces of advice the same one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +71,10 @@ impl AdviceBook {
         let mut changes = Vec::new();
         for proposal in given {
             let Some(key) = key_of(policy, proposal) else { continue };
+            let full = self.standing.len() + changes.len() >= STANDING_MAX;
             match self.standing.get_mut(&key) {
+                // Whoever gives this much advice is not heard in full.
+                None if full => {}
                 None => changes.push(Change::Record(key, proposal.clone(), None)),
                 Some(old) => {
                     old.mentioned = now;
@@ -81,6 +87,12 @@ impl AdviceBook {
         }
         changes.extend(self.withdraw(policy, now));
         changes
+    }
+
+    /// Withdraws the advice of policies that are no longer asked.
+    pub fn keep_policies(&mut self, asked: &BTreeSet<PolicyName>) -> Vec<DecisionId> {
+        let orphans = self.standing.extract_if(.., |key, _| !asked.contains(&key.policy));
+        orphans.map(|(_, standing)| standing.id).collect()
     }
 
     /// Notes under which decision an advice was recorded.

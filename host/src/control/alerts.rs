@@ -27,6 +27,22 @@ pub(super) struct Entry {
     pub proposal: Option<Proposal>,
 }
 
+/// What a policy could see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sight {
+    /// The pools' numbers were old, so that what it does not say of pools means nothing.
+    pub blind: bool,
+    /// Most alerts that it may keep alive.
+    pub alerts_max: usize,
+}
+
+impl Sight {
+    /// Fresh numbers of some pools: a policy has room for several alerts about each.
+    pub fn of(pools: usize) -> Self {
+        Self { blind: false, alerts_max: pools.saturating_mul(8).saturating_add(100) }
+    }
+}
+
 /// The alerts of one target.
 #[derive(Debug, Default)]
 pub(super) struct AlertBook {
@@ -34,9 +50,17 @@ pub(super) struct AlertBook {
 }
 
 impl AlertBook {
-    /// Makes a book from what the store knows.
-    pub fn new(alerts: Vec<Alert>) -> Self {
-        let entry = |alert: Alert| (alert.key.clone(), Entry { alert, proposal: None });
+    /// Makes a book from what the store knows; moments that lie ahead count as now.
+    pub fn new(alerts: Vec<Alert>, now: Timestamp) -> Self {
+        let entry = |mut alert: Alert| {
+            if alert.since > now {
+                alert.since = now;
+                if let AlertState::Cooling(until) = &mut alert.state {
+                    *until = now;
+                }
+            }
+            (alert.key.clone(), Entry { alert, proposal: None })
+        };
         Self { entries: alerts.into_iter().map(entry).collect() }
     }
 
@@ -46,18 +70,26 @@ impl AlertBook {
 
     /// Takes in all that one policy says holds now.
     ///
-    /// With `blind`, the policy could not see the pools: their alerts stay as they are.
+    /// A policy that could not see the pools leaves their alerts as they are, and one that keeps more
+    /// alerts alive than its pools warrant gets no new ones.
     pub fn observe(
         &mut self,
         policy: &PolicyName,
         holding: &[Proposal],
-        blind: bool,
+        sight: Sight,
         now: Timestamp,
     ) -> Vec<Move> {
         let mut moves = Vec::new();
         let mut seen = BTreeSet::new();
+        let mut alive = self.entries.keys().filter(|key| key.policy == *policy).count();
         for proposal in holding {
             let Some(key) = key_of(policy, proposal) else { continue };
+            if !self.entries.contains_key(&key) {
+                alive += 1;
+                if alive > sight.alerts_max {
+                    continue;
+                }
+            }
             if seen.insert(key.clone()) {
                 moves.extend(self.holds(key, proposal, now));
             }
@@ -66,7 +98,7 @@ impl AlertBook {
             .entries
             .keys()
             .filter(|key| key.policy == *policy && !seen.contains(*key))
-            .filter(|key| !(blind && is_of_pools(&key.subject)))
+            .filter(|key| !(sight.blind && is_of_pools(&key.subject)))
             .cloned()
             .collect();
         moves.extend(absent.into_iter().filter_map(|key| self.ends(key, now)));
@@ -177,7 +209,7 @@ mod tests {
     }
 
     fn fire(book: &mut AlertBook, holding: &[Proposal], now: Timestamp) -> AlertKey {
-        let moves = book.observe(&policy(), holding, false, now);
+        let moves = book.observe(&policy(), holding, Sight::of(1), now);
         let [Move::Fire(key, _)] = moves.as_slice() else { panic!("{moves:?} is not one fire") };
         book.fired(key, DecisionId(Uuid::nil()), now);
         key.clone()
@@ -187,12 +219,16 @@ mod tests {
     fn an_alert_fires_once_after_it_held_without_a_break() {
         let mut book = AlertBook::default();
         let holding = [alert(500)];
-        assert_eq!(book.observe(&policy(), &holding, false, at(0)), []);
-        assert_eq!(book.observe(&policy(), &[], false, at(400)), [], "a break starts it again");
-        assert_eq!(book.observe(&policy(), &holding, false, at(450)), []);
-        assert_eq!(book.observe(&policy(), &holding, false, at(949)), []);
+        assert_eq!(book.observe(&policy(), &holding, Sight::of(1), at(0)), []);
+        assert_eq!(
+            book.observe(&policy(), &[], Sight::of(1), at(400)),
+            [],
+            "a break starts it again"
+        );
+        assert_eq!(book.observe(&policy(), &holding, Sight::of(1), at(450)), []);
+        assert_eq!(book.observe(&policy(), &holding, Sight::of(1), at(949)), []);
         fire(&mut book, &holding, at(950));
-        assert_eq!(book.observe(&policy(), &holding, false, at(2_000)), []);
+        assert_eq!(book.observe(&policy(), &holding, Sight::of(1), at(2_000)), []);
     }
 
     #[test]
@@ -200,20 +236,23 @@ mod tests {
         let mut book = AlertBook::default();
         let holding = [alert(0)];
         let key = fire(&mut book, &holding, at(0));
-        let moves = book.observe(&policy(), &[], false, at(100));
+        let moves = book.observe(&policy(), &[], Sight::of(1), at(100));
         assert_eq!(moves, [Move::Resolve(key.clone(), DecisionId(Uuid::nil()))]);
-        assert_eq!(book.observe(&policy(), &holding, false, at(1_099)), []);
+        assert_eq!(book.observe(&policy(), &holding, Sight::of(1), at(1_099)), []);
         fire(&mut book, &holding, at(1_100));
-        book.observe(&policy(), &[], false, at(1_200));
-        assert_eq!(book.observe(&policy(), &[], false, at(2_200)), [Move::Forget(key)]);
+        book.observe(&policy(), &[], Sight::of(1), at(1_200));
+        assert_eq!(book.observe(&policy(), &[], Sight::of(1), at(2_200)), [Move::Forget(key)]);
     }
 
     #[test]
     fn a_blind_policy_does_not_resolve_what_it_cannot_see() {
         let mut book = AlertBook::default();
         fire(&mut book, &[alert(0)], at(0));
-        assert_eq!(book.observe(&policy(), &[], true, at(100)), []);
-        assert_eq!(book.observe(&policy(), &[], false, at(200)).len(), 1);
+        assert_eq!(
+            book.observe(&policy(), &[], Sight { blind: true, ..Sight::of(1) }, at(100)),
+            []
+        );
+        assert_eq!(book.observe(&policy(), &[], Sight::of(1), at(200)).len(), 1);
     }
 
     #[test]
@@ -222,5 +261,23 @@ mod tests {
         fire(&mut book, &[alert(0)], at(0));
         assert_eq!(book.keep_policies(&BTreeSet::from([policy()]), at(1)), []);
         assert_eq!(book.keep_policies(&BTreeSet::new(), at(1)).len(), 1);
+    }
+
+    #[test]
+    fn a_policy_cannot_keep_more_alerts_alive_than_its_pools_warrant() {
+        let mut book = AlertBook::default();
+        let flood: Vec<Proposal> = (0..500)
+            .map(|at| match alert(0) {
+                Proposal::Alert {
+                    subject, severity, summary, hold, cooldown, evidence, ..
+                } => {
+                    let name = format!("full-{at}");
+                    Proposal::Alert { name, subject, severity, summary, hold, cooldown, evidence }
+                }
+                other => other,
+            })
+            .collect();
+        assert_eq!(book.observe(&policy(), &flood, Sight::of(1), at(0)).len(), 108);
+        assert_eq!(book.entries().count(), 108);
     }
 }

@@ -1,31 +1,35 @@
 //! What PostgreSQL can take, seen from one scope of one target.
 
+use super::target::TargetControl;
 use crate::guard::Budget;
-use crate::model::{Limits, PoolRow, ScopeKey, Snapshot};
+use crate::model::ScopeKey;
 
-/// Gives the budget of the default scope; `None` while PostgreSQL has never answered.
-///
-/// `explicit` says whether a database has a size of its own.
-pub(super) fn of_default_scope(
-    snapshot: &Snapshot,
-    limits: &Limits,
-    explicit: impl Fn(&str) -> bool,
-) -> Option<Budget> {
-    let postgres = snapshot.postgres.as_ref()?;
-    let ours = sum(snapshot, |_| true, PoolRow::servers);
-    let inherits = |row: &PoolRow| !explicit(&row.key.database);
-    let reserve = |row: &PoolRow| snapshot.reserve_of(&row.key);
-    let could_open =
-        |row: &PoolRow| snapshot.size_of(&row.key).saturating_add(snapshot.reserve_of(&row.key));
-    Some(Budget {
-        max_connections: postgres.max_connections,
-        reserved: postgres.reserved_connections,
-        others: postgres.sum(|sessions| sessions.total).saturating_sub(ours),
-        margin: limits.database_margin,
-        elsewhere: sum(snapshot, |row| !inherits(row), could_open),
-        reserve: sum(snapshot, inherits, reserve),
-        pools: sum(snapshot, inherits, |_| 1),
-    })
+impl TargetControl {
+    /// Gives the budget of the default scope; `None` while PostgreSQL has never answered.
+    pub fn default_budget(&self) -> Option<Budget> {
+        let snapshot = self.history.latest()?;
+        let postgres =
+            snapshot.postgres.as_ref().filter(|postgres| postgres.max_connections > 0)?;
+        let leads_there = snapshot.leads_to_postgres();
+        let mut budget = Budget {
+            max_connections: postgres.max_connections,
+            reserved: postgres.reserved_connections,
+            others: self.history.other_connections(),
+            margin: self.facts.limits.database_margin,
+            ..Budget::default()
+        };
+        for row in snapshot.pools.iter().filter(|row| leads_there(&row.key)) {
+            let reserve = snapshot.reserve_of(&row.key);
+            if self.history.inherits_size(&row.key) {
+                budget.pools += 1;
+                budget.reserve = budget.reserve.saturating_add(reserve);
+            } else {
+                let could_open = snapshot.size_of(&row.key).saturating_add(reserve);
+                budget.elsewhere = budget.elsewhere.saturating_add(could_open);
+            }
+        }
+        Some(budget)
+    }
 }
 
 /// Says why the sidecar cannot change a scope; `None` when it can.
@@ -40,13 +44,4 @@ pub(super) fn not_actionable(scope: &ScopeKey, can_act: bool) -> Option<&'static
             Some("a user's own pool_size cannot be set at run time; change PgBouncer's file")
         }
     }
-}
-
-fn sum(
-    snapshot: &Snapshot,
-    keep: impl Fn(&PoolRow) -> bool,
-    number: impl Fn(&PoolRow) -> u32,
-) -> u32 {
-    let rows = snapshot.pools.iter().filter(|row| keep(row));
-    rows.fold(0, |sum, row| sum.saturating_add(number(row)))
 }

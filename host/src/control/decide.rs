@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::advice::{AdviceKey, Change};
 use super::alerts::Move;
-use super::budget::{not_actionable, of_default_scope};
+use super::budget::not_actionable;
 use super::record::{Recording, is_empty};
 use super::scope::Afterwards;
 use super::target::TargetControl;
@@ -13,7 +13,7 @@ use super::{Effect, Heard, Turn};
 use crate::guard::{Facts, Judged, Purpose, judge};
 use crate::model::{
     AlertKey, Decision, Evidence, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, Rule,
-    ScopeKey, Severity, Status, Subject, TargetStatus, Timestamp, Transition, Word,
+    ScopeKey, Severity, Status, Subject, Timestamp, Transition, Word,
 };
 use crate::record::{AlertChange, Batch};
 
@@ -44,7 +44,7 @@ pub(super) fn host_alert(current: PoolSize, base: PoolSize, wanted: Option<PoolS
         severity: Severity::Info,
         summary: format!(
             "somebody set default_pool_size to {current}; Poolwarden leaves it alone until it is \
-             {ours} or {base} again (RELOAD gives the file's value)"
+             {ours} again, or the file's {base}: SET default_pool_size = {base} hands it back"
         ),
         hold: Duration::ZERO,
         cooldown: Duration::ZERO,
@@ -85,9 +85,23 @@ impl TargetControl {
             results.iter().map(|result| result.policy.clone()).collect();
         asked.insert(PolicyName::host());
         self.forget_others(&asked);
+        let mut orphans = self.advice.keep_policies(&asked);
         for one in self.alerts.keep_policies(&asked, turn.now) {
-            self.record_move(one, Origin::Host, &PolicyName::host(), turn, batch);
+            match one {
+                Move::Resolve(key, id) => {
+                    batch.alerts.extend(self.alert_now(&key));
+                    orphans.push(id);
+                }
+                other => self.record_move(other, Origin::Host, &PolicyName::host(), turn, batch),
+            }
         }
+        let gone = |id| Transition {
+            id,
+            at: turn.now,
+            status: Status::Resolved,
+            note: "its policy is not asked any more".to_owned(),
+        };
+        batch.transitions.extend(orphans.into_iter().map(gone));
     }
 
     fn hear_alerts(
@@ -98,8 +112,7 @@ impl TargetControl {
         recording: &mut Recording<'_>,
     ) {
         let policy = &result.policy;
-        let blind = self.history.status().0 == TargetStatus::Down;
-        for one in self.alerts.observe(policy, proposals, blind, turn.now) {
+        for one in self.alerts.observe(policy, proposals, self.sight, turn.now) {
             let origin = match one {
                 Move::Fire(..) => recording.origin(result, || turn.uuid()),
                 Move::Resolve(..) | Move::Forget(_) => Origin::Host,
@@ -154,7 +167,8 @@ impl TargetControl {
             .filter(|one| match one {
                 Proposal::Recommendation { .. } => true,
                 Proposal::Resize { scope, size, .. } => {
-                    waits && self.may_stand(scope, *size, turn.now)
+                    let sees_all = !result.beyond.contains(scope);
+                    waits && sees_all && self.may_stand(scope, *size, turn.now)
                 }
                 Proposal::Alert { .. } => false,
             })
@@ -218,7 +232,11 @@ impl TargetControl {
     ) -> Option<Effect> {
         let policy = &result.policy;
         let mode = self.mode.stricter(result.mode);
-        let judged = judge(asked, &self.guard_facts(&scope, mode, turn.now));
+        let mut facts = self.guard_facts(&scope, mode, turn.now);
+        if result.beyond.contains(&scope) {
+            facts.not_actionable = Some("the policy does not see every pool that this size is for");
+        }
+        let judged = judge(asked, &facts);
         let passed = matches!(judged.verdict.outcome, Outcome::Approved | Outcome::Clamped);
         if passed && mode == Mode::Recommend {
             return None; // Stands as advice.
@@ -246,7 +264,7 @@ impl TargetControl {
     }
 
     /// Says whether a verdict differs from the last one on the scope, and notes it.
-    fn is_news(
+    pub fn is_news(
         &mut self,
         policy: &PolicyName,
         scope: &ScopeKey,
@@ -284,10 +302,10 @@ impl TargetControl {
             }
             ScopeKey::Default => latest.server.default_pool_size,
             ScopeKey::Database(name) => {
-                let row = latest.databases.iter().find(|row| row.name == *name);
+                let row = latest.databases.get(name);
                 row.and_then(|row| row.pool_size)
             }
-            ScopeKey::User(_) => None,
+            ScopeKey::User(name) => latest.server.user_sizes.get(name).copied(),
         };
         PoolSize::new(size?).ok()
     }
@@ -296,7 +314,6 @@ impl TargetControl {
     pub fn guard_facts(&self, scope: &ScopeKey, mode: Mode, now: Timestamp) -> Facts<'_> {
         let control = self.scopes.get(scope);
         let latest = self.history.latest();
-        let explicit = |database: &str| self.history.has_own_size(database);
         Facts {
             now,
             purpose: Purpose::Decide,
@@ -307,10 +324,10 @@ impl TargetControl {
             data_age: latest.map_or(Duration::MAX, |latest| now.since(latest.at)),
             stood_down: control.and_then(|control| control.stood_down),
             in_flight: control.is_some_and(|control| control.in_flight.is_some()),
+            retry_at: control.and_then(|control| control.retry_at),
             last_change: control.and_then(|control| control.last_change()),
             changes_last_hour: control.map_or(0, |control| control.changes_last_hour(now)),
-            budget: latest
-                .and_then(|latest| of_default_scope(latest, &self.facts.limits, explicit)),
+            budget: self.budget,
             mode,
         }
     }

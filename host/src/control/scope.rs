@@ -7,6 +7,8 @@ use crate::model::{DecisionId, PoolSize, ScopeKey, TargetName, Timestamp};
 use crate::record::ScopeState;
 
 const HOUR: Duration = Duration::from_secs(3_600);
+/// Wait after the first failed try; it doubles up to about five minutes.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// A size scope as control sees it.
 #[derive(Debug, Clone)]
@@ -21,6 +23,9 @@ pub(super) struct ScopeControl {
     pub in_flight: Option<InFlight>,
     /// When the sidecar changed it, within the last hour.
     changes: VecDeque<Timestamp>,
+    /// Failed tries in a row, and when the next may be.
+    failures: u32,
+    pub retry_at: Option<Timestamp>,
 }
 
 /// A change that was handed to the actuator and has not come back.
@@ -56,23 +61,41 @@ impl ScopeControl {
             stood_down: None,
             in_flight: None,
             changes: VecDeque::new(),
+            failures: 0,
+            retry_at: None,
         }
     }
 
-    /// A scope that the store knows.
-    pub fn known(state: &ScopeState) -> Self {
+    /// A scope that the store knows, with its changes of the last hour.
+    ///
+    /// Moments that lie ahead were written by a clock that ran ahead; they count as now.
+    pub fn known(state: &ScopeState, changes: &[Timestamp], now: Timestamp) -> Self {
+        let mut changes: VecDeque<_> =
+            changes.iter().copied().chain([state.changed_at]).map(|at| at.min(now)).collect();
+        changes.make_contiguous().sort_unstable();
         Self {
-            base: state.base,
             wanted: state.wanted,
-            stood_down: state.stood_down,
-            in_flight: None,
-            changes: VecDeque::from([state.changed_at]),
+            stood_down: state.stood_down.map(|at| at.min(now)),
+            changes,
+            ..Self::first_seen(state.base)
         }
     }
 
+    /// Counts a try that PgBouncer refused or did not hear: each makes the next wait longer.
+    pub fn failed(&mut self, now: Timestamp) {
+        let wait = RETRY.saturating_mul(1 << self.failures.min(6));
+        self.failures = self.failures.saturating_add(1);
+        self.retry_at = Some(now.plus(wait));
+    }
+
+    /// Counts a change that was sent.
     pub fn changed(&mut self, now: Timestamp) {
+        self.failures = 0;
+        self.retry_at = None;
         self.changes.push_back(now);
-        while self.changes.front().is_some_and(|first| now.since(*first) > HOUR) {
+        // The newest stays, however old: the cooldown is reckoned from it.
+        while self.changes.len() > 1 && self.changes.front().is_some_and(|at| now.since(*at) > HOUR)
+        {
             self.changes.pop_front();
         }
     }

@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::advice::AdviceBook;
-use super::alerts::AlertBook;
+use super::alerts::{AlertBook, Sight};
 use super::decide::Said;
 use super::record::{is_empty, memories};
 use super::scope::{Afterwards, ScopeControl};
 use super::{Acted, Effect, Heard, Memories, Turn};
+use crate::guard::Budget;
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
     Alert, Decision, DecisionId, Mode, PolicyName, PoolSize, ScopeKey, Snapshot, Status,
-    TargetName, Timestamp, Transition,
+    TargetName, TargetStatus, Timestamp, Transition,
 };
 use crate::record::{Batch, Memory, ScopeState};
 
@@ -53,6 +54,8 @@ pub struct Known {
     pub memories: Vec<Memory>,
     /// Intents whose outcome nobody recorded.
     pub unsettled: Vec<Decision>,
+    /// When `default_pool_size` was changed within the last hour.
+    pub changes: Vec<Timestamp>,
     /// The moment of the start.
     pub now: Timestamp,
 }
@@ -63,17 +66,22 @@ pub(super) struct TargetControl {
     pub facts: TargetFacts,
     pub mode: Mode,
     pub hand_back: HandBack,
+    spans: Spans,
     pub history: History,
     pub scopes: BTreeMap<ScopeKey, ScopeControl>,
     pub alerts: AlertBook,
     pub advice: AdviceBook,
     /// What was last said about a scope by a policy, so that a repetition is not recorded.
     pub said: BTreeMap<(PolicyName, ScopeKey), Said>,
+    /// What PostgreSQL can take, as of the newest poll.
+    pub budget: Option<Budget>,
     pub problem: Option<(&'static str, String)>,
     pub restarted: Option<Timestamp>,
     unsettled: Vec<Unsettled>,
     memories: Memories,
     evaluation: Evaluation,
+    /// What the policies that are being asked can see.
+    pub sight: Sight,
 }
 
 /// A change of which nobody knows whether PgBouncer took it.
@@ -98,21 +106,27 @@ enum Evaluation {
 impl TargetControl {
     pub fn new(setup: TargetSetup) -> Self {
         let known = setup.known;
-        let scope = |state: &ScopeState| (state.scope.clone(), ScopeControl::known(state));
+        let scope = |state: &ScopeState| {
+            (state.scope.clone(), ScopeControl::known(state, &known.changes, known.now))
+        };
+        let scopes = known.scopes.iter().map(scope).collect();
         Self {
             history: History::new(setup.facts.clone(), setup.spans),
             facts: setup.facts,
             mode: setup.mode,
             hand_back: setup.hand_back,
-            scopes: known.scopes.iter().map(scope).collect(),
-            alerts: AlertBook::new(known.alerts),
+            spans: setup.spans,
+            scopes,
+            alerts: AlertBook::new(known.alerts, known.now),
             advice: AdviceBook::new(known.advice, known.now),
             said: BTreeMap::new(),
+            budget: None,
             problem: None,
             restarted: None,
             unsettled: known.unsettled.iter().map(Unsettled::of).collect(),
             memories: memories(known.memories),
             evaluation: Evaluation::Idle,
+            sight: Sight::of(0),
         }
     }
 
@@ -120,6 +134,7 @@ impl TargetControl {
         let now = turn.now;
         self.problem = None;
         self.history.absorb(snapshot);
+        self.budget = self.default_budget();
         let mut batch = self.settle(now);
         let mut effects = self.reconcile(turn, &mut batch);
         if !is_empty(&batch) {
@@ -155,6 +170,13 @@ impl TargetControl {
         effects
     }
 
+    /// Goes on after an evaluation that ended without an answer, through a defect of the host.
+    pub fn evaluation_died(&mut self, now: Timestamp) -> Vec<Effect> {
+        let again = self.evaluation == Evaluation::Again;
+        self.evaluation = Evaluation::Idle;
+        if again { self.ask(now) } else { Vec::new() }
+    }
+
     pub fn acted(&mut self, id: DecisionId, acted: &Acted, now: Timestamp) -> Vec<Effect> {
         let name = self.facts.name.clone();
         let Some((key, scope)) =
@@ -169,9 +191,14 @@ impl TargetControl {
             scope.changed(now);
             let (to, afterwards) = (Some(flight.size), flight.afterwards);
             self.unsettled.push(Unsettled { id, at: now, from: None, to, afterwards });
-        } else if !matches!(acted, Acted::NotRecorded(_)) {
+        } else if matches!(acted, Acted::NotRecorded(_)) {
+            scope.failed(now);
+        } else {
             let (status, note) = outcome(acted, flight.size.get());
-            scope.changed(now);
+            match acted {
+                Acted::Failed(_) => scope.failed(now),
+                _ => scope.changed(now),
+            }
             if status == Status::Verified {
                 batch.transitions.push(transition(Status::Applied, "PgBouncer took it".into()));
                 scope.wanted = flight.afterwards.wanted(flight.size);
@@ -203,6 +230,9 @@ impl TargetControl {
         }
         let Some(window) = self.history.window(now) else { return Vec::new() };
         self.evaluation = Evaluation::Running;
+        let old = window.target.data_age > self.spans.stale_after;
+        let blind = old || window.target.status == TargetStatus::Down;
+        self.sight = Sight { blind, ..Sight::of(window.pool_keys.len()) };
         vec![Effect::Evaluate {
             target: self.facts.name.clone(),
             window: Box::new(window),
@@ -219,12 +249,14 @@ impl TargetControl {
         }
         let Some(current) = self.default_size() else { return batch };
         let key = ScopeKey::Default;
-        for open in std::mem::take(&mut self.unsettled) {
-            let in_force = open.to == Some(current);
-            let (status, note) = if in_force {
-                (Status::Verified, "settled afterwards: the size is in force")
-            } else {
-                (Status::Failed, "settled afterwards: the size is not in force")
+        let open = std::mem::take(&mut self.unsettled);
+        let newest = open.last().map(|open| open.id);
+        for open in open {
+            let in_force = open.to == Some(current) && Some(open.id) == newest;
+            let (status, note) = match (in_force, Some(open.id) == newest) {
+                (true, _) => (Status::Verified, "settled afterwards: the size is in force"),
+                (false, true) => (Status::Failed, "settled afterwards: the size is not in force"),
+                (false, false) => (Status::Superseded, "settled afterwards: a newer one followed"),
             };
             batch.transitions.push(Transition { id: open.id, at: now, status, note: note.into() });
             let first = ScopeControl::first_seen(open.from.unwrap_or(current));

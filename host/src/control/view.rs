@@ -7,7 +7,7 @@ use super::budget::not_actionable;
 use super::target::TargetControl;
 use crate::history::PoolView;
 use crate::model::{
-    Alert, AlertState, Counters, DatabaseRow, DatabaseSample, DecisionId, Labels, Limits, Mode,
+    Alert, AlertState, Counters, DatabaseSample, Databases, DecisionId, Labels, Limits, Mode,
     PolicyName, PoolKey, PoolSize, Proposal, ScopeKey, Server, Subject, TargetName, TargetStatus,
     Timestamp,
 };
@@ -45,7 +45,7 @@ pub struct TargetView {
     /// Every pool with its numbers.
     pub pools: Vec<(PoolKey, PoolView)>,
     /// `SHOW DATABASES`.
-    pub databases: Arc<Vec<DatabaseRow>>,
+    pub databases: Arc<Databases>,
     /// Totals by database.
     pub counters: Vec<(Arc<str>, Counters)>,
     /// What PostgreSQL said last.

@@ -1,5 +1,6 @@
 //! Reads a plugin's answer, believing nothing in it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Fault;
@@ -21,8 +22,29 @@ pub(super) fn proposals(
     input: &Input,
     proposals: &[types::Proposal],
 ) -> Result<Vec<Proposal>, Fault> {
+    let most = proposals_max(input.pools());
+    if proposals.len() > most {
+        let count = proposals.len();
+        return Err(Fault::TooMuch(format!("{count} proposals, {most} are allowed")));
+    }
+    let mut sized = BTreeSet::new();
+    for one in proposals {
+        if let types::Proposal::Resize(resize) = one
+            && !sized.insert(resize.scope)
+        {
+            return Err(Fault::Nonsense(format!("two sizes for scope {}", resize.scope)));
+        }
+    }
     proposals.iter().map(|one| proposal(input, one.clone())).collect()
 }
+
+/// Most proposals about so many pools: several about each, in the worst hour.
+fn proposals_max(pools: usize) -> usize {
+    pools.saturating_mul(8).saturating_add(100)
+}
+
+/// Bytes of an answer beyond the policy's limit that each pool adds: many pools, many words.
+pub(super) const ANSWER_BYTES_PER_POOL: u64 = 4096;
 
 fn proposal(input: &Input, proposal: types::Proposal) -> Result<Proposal, Fault> {
     match proposal {

@@ -3,8 +3,8 @@
 //! Compilers without a component target write a core module with the contract in a custom section;
 //! turning it into a component here means that an author needs no further tool.
 
-use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::{Engine, Module};
 use wit_component::ComponentEncoder;
 
 use super::LoadError;
@@ -15,15 +15,17 @@ const PACKAGE: &str = "poolwarden:policy/";
 const VERSION: &str = "1.0.0";
 
 /// Gives component bytes, wrapping a core module.
-pub(super) fn component_bytes(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+pub(super) fn component_bytes(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
     match bytes.get(..8) {
-        Some([0, b'a', b's', b'm', 0x01, 0, 0, 0]) => wrap(bytes),
+        Some([0, b'a', b's', b'm', 0x01, 0, 0, 0]) => wrap(engine, bytes),
         Some([0, b'a', b's', b'm', _, _, 1, 0]) => Ok(bytes.to_vec()),
         _ => Err(LoadError::NotWasm),
     }
 }
 
-fn wrap(module: &[u8]) -> Result<Vec<u8>, LoadError> {
+fn wrap(engine: &Engine, module: &[u8]) -> Result<Vec<u8>, LoadError> {
+    // The encoder takes for granted that it gets a whole module, and panics on half of one.
+    Module::validate(engine, module).map_err(|error| LoadError::Compile(format!("{error:#}")))?;
     ComponentEncoder::default()
         .validate(true)
         .module(module)
@@ -70,10 +72,12 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_wasm_are_refused_by_name() {
-        assert!(matches!(component_bytes(b"hello, world"), Err(LoadError::NotWasm)));
-        assert!(matches!(component_bytes(b""), Err(LoadError::NotWasm)));
-        let empty_module = [0, b'a', b's', b'm', 1, 0, 0, 0];
-        assert!(matches!(component_bytes(&empty_module), Err(LoadError::NotAComponent(_)) | Ok(_)));
+        let engine = Engine::default();
+        let bytes = |bytes: &[u8]| component_bytes(&engine, bytes);
+        assert!(matches!(bytes(b"hello, world"), Err(LoadError::NotWasm)));
+        assert!(matches!(bytes(b""), Err(LoadError::NotWasm)));
+        let half = b"\0asm\x01\0\0\0\x01\x7f";
+        assert!(matches!(bytes(half), Err(LoadError::Compile(_))), "{:?}", bytes(half));
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub struct Input {
     pools: Vec<PoolKey>,
     #[serde(with = "scope_names")]
     scopes: Vec<ScopeKey>,
+    #[serde(skip)]
+    beyond: Vec<ScopeKey>,
 }
 
 impl Input {
@@ -56,7 +58,18 @@ impl Input {
             },
             pools: window.pool_keys,
             scopes: window.scope_keys,
+            beyond: window.beyond,
         }
+    }
+
+    /// Gives the scopes that also size pools which the window leaves out.
+    pub fn beyond(&self) -> &[ScopeKey] {
+        &self.beyond
+    }
+
+    /// Gives the number of pools.
+    pub fn pools(&self) -> usize {
+        self.pools.len()
     }
 
     /// Gives the pool of an index.

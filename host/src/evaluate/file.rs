@@ -147,6 +147,19 @@ impl PolicyFile {
     }
 }
 
+impl PluginLimits {
+    /// Gives the widest limits that a policy file may set.
+    pub fn widest() -> Self {
+        Self {
+            deadline: Duration::from_secs(10),
+            memory_bytes: MEMORY_MAX_BYTES,
+            answer_bytes: 16 << 20,
+            blob_bytes: 1 << 20,
+            faults_max: u32::MAX,
+        }
+    }
+}
+
 fn merge(raw: &RawLimits, base: &PluginLimits) -> Result<PluginLimits, String> {
     let ranged = |key: &str, value: Option<u64>, min: u64, max: u64, default: u64| match value {
         None => Ok(default),

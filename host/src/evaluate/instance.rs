@@ -1,6 +1,6 @@
 //! One evaluation: a fresh store with all its limits, one call, and the reading of its answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::ResourceTable;
@@ -17,8 +17,30 @@ use crate::config::PluginLimits;
 
 /// Longest log line that is kept, in bytes.
 const LOG_LINE_BYTES: usize = 1024;
-/// Most log lines of one evaluation.
-const LOG_LINES: u32 = 20;
+/// Most log lines of one policy in a minute; further ones are dropped.
+const LOG_LINES: u32 = 60;
+
+/// How many lines a policy may still write in this minute.
+#[derive(Debug)]
+pub(super) struct LogBudget(Mutex<(Instant, u32)>);
+
+impl Default for LogBudget {
+    fn default() -> Self {
+        Self(Mutex::new((Instant::now(), LOG_LINES)))
+    }
+}
+
+impl LogBudget {
+    fn takes_one(&self) -> bool {
+        let mut budget = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if budget.0.elapsed() >= Duration::from_secs(60) {
+            *budget = (Instant::now(), LOG_LINES);
+        }
+        let left = budget.1;
+        budget.1 = left.saturating_sub(1);
+        left > 0
+    }
+}
 
 /// What the host keeps for one instance.
 pub(super) struct State {
@@ -26,7 +48,7 @@ pub(super) struct State {
     policy: Arc<str>,
     memory_left: usize,
     limit_hit: bool,
-    lines_left: u32,
+    log: Arc<LogBudget>,
     wasi: Option<Box<Wasi>>,
 }
 
@@ -98,10 +120,9 @@ impl host::Host for State {
     }
 
     fn log(&mut self, level: host::Level, message: String) {
-        if self.lines_left == 0 {
+        if !self.log.takes_one() {
             return;
         }
-        self.lines_left -= 1;
         let line = super::answer::cut(&message, LOG_LINE_BYTES);
         let policy = self.policy.as_ref();
         match level {
@@ -158,6 +179,7 @@ pub(super) struct Guest {
     pub pre: PolicyPre<State>,
     pub limits: PluginLimits,
     pub name: Arc<str>,
+    pub log: Arc<LogBudget>,
 }
 
 impl Guest {
@@ -171,13 +193,20 @@ impl Guest {
         settings: &str,
         memory: &[u8],
     ) -> Result<Ran, Fault> {
+        let running = self.runtime.watchdog.watch();
         let start = Instant::now();
         let answer = self.call(Some(Arc::clone(input)), |policy, store| {
             policy.call_evaluate(store, &input.window, settings, memory)
         })?;
+        let took = start.elapsed();
+        drop(running);
         let answer =
             answer.map_err(|text| Fault::Refused(super::answer::cut(&text, 1024).into()))?;
-        Ok(Ran { answer, took: start.elapsed() })
+        let (bytes, most) = (answer.memory.len(), self.limits.blob_bytes);
+        if u64::try_from(bytes).unwrap_or(u64::MAX) > most {
+            return Err(Fault::TooMuch(format!("a memory of {bytes} bytes, {most} are allowed")));
+        }
+        Ok(Ran { answer, took })
     }
 
     /// Calls one live instance several times and gives what each call alone took.
@@ -191,6 +220,7 @@ impl Guest {
         memory: &[u8],
         calls: usize,
     ) -> Result<Vec<Duration>, Fault> {
+        let _running = self.runtime.watchdog.watch();
         self.call(Some(Arc::clone(input)), |policy, store| {
             let call = |_| {
                 store.set_epoch_deadline(super::runtime::epochs(self.limits.deadline));
@@ -209,10 +239,11 @@ impl Guest {
     /// # Errors
     /// When the guest misbehaves.
     pub fn describe(&self) -> Result<types::Description, Fault> {
+        let _running = self.runtime.watchdog.watch();
         self.call(None, |policy, store| policy.call_describe(store))
     }
 
-    /// Makes a store with every limit set, and calls.
+    /// Makes a store with every limit set, and calls; the caller keeps the watchdog running.
     fn call<T>(
         &self,
         input: Option<Arc<Input>>,
@@ -224,15 +255,20 @@ impl Guest {
             policy: Arc::clone(&self.name),
             memory_left: memory,
             limit_hit: false,
-            lines_left: LOG_LINES,
+            log: Arc::clone(&self.log),
             wasi: None,
         };
         let mut store = Store::new(&self.runtime.engine, state);
         store.limiter(|state| state);
         store.set_epoch_deadline(super::runtime::epochs(self.limits.deadline));
-        let answer = self.limits.answer_bytes.saturating_add(self.limits.blob_bytes);
+        let pools = store.data().input.as_ref().map_or(0, |input| input.pools());
+        let pools = u64::try_from(pools).unwrap_or(u64::MAX);
+        let answer = self
+            .limits
+            .answer_bytes
+            .saturating_add(self.limits.blob_bytes)
+            .saturating_add(pools.saturating_mul(super::answer::ANSWER_BYTES_PER_POOL));
         store.set_hostcall_fuel(usize::try_from(answer).unwrap_or(usize::MAX));
-        let _running = self.runtime.watchdog.watch();
         let result = self.pre.instantiate(&mut store).and_then(|policy| call(&policy, &mut store));
         result.map_err(|error| {
             if store.data().limit_hit {

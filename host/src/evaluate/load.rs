@@ -1,6 +1,7 @@
 //! Loading a plugin: every step that must pass before it may serve.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,12 +108,16 @@ pub(super) fn load_plugin(
     bytes: &[u8],
     limits: &PluginLimits,
 ) -> Result<Plugin, LoadError> {
+    if let Some(compiler) = &runtime.compiler {
+        compiler.fill_cache(bytes)?;
+    }
     let pre = prepare(runtime, bytes)?;
     let guest = Guest {
         runtime: Arc::clone(runtime),
         pre: pre.clone(),
         limits: setup_limits(limits),
         name: Arc::from("(loading)"),
+        log: Arc::default(),
     };
     let description = guest.describe().map_err(LoadError::Describe)?;
     let schema = serde_json::from_str(&description.settings_schema)
@@ -129,8 +134,15 @@ pub(super) fn load_plugin(
 }
 
 /// Compiles and links, without running anything of the guest.
+///
+/// A file that makes a library panic is a bad file, and no reason for the sidecar not to start.
 pub(super) fn prepare(runtime: &Arc<Runtime>, bytes: &[u8]) -> Result<PolicyPre<State>, LoadError> {
-    let component = component_bytes(bytes)?;
+    catch_unwind(AssertUnwindSafe(|| link(runtime, bytes)))
+        .unwrap_or_else(|_| Err(LoadError::Compile("it makes the compiler panic".to_owned())))
+}
+
+fn link(runtime: &Arc<Runtime>, bytes: &[u8]) -> Result<PolicyPre<State>, LoadError> {
+    let component = component_bytes(&runtime.engine, bytes)?;
     let component = Component::from_binary(&runtime.engine, &component)
         .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
     check_contract(&runtime.engine, &component)?;

@@ -12,6 +12,7 @@ use super::{Fault, PolicyFile, Runtime, answer};
 use crate::model::{Digest, Mode, PolicyName, Proposal, TargetName, Timestamp, Window};
 
 /// A plugin with settings, scope and mode, proven to run.
+#[derive(Clone)]
 pub struct Policy {
     pub(super) name: PolicyName,
     pub(super) file: PolicyFile,
@@ -79,9 +80,17 @@ impl Policy {
             pre: plugin.pre.clone(),
             limits: file.limits.clone(),
             name: Arc::from(name.as_str()),
+            log: Arc::default(),
         };
         dry_run(&guest, &settings)?;
         Ok(Self { name, file, plugin, settings, loaded_at: now, guest })
+    }
+
+    /// Gives the same policy with a mode that is at most as wide as another's.
+    pub(super) fn at_most(&self, mode: Mode) -> Self {
+        let mut narrower = self.clone();
+        narrower.file.mode = self.file.mode.stricter(mode);
+        narrower
     }
 
     /// Gives the name.
@@ -123,7 +132,7 @@ impl Policy {
         let start = std::time::Instant::now();
         let outcome = self.guest.evaluate(input, &self.settings, &memory_before);
         let took = outcome.as_ref().map_or_else(|_| start.elapsed(), |ran| ran.took);
-        let outcome = outcome.and_then(|ran| self.read(input, ran.answer));
+        let outcome = outcome.and_then(|ran| read(input, ran.answer));
         let (policy, input) = (Arc::clone(self), Arc::clone(input));
         PolicyResult { policy, input, memory_before, outcome, took }
     }
@@ -143,16 +152,11 @@ impl Policy {
     ) -> Result<Vec<Duration>, Fault> {
         self.guest.time_calls(input, &self.settings, memory, calls)
     }
+}
 
-    fn read(&self, input: &Input, raw: types::Answer) -> Result<Answered, Fault> {
-        let most = usize::try_from(self.file.limits.blob_bytes).unwrap_or(usize::MAX);
-        if raw.memory.len() > most {
-            let bytes = raw.memory.len();
-            return Err(Fault::TooMuch(format!("a memory of {bytes} bytes, {most} are allowed")));
-        }
-        let proposals = answer::proposals(input, &raw.proposals)?;
-        Ok(Answered { proposals, memory: raw.memory.clone(), raw: Arc::new(raw) })
-    }
+fn read(input: &Input, raw: types::Answer) -> Result<Answered, Fault> {
+    let proposals = answer::proposals(input, &raw.proposals)?;
+    Ok(Answered { proposals, memory: raw.memory.clone(), raw: Arc::new(raw) })
 }
 
 /// What the policies remember of one target.

@@ -2,20 +2,21 @@
 //! check moves from the one to the other.
 
 mod scan;
+mod slot;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::load::{LoadError, Plugin, digest, load_plugin};
 use super::policy::{Memories, Policy, PolicyResult, evaluate_all};
-use super::{Fault, PolicyFile, Runtime};
+use super::{PolicyFile, PolicyFileError, Runtime};
 use crate::config::Policies;
 use crate::model::{Digest, Mode, PolicyName, TargetName, Timestamp, Window};
-use scan::{Found, Stamp};
+use scan::Found;
+use slot::Slot;
 
 /// The policies that serve at one moment, in the order in which they are heard.
 #[derive(Debug, Default)]
@@ -88,21 +89,6 @@ pub struct PolicyStatus {
     pub last_fault_kind: Option<&'static str>,
 }
 
-#[derive(Debug, Default)]
-struct Slot {
-    active: Option<Arc<Policy>>,
-    /// The version before the active one, for when that turns out bad.
-    previous: Option<Arc<Policy>>,
-    stamp: Option<Stamp>,
-    problem: Option<String>,
-    quarantined: bool,
-    faults_in_row: u32,
-    faults: u64,
-    last_fault: Option<Fault>,
-    evaluations: u64,
-    evaluation_time: Duration,
-}
-
 /// Loads, keeps and replaces policies.
 pub struct Registry {
     runtime: Arc<Runtime>,
@@ -145,7 +131,7 @@ impl Registry {
     ///
     /// Compiles: call it on a thread that may block. Says whether anything changed.
     pub fn rescan(&self, now: Timestamp) -> bool {
-        let found = match scan::scan(&self.config.dir) {
+        let found = match scan::scan(&self.config.dir, &self.plugins_in_use()) {
             Ok(found) => found,
             Err(error) => {
                 // An unreadable folder displaces nothing.
@@ -163,12 +149,11 @@ impl Registry {
         let changed = self.changed(&found);
         let gone = self.retire(&found);
         let any = !changed.is_empty() || gone;
+        if gone {
+            self.publish(&self.lock());
+        }
         for found in changed {
             self.take_over(found, now);
-            self.publish();
-        }
-        if gone {
-            self.publish();
         }
         any
     }
@@ -177,23 +162,8 @@ impl Registry {
     pub fn report(&self, result: &PolicyResult) {
         let mut slots = self.lock();
         let Some(slot) = slots.get_mut(result.policy.name()) else { return };
-        slot.evaluations += 1;
-        slot.evaluation_time += result.took;
-        let current =
-            slot.active.as_ref().is_some_and(|active| Arc::ptr_eq(active, &result.policy));
-        match &result.outcome {
-            Ok(_) if current => slot.faults_in_row = 0,
-            Ok(_) => {}
-            Err(fault) => {
-                slot.faults += 1;
-                slot.last_fault = Some(fault.clone());
-                slot.faults_in_row += u32::from(current);
-            }
-        }
-        if slot.faults_in_row >= self.config.limits.faults_max {
-            quarantine(slot, result.policy.name());
-            drop(slots);
-            self.publish();
+        if slot.count(result, self.config.limits.faults_max) {
+            self.publish(&slots);
         }
     }
 
@@ -237,41 +207,69 @@ impl Registry {
     }
 
     fn take_over(&self, found: Found, now: Timestamp) {
-        let name = found.name.clone();
         let loaded = self.load(&found, now);
         let mut slots = self.lock();
-        let slot = slots.entry(name.clone()).or_default();
+        let slot = slots.entry(found.name.clone()).or_default();
         slot.stamp = Some(found.stamp);
         match loaded {
-            Ok(policy) => {
-                let digest = policy.digest().to_string();
-                tracing::info!(policy = name.as_str(), digest, "the policy serves");
-                slot.previous = slot.active.replace(Arc::new(policy)).or(slot.previous.take());
-                slot.problem = None;
-                slot.quarantined = false;
-                slot.faults_in_row = 0;
-            }
-            Err(error) => {
-                let problem = crate::report::chain(&error);
-                tracing::warn!(policy = name.as_str(), problem, "the policy cannot be taken over");
-                slot.problem = Some(problem);
-            }
+            Ok(Some(policy)) => slot.take(Arc::new(policy)),
+            Ok(None) => slot.keep(),
+            Err(refusal) => slot.refuse(&found.name, refusal),
         }
+        self.publish(&slots);
     }
 
-    fn load(&self, found: &Found, now: Timestamp) -> Result<Policy, LoadError> {
+    /// Loads what was found; `None` when it is what serves already.
+    fn load(&self, found: &Found, now: Timestamp) -> Result<Option<Policy>, Refusal> {
         let limits = &self.config.limits;
         let default_plugin = format!("{}.wasm", found.name);
-        let file = match found.read_file()? {
-            Some(text) => PolicyFile::parse(&found.file_path(), &text, &default_plugin, limits)?,
+        let path = found.file_path();
+        let at_file = |error| Refusal::new(&path, error);
+        if found.name == PolicyName::host() {
+            let reason =
+                format!("{:?} is the sidecar's own name; take another", found.name.as_str());
+            return Err(at_file(PolicyFileError { path: path.clone(), reason }.into()));
+        }
+        let file = match found.read_file().map_err(at_file)? {
+            Some(text) => PolicyFile::parse(&path, &text, &default_plugin, limits)
+                .map_err(|error| at_file(error.into()))?,
             None => PolicyFile::bare(&default_plugin, limits),
         };
-        let bytes = found.read_plugin(&file.plugin)?;
-        let plugin = match self.known(digest(&bytes)) {
+        let plugin_path = found.plugin_path(&file.plugin);
+        let at_plugin = |error| Refusal::new(&plugin_path, error);
+        let bytes = found.read_plugin(&file.plugin).map_err(at_plugin)?;
+        let digest = digest(&bytes);
+        if self.serves(&found.name, &file, digest) {
+            return Ok(None);
+        }
+        let plugin = match self.known(digest) {
             Some(plugin) => plugin,
-            None => Arc::new(load_plugin(&self.runtime, &bytes, &file.limits)?),
+            None => {
+                let loaded = load_plugin(&self.runtime, &bytes, &file.limits);
+                Arc::new(loaded.map_err(at_plugin)?)
+            }
         };
-        Policy::new(&self.runtime, found.name.clone(), file, plugin, now)
+        let name = found.name.clone();
+        Policy::new(&self.runtime, name, file, plugin, now).map(Some).map_err(|error| match error {
+            LoadError::Settings(_) => at_file(error),
+            other => at_plugin(other),
+        })
+    }
+
+    /// Says whether exactly this serves already, so that a touched file changes nothing.
+    fn serves(&self, name: &PolicyName, file: &PolicyFile, digest: Digest) -> bool {
+        let slots = self.lock();
+        let active = slots.get(name).and_then(|slot| slot.active.as_ref());
+        active.is_some_and(|active| active.digest() == digest && active.file == *file)
+    }
+
+    /// Gives the plugin that each policy uses, for when its file cannot be read.
+    fn plugins_in_use(&self) -> BTreeMap<PolicyName, String> {
+        let slots = self.lock();
+        let used = slots.iter().filter_map(|(name, slot)| {
+            slot.active.as_ref().map(|active| (name.clone(), active.file.plugin.clone()))
+        });
+        used.collect()
     }
 
     /// Finds a plugin that is compiled already.
@@ -282,56 +280,35 @@ impl Registry {
         plugins.find(|plugin| plugin.digest == digest).cloned()
     }
 
-    fn publish(&self) {
-        let mut policies: Vec<_> =
-            self.lock().values().filter_map(|slot| slot.active.clone()).collect();
+    /// Puts what serves where evaluations find it; the caller's lock keeps two from crossing.
+    fn publish(&self, slots: &BTreeMap<PolicyName, Slot>) {
+        let mut policies: Vec<_> = slots.values().filter_map(|slot| slot.active.clone()).collect();
         policies.sort_by_key(|policy| (-i64::from(policy.file.priority), policy.name.clone()));
         let set = Arc::new(PolicySet { policies });
         *self.serving.write().unwrap_or_else(PoisonError::into_inner) = set;
     }
 }
 
-fn quarantine(slot: &mut Slot, name: &PolicyName) {
-    let fault = slot.last_fault.as_ref().map(ToString::to_string).unwrap_or_default();
-    slot.active = slot.previous.take();
-    slot.quarantined = true;
-    slot.faults_in_row = 0;
-    let instead = slot.active.is_some();
-    slot.problem = Some(format!("quarantined after faults in a row: the plugin {fault}"));
-    tracing::warn!(policy = name.as_str(), fault, instead, "a policy faulted too often");
+/// Why what was found may not serve.
+struct Refusal {
+    /// Names the file and, where there is one, the key.
+    problem: String,
+    /// The system did not give the file up; it may the next time.
+    is_passing: bool,
 }
 
-impl Slot {
-    fn state(&self) -> PolicyState {
-        match (&self.active, &self.problem, self.quarantined) {
-            (Some(_), None, _) => PolicyState::Serving,
-            (Some(_), Some(_), _) => PolicyState::LastGood,
-            (None, _, true) => PolicyState::Quarantined,
-            (None, _, false) => PolicyState::Broken,
-        }
-    }
-
-    fn status(&self, name: &PolicyName) -> PolicyStatus {
-        let active = self.active.as_ref();
-        let plugin = active.map(|policy| &policy.plugin);
-        PolicyStatus {
-            name: name.clone(),
-            state: self.state(),
-            mode: active.map_or(Mode::Observe, |policy| policy.mode()),
-            priority: active.map_or(0, |policy| policy.file.priority),
-            plugin: plugin.map(|plugin| plugin.name.clone()).unwrap_or_default(),
-            plugin_version: plugin.map(|plugin| plugin.version.to_string()).unwrap_or_default(),
-            purpose: plugin.map(|plugin| plugin.purpose.clone()).unwrap_or_default(),
-            digest: plugin.map(|plugin| plugin.digest),
-            settings: active.map_or(Value::Null, |policy| policy.file.settings.clone()),
-            settings_schema: plugin.map_or(Value::Null, |plugin| plugin.schema.clone()),
-            loaded_at: active.map(|policy| policy.loaded_at),
-            problem: self.problem.clone(),
-            evaluations: self.evaluations,
-            evaluation_us: u64::try_from(self.evaluation_time.as_micros()).unwrap_or(u64::MAX),
-            faults: self.faults,
-            last_fault: self.last_fault.as_ref().map(ToString::to_string),
-            last_fault_kind: self.last_fault.as_ref().map(Fault::kind),
-        }
+impl Refusal {
+    fn new(path: &Path, error: LoadError) -> Self {
+        let text = crate::report::chain(&error);
+        let is_passing = match &error {
+            LoadError::Read { source, .. } => source.kind() != std::io::ErrorKind::NotFound,
+            _ => false,
+        };
+        let problem = match error {
+            // These name their file.
+            LoadError::File(_) | LoadError::Read { .. } => text,
+            _ => format!("{}: {text}", path.display()),
+        };
+        Self { problem, is_passing }
     }
 }

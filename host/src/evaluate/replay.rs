@@ -63,6 +63,7 @@ pub fn replay(runtime: &Arc<Runtime>, record: Replay<'_>) -> Result<Replayed, Re
         pre: prepare(runtime, record.plugin)?,
         limits: record.limits.clone(),
         name: Arc::from("(replay)"),
+        log: Arc::default(),
     };
     let input = Arc::new(Input::from_json(record.input)?);
     let ran = guest.evaluate(&input, record.settings, record.memory).map_err(ReplayError::Fault)?;

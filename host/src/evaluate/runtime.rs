@@ -11,12 +11,13 @@ use wasmtime::{
 };
 
 use super::bindings;
+use super::compile::{Compile, Compiler};
 use super::instance::State;
 use super::watchdog::Watchdog;
 
 /// Largest linear memory that any policy may be given.
 pub(super) const MEMORY_MAX_BYTES: u64 = 512 << 20;
-/// Evaluations that may run at once; more wait.
+/// Instances that there is room for; evaluations beyond it wait.
 const INSTANCES: u32 = 16;
 /// What a guest's stack may take of the thread's two megabytes.
 const STACK_BYTES: usize = 512 << 10;
@@ -43,6 +44,7 @@ pub struct Runtime {
     pub(super) plain: Linker<State>,
     pub(super) with_wasi: Linker<State>,
     pub(super) watchdog: Watchdog,
+    pub(super) compiler: Option<Compiler>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -61,9 +63,27 @@ impl Runtime {
         let plain = linker(&engine).map_err(RuntimeError::Engine)?;
         let mut with_wasi = plain.clone();
         add_stubs(&mut with_wasi).map_err(RuntimeError::Engine)?;
-        let watchdog = Watchdog::start(&engine)?;
-        Ok(Self { engine, plain, with_wasi, watchdog })
+        let watchdog = Watchdog::start(&engine, at_once())?;
+        Ok(Self { engine, plain, with_wasi, watchdog, compiler: None })
     }
+
+    /// Sets up an engine that keeps compiled code in `cache`, and compiles where it is told to.
+    ///
+    /// # Errors
+    /// When wasmtime cannot be set up on this machine.
+    pub fn with_cache(cache: &Path, compile: Compile) -> Result<Self, RuntimeError> {
+        let compiler = match compile {
+            Compile::Here => None,
+            Compile::Apart(program) => Some(Compiler { program, cache: cache.to_owned() }),
+        };
+        Ok(Self { compiler, ..Self::new(Some(cache))? })
+    }
+}
+
+/// Evaluations that may run at once: as many as can really run, within what there is room for.
+fn at_once() -> usize {
+    let most = usize::try_from(INSTANCES).unwrap_or(1);
+    std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, most))
 }
 
 fn config(cache_dir: Option<&Path>) -> Result<Config, RuntimeError> {

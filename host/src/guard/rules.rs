@@ -10,7 +10,16 @@ pub(super) struct Said {
     pub size: u32,
 }
 
-type Ask = fn(u32, &Facts<'_>) -> Said;
+/// A question to one rule.
+pub(super) struct Case<'a> {
+    /// The size that was proposed.
+    pub asked: u32,
+    /// The size that the rules before have left.
+    pub size: u32,
+    pub facts: &'a Facts<'a>,
+}
+
+type Ask = fn(&Case<'_>) -> Said;
 
 /// Every rule, in order.
 pub(super) const ALL: [(Rule, Ask); 12] = [
@@ -45,7 +54,8 @@ fn current(facts: &Facts<'_>) -> u32 {
 }
 
 /// The sidecar must be able to change the scope at all.
-fn actionable(size: u32, facts: &Facts<'_>) -> Said {
+fn actionable(case: &Case<'_>) -> Said {
+    let (size, facts) = (case.size, case.facts);
     match (facts.not_actionable, facts.current) {
         (Some(why), _) => reject(size, why),
         (None, None) => reject(size, "the size in force is not known"),
@@ -54,7 +64,8 @@ fn actionable(size: u32, facts: &Facts<'_>) -> Said {
 }
 
 /// Missing data is not zero load.
-fn fresh_data(size: u32, facts: &Facts<'_>) -> Said {
+fn fresh_data(case: &Case<'_>) -> Said {
+    let (size, facts) = (case.size, case.facts);
     let (age, most) = (facts.data_age.as_millis(), facts.limits.data_age_max.as_millis());
     if age > most {
         return reject(size, format!("the data is {age} ms old, {most} ms are allowed"));
@@ -63,7 +74,8 @@ fn fresh_data(size: u32, facts: &Facts<'_>) -> Said {
 }
 
 /// Only a PgBouncer that answers and works on its own account is changed.
-fn target_state(size: u32, facts: &Facts<'_>) -> Said {
+fn target_state(case: &Case<'_>) -> Said {
+    let (size, facts) = (case.size, case.facts);
     match facts.status {
         TargetStatus::Up => pass(size, "the target is up"),
         TargetStatus::Paused => reject(size, "the target is paused: its queue is intended"),
@@ -72,7 +84,8 @@ fn target_state(size: u32, facts: &Facts<'_>) -> Said {
 }
 
 /// A person's size is respected.
-fn stand_down(size: u32, facts: &Facts<'_>) -> Said {
+fn stand_down(case: &Case<'_>) -> Said {
+    let (size, facts) = (case.size, case.facts);
     match facts.stood_down {
         Some(_) => reject(size, "a person set this size; it is theirs until they hand it back"),
         None => pass(size, "nobody else has set this size"),
@@ -80,7 +93,8 @@ fn stand_down(size: u32, facts: &Facts<'_>) -> Said {
 }
 
 /// One change at a time.
-fn in_flight(size: u32, facts: &Facts<'_>) -> Said {
+fn in_flight(case: &Case<'_>) -> Said {
+    let (size, facts) = (case.size, case.facts);
     if facts.in_flight {
         return reject(size, "a change of this scope is under way");
     }
@@ -88,7 +102,8 @@ fn in_flight(size: u32, facts: &Facts<'_>) -> Said {
 }
 
 /// Floor and ceiling.
-fn bounds(size: u32, facts: &Facts<'_>) -> Said {
+fn bounds(case: &Case<'_>) -> Said {
+    let (size, facts) = (case.size, case.facts);
     let (floor, ceiling) = (facts.limits.floor.get(), facts.limits.ceiling.get());
     let within = format!("the bounds are {floor} to {ceiling}");
     match size.clamp(floor, ceiling) {
@@ -98,7 +113,8 @@ fn bounds(size: u32, facts: &Facts<'_>) -> Said {
 }
 
 /// No leaps.
-fn step(size: u32, facts: &Facts<'_>) -> Said {
+fn step(case: &Case<'_>) -> Said {
+    let (size, facts) = (case.size, case.facts);
     let (up, down) = (facts.limits.step_up, facts.limits.step_down);
     if facts.purpose == Purpose::Reapply {
         return pass(size, "putting a size back may take any step");
@@ -113,7 +129,8 @@ fn step(size: u32, facts: &Facts<'_>) -> Said {
 }
 
 /// PostgreSQL must be able to take all that could be opened; giving back is always allowed.
-fn budget(size: u32, facts: &Facts<'_>) -> Said {
+fn budget(case: &Case<'_>) -> Said {
+    let (size, facts) = (case.size, case.facts);
     let Some(budget) = &facts.budget else {
         let ceiling = facts.limits.ceiling;
         return pass(size, format!("PostgreSQL is not asked; the ceiling of {ceiling} holds"));
@@ -136,16 +153,28 @@ fn budget(size: u32, facts: &Facts<'_>) -> Said {
 }
 
 /// After all clamps there must be a change left.
-fn change(size: u32, facts: &Facts<'_>) -> Said {
+fn change(case: &Case<'_>) -> Said {
+    let (size, facts) = (case.size, case.facts);
     let current = current(facts);
     if size == current {
         return reject(size, format!("the size is {current} already"));
+    }
+    // A clamp may shorten a proposal and never turn it round, for example when the size in force is
+    // above the ceiling.
+    if (size > current) != (case.asked > current) {
+        let asked = case.asked;
+        return reject(size, format!("{asked} was asked for, and the limits leave only {size}"));
     }
     pass(size, format!("from {current} to {size}"))
 }
 
 /// Every change gets time to show what it does.
-fn cooldown(size: u32, facts: &Facts<'_>) -> Said {
+fn cooldown(case: &Case<'_>) -> Said {
+    let (size, facts) = (case.size, case.facts);
+    if let Some(again) = facts.retry_at.filter(|again| facts.now < *again) {
+        let left = again.millis_since(facts.now);
+        return reject(size, format!("the last try failed; the next one is in {left} ms"));
+    }
     if facts.purpose == Purpose::Reapply {
         return pass(size, "putting a size back does not wait");
     }
@@ -160,14 +189,16 @@ fn cooldown(size: u32, facts: &Facts<'_>) -> Said {
 }
 
 /// Whatever goes wrong, it goes wrong a bounded number of times.
-fn changes_per_hour(size: u32, facts: &Facts<'_>) -> Said {
+fn changes_per_hour(case: &Case<'_>) -> Said {
+    let (size, facts) = (case.size, case.facts);
     let (done, most) = (facts.changes_last_hour, facts.limits.changes_per_hour);
     let reason = format!("{done} changes in the last hour, {most} are allowed");
     if done >= most { reject(size, reason) } else { pass(size, reason) }
 }
 
 /// Who acts.
-fn mode(size: u32, facts: &Facts<'_>) -> Said {
+fn mode(case: &Case<'_>) -> Said {
+    let (size, facts) = (case.size, case.facts);
     match facts.mode {
         Mode::Observe => Said {
             word: Word::Shadow,

@@ -33,6 +33,7 @@ fn facts(limits: &Limits) -> Facts<'_> {
         stood_down: None,
         in_flight: false,
         last_change: None,
+        retry_at: None,
         changes_last_hour: 0,
         budget: None,
         mode: Mode::Enforce,
@@ -160,4 +161,23 @@ fn putting_a_size_back_skips_steps_and_cooldowns_and_keeps_the_bounds() {
     assert_eq!(judge(38, &facts).size, Some(size(38)));
     assert_eq!(judge(38, &facts).verdict.outcome, Outcome::Approved);
     assert_eq!(judge(50, &facts).size, Some(size(40)));
+}
+
+#[test]
+fn a_clamp_never_turns_a_proposal_round() {
+    let limits = limits();
+    let above = Facts { current: Some(size(100)), ..facts(&limits) };
+    let judged = judge(120, &above);
+    assert_eq!(judged.verdict.outcome, Outcome::Rejected, "an overloaded pool is not shrunk");
+    assert_eq!(judge(60, &above).size, Some(size(95)), "a wish to shrink is heard");
+}
+
+#[test]
+fn a_failed_try_is_not_repeated_at_once() {
+    let limits = limits();
+    let retry = |ms| Some(Timestamp::from_millis(ms));
+    let wait = Facts { retry_at: retry(1_000_001), ..facts(&limits) };
+    assert_eq!(judge(12, &wait).verdict.outcome, Outcome::Rejected);
+    let due = Facts { retry_at: retry(1_000_000), ..facts(&limits) };
+    assert_eq!(judge(12, &due).verdict.outcome, Outcome::Approved);
 }

@@ -13,6 +13,10 @@ use crate::model::{Condition, PoolKey, PoolRow, Snapshot, Timestamp};
 /// Bins of utilization: one per percent, the last for everything above 100 %.
 const UTILIZATION_BINS: usize = 102;
 
+/// How far the moment at which a queue's head came may seem to move: a poll's time is taken before its
+/// login and its questions, and PgBouncer's clock is that of its event loop.
+const HEAD_SLACK: Duration = Duration::from_millis(250);
+
 /// What the view of one pool needs beyond the pool.
 #[derive(Debug)]
 pub(super) struct Context<'a> {
@@ -24,6 +28,7 @@ pub(super) struct Context<'a> {
     /// Mean busy servers and number of pools of each database, to share its rates out.
     pub busy_by_database: BTreeMap<Arc<str>, (f64, u32)>,
     pub counters: &'a BTreeMap<Arc<str>, CounterTrack>,
+    pub idle_transactions: IdleTransactions<'a>,
 }
 
 /// Numbers of one pool at one moment; meanings as in `plugins/wit`.
@@ -72,6 +77,8 @@ pub(super) struct PoolTrack {
     waiting_since: Option<Timestamp>,
     full_since: Option<Timestamp>,
     unserved_since: Option<Timestamp>,
+    /// When the head of the queue came, as seen when it was last seen to be another.
+    head: Option<Timestamp>,
     /// (moment, busy servers) inside the short span, and one from before it.
     busy: VecDeque<(Timestamp, u32)>,
     second: Option<Second>,
@@ -95,6 +102,7 @@ impl PoolTrack {
             waiting_since: None,
             full_since: None,
             unserved_since: None,
+            head: None,
             busy: VecDeque::new(),
             second: None,
             seconds: VecDeque::new(),
@@ -145,7 +153,7 @@ impl PoolTrack {
         let now = context.now;
         let percent = |histogram: &SlidingHistogram, p| histogram.percentile(p).map(f64::from);
         let from_s = now.minus(self.spans.short).as_millis() / 1_000;
-        let idle = idle_in_transaction(key, context.snapshot);
+        let idle = idle_in_transaction(key, context);
         PoolView {
             condition: self.condition(key, context),
             size: *size,
@@ -173,7 +181,7 @@ impl PoolTrack {
 
     fn condition(&self, key: &PoolKey, context: &Context<'_>) -> Condition {
         let Some((_, row, size)) = &self.latest else { return Condition::Stale };
-        let database = context.snapshot.databases.iter().find(|db| db.name == key.database);
+        let database = context.snapshot.databases.get(&key.database);
         if context.stale {
             return Condition::Stale;
         }
@@ -225,19 +233,27 @@ impl PoolTrack {
 
     /// Says whether a waiter got a server since the last row.
     ///
-    /// The queue is first in, first out, so `maxwait` is the age of its head: when it grew as fast as
-    /// the clock, the head is still the same. Waiters without an age (queued at login) show nothing
-    /// there; for them a finished transaction or a shorter queue counts.
-    fn was_served(&self, at: Timestamp, row: &PoolRow, delta: Delta) -> bool {
-        let Some((then, old, _)) = &self.latest else { return true };
-        if old.cl_waiting == 0 {
+    /// The queue is first in, first out, so `maxwait` is the age of its head, and tells when the head
+    /// came: as long as that moment does not move, the head is still the same. Waiters without an age
+    /// (queued at login) show nothing there; for them a finished transaction or a shorter queue counts.
+    fn was_served(&mut self, at: Timestamp, row: &PoolRow, delta: Delta) -> bool {
+        let came = at.minus(row.maxwait);
+        let before = self.latest.as_ref().map_or(0, |(_, old, _)| old.cl_waiting);
+        let shorter = row.cl_waiting < before;
+        let head = self.head.replace(came);
+        if before == 0 || shorter {
             return true;
         }
         if row.maxwait.is_zero() {
-            return delta.transactions > 0 || row.cl_waiting < old.cl_waiting;
+            return delta.transactions > 0;
         }
-        // A tenth of slack, because PgBouncer's clock and ours do not read at the same instant.
-        row.maxwait < old.maxwait + at.since(*then).mul_f64(0.9)
+        let Some(head) = head else { return false };
+        let moved = came.since(head) > HEAD_SLACK;
+        if !moved {
+            // Against the first look, so that small steps of a slow queue add up.
+            self.head = Some(head);
+        }
+        moved
     }
 
     fn note_busy(&mut self, at: Timestamp, busy: u32) {
@@ -349,14 +365,24 @@ fn for_how_long(since: Option<Timestamp>, now: Timestamp) -> Duration {
     since.map_or(Duration::ZERO, |since| now.since(since))
 }
 
-/// Sums PostgreSQL's sessions that belong to a pool, by the names that it uses there.
-fn idle_in_transaction(key: &PoolKey, snapshot: &Snapshot) -> (u32, Duration) {
-    let Some(postgres) = &snapshot.postgres else { return (0, Duration::ZERO) };
-    let database = snapshot.databases.iter().find(|row| row.name == key.database);
+/// PostgreSQL's idle transactions by database and role.
+pub(super) type IdleTransactions<'a> = BTreeMap<(&'a str, &'a str), (u32, Duration)>;
+
+/// Sums idle transactions, and the age of the oldest, by database and role.
+pub(super) fn idle_transactions(snapshot: &Snapshot) -> IdleTransactions<'_> {
+    let mut idle = IdleTransactions::new();
+    for session in snapshot.postgres.iter().flat_map(|postgres| &postgres.sessions) {
+        let (count, oldest) = idle.entry((&session.database, &session.user)).or_default();
+        *count += session.idle_in_transaction;
+        *oldest = (*oldest).max(session.idle_in_transaction_max);
+    }
+    idle
+}
+
+/// Finds the idle transactions of a pool, by the names that it uses on the server.
+fn idle_in_transaction(key: &PoolKey, context: &Context<'_>) -> (u32, Duration) {
+    let database = context.snapshot.databases.get(&key.database);
     let name = database.map_or(&key.database, |row| &row.database);
     let user = database.and_then(|row| row.force_user.as_ref()).unwrap_or(&key.user);
-    let own = postgres.sessions.iter().filter(|s| s.database == *name && s.user == *user);
-    own.fold((0, Duration::ZERO), |(count, oldest), session| {
-        (count + session.idle_in_transaction, oldest.max(session.idle_in_transaction_max))
-    })
+    context.idle_transactions.get(&(&**name, &**user)).copied().unwrap_or_default()
 }

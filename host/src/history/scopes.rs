@@ -1,11 +1,10 @@
 //! Which setting sizes which pool.
 //!
-//! The console shows effective sizes only. A database whose size ever differed from the default has
-//! its own; one that always equalled it is taken to inherit, which a later change proves or refutes.
+//! A user's own size goes before the database's, and that before the default.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::own_sizes::OwnSizes;
 use crate::model::{Limits, PoolKey, ScopeColumns, ScopeKey, Snapshot};
 
 /// The scopes of a target, with the index of each pool's.
@@ -13,28 +12,28 @@ use crate::model::{Limits, PoolKey, ScopeColumns, ScopeKey, Snapshot};
 pub(super) struct Scopes {
     pub keys: Vec<ScopeKey>,
     pub columns: ScopeColumns,
-    explicit: Vec<Arc<str>>,
+    databases: Vec<Arc<str>>,
+    users: Vec<Arc<str>>,
 }
 
 impl Scopes {
-    pub fn new(
-        snapshot: &Snapshot,
-        explicit: &BTreeSet<Arc<str>>,
-        limits: &Limits,
-        can_act: bool,
-    ) -> Self {
+    pub fn new(snapshot: &Snapshot, own_sizes: &OwnSizes, limits: &Limits, can_act: bool) -> Self {
         let mut scopes = Self {
             keys: Vec::new(),
             columns: ScopeColumns::default(),
-            explicit: explicit.iter().cloned().collect(),
+            databases: own_sizes.names().cloned().collect(),
+            users: snapshot.server.user_sizes.keys().cloned().collect(),
         };
         let default = snapshot.server.default_pool_size.unwrap_or(0);
         scopes.push(ScopeKey::Default, default, can_act, limits);
-        for name in explicit {
-            let row = snapshot.databases.iter().find(|row| row.name == *name);
+        // These sizes stand in PgBouncer's file, which is never written: they can be recommended.
+        for name in own_sizes.names() {
+            let row = snapshot.databases.get(name);
             let size = row.and_then(|row| row.pool_size).unwrap_or(default);
-            // A database's own size needs an override file, which this version does not write.
             scopes.push(ScopeKey::Database(Arc::clone(name)), size, false, limits);
+        }
+        for (name, size) in &snapshot.server.user_sizes {
+            scopes.push(ScopeKey::User(Arc::clone(name)), *size, false, limits);
         }
         for row in &snapshot.pools {
             let at = scopes.index_of(&row.key);
@@ -47,7 +46,10 @@ impl Scopes {
 
     /// Gives the index of the scope that sizes a pool.
     pub fn index_of(&self, pool: &PoolKey) -> usize {
-        self.explicit.binary_search(&pool.database).map_or(0, |at| at + 1)
+        if let Ok(at) = self.users.binary_search(&pool.user) {
+            return 1 + self.databases.len() + at;
+        }
+        self.databases.binary_search(&pool.database).map_or(0, |at| at + 1)
     }
 
     fn push(&mut self, key: ScopeKey, size: u32, can_act: bool, limits: &Limits) {

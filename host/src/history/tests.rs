@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::model::{Condition, Counters, DatabaseRow, DatabaseSample, PoolRow, PoolSize};
+use crate::model::{
+    Condition, Counters, DatabaseRow, DatabaseSample, PgSessions, PoolRow, PoolSize,
+};
 
 struct Watch {
     history: History,
@@ -14,6 +16,7 @@ struct Watch {
     postgres: Option<DatabaseSample>,
     database_paused: bool,
     sizes: Vec<(&'static str, u32)>,
+    console_queries: u64,
 }
 
 impl Watch {
@@ -51,6 +54,7 @@ impl Watch {
             postgres: None,
             database_paused: false,
             sizes: vec![("app", 5)],
+            console_queries: 0,
         }
     }
 
@@ -58,6 +62,7 @@ impl Watch {
     fn poll(&mut self, rows: &[PoolRow], xacts: u64) {
         self.now = self.now.plus(Duration::from_secs(1));
         self.xacts += xacts;
+        self.console_queries += 4;
         let counters = Counters {
             xact_count: self.xacts,
             xact_time_us: self.xacts * 50_000,
@@ -83,8 +88,11 @@ impl Watch {
             sizes_at: self.now,
             pools: rows.to_vec(),
             counters: vec![(Arc::from("app"), counters)],
-            databases: Arc::new(self.sizes.iter().map(database).collect()),
+            databases: Arc::new(
+                self.sizes.iter().map(|size| (Arc::from(size.0), database(size))).collect(),
+            ),
             server: Arc::new(self.server.clone()),
+            console_queries: Some(self.console_queries),
             postgres: self.postgres.clone().map(Arc::new),
         });
     }
@@ -116,6 +124,7 @@ fn row(user: &str, sv_active: u32, cl_waiting: u32, maxwait_ms: u64) -> PoolRow 
 fn postgres(reachable: bool) -> DatabaseSample {
     DatabaseSample {
         at: Timestamp::default(),
+        server: (None, None),
         reachable,
         max_connections: 100,
         reserved_connections: 3,
@@ -169,6 +178,15 @@ fn a_queue_whose_head_ages_with_the_clock_is_wedged_unless_every_server_works() 
     let pool = watch.pool();
     assert_eq!(pool.condition, Condition::Queueing, "five long statements are no wedge");
     assert!(pool.unserved_for >= Duration::from_secs(3));
+}
+
+#[test]
+fn a_wedged_queue_is_seen_through_the_jitter_of_polls() {
+    let mut watch = Watch::new();
+    for (second, late_ms) in (1..=8).zip([0, 180, 20, 200, 0, 90, 150, 0]) {
+        watch.poll(&[row("app", 1, 3, second * 1_000 + late_ms)], 0);
+    }
+    assert_eq!(watch.pool().condition, Condition::Wedged);
 }
 
 #[test]
@@ -274,22 +292,54 @@ fn a_database_whose_size_ever_differed_has_a_scope_of_its_own() {
     let mut watch = Watch::new();
     watch.sizes = vec![("app", 7)];
     watch.poll(&[row("app", 1, 0, 0)], 1);
+    watch.poll(&[row("app", 1, 0, 0)], 1);
     watch.server.default_pool_size = Some(7);
     watch.poll(&[row("app", 1, 0, 0)], 1);
-    assert!(watch.history.has_own_size("app"), "equal by chance is still its own");
+    assert!(
+        !watch.history.inherits_size(&PoolKey::new("app", "app")),
+        "equal by chance is still its own"
+    );
     let window = watch.history.window(watch.now).expect("the target was seen");
     assert_eq!(window.scope_keys.len(), 2);
     assert_eq!((window.scopes.actionable[1], window.pools.scope[0]), (0, 1));
 }
 
 #[test]
-fn a_restart_shows_in_counters_that_fall_everywhere() {
+fn a_restart_shows_in_the_consoles_own_counter() {
     let mut watch = Watch::new();
     watch.poll(&[row("app", 1, 0, 0)], 50);
+    watch.poll(&[row("app", 1, 0, 0)], 50);
     assert_eq!(watch.history.restarted(), None);
-    watch.xacts = 0;
-    watch.poll(&[row("app", 1, 0, 0)], 2);
+    watch.console_queries = 0;
+    watch.poll(&[row("app", 1, 0, 0)], 0);
     assert_eq!(watch.history.restarted(), Some(watch.now));
+}
+
+#[test]
+fn others_do_not_vanish_as_our_pools_grow_after_the_look() {
+    let mut watch = Watch::new();
+    let sessions = vec![PgSessions {
+        database: Arc::from("app"),
+        user: Arc::from("app"),
+        application: Arc::from(""),
+        total: 15,
+        active: 0,
+        idle_in_transaction: 0,
+        idle_in_transaction_max: Duration::ZERO,
+        waiting_on_lock: 0,
+        waiting_on_io: 0,
+        waiting_on_other: 0,
+    }];
+    let look = DatabaseSample { at: Timestamp::from_millis(1), sessions, ..postgres(true) };
+    watch.poll(&[row("app", 5, 0, 0)], 1);
+    watch.postgres = Some(look.clone());
+    watch.poll(&[row("app", 5, 0, 0)], 1);
+    assert_eq!(watch.history.other_connections(), 10);
+    watch.poll(&[row("app", 12, 0, 0)], 1);
+    assert_eq!(watch.history.other_connections(), 10, "the look is still the old one");
+    watch.postgres = Some(DatabaseSample { at: Timestamp::from_millis(2), ..look });
+    watch.poll(&[row("app", 12, 0, 0)], 1);
+    assert_eq!(watch.history.other_connections(), 10, "which of the polls it saw is not known");
 }
 
 #[test]
@@ -322,4 +372,20 @@ fn a_window_has_columns_of_one_length() {
     assert!(lengths.iter().all(|length| *length == 2), "{lengths:?}");
     let narrow = window.narrowed(|pool| &*pool.user == "b");
     assert_eq!((narrow.pool_keys.len(), narrow.pools.cl_waiting[0]), (1, 3));
+    assert_eq!((narrow.scopes.actionable[0], narrow.scopes.pools[0]), (0, 1), "it sees only half");
+    assert_eq!(narrow.beyond, [crate::model::ScopeKey::Default]);
+    let whole = window.narrowed(|_| true);
+    assert_eq!((whole.scopes.actionable[0], whole.beyond.len()), (1, 0));
+}
+
+#[test]
+fn a_users_own_size_goes_before_the_databases() {
+    let mut watch = Watch::new();
+    watch.server.user_sizes = [(Arc::from("batch"), 2)].into();
+    watch.poll(&[row("app", 1, 0, 0), row("batch", 2, 1, 5)], 1);
+    let window = watch.history.window(watch.now).expect("the target was seen");
+    assert_eq!((window.pools.size[0], window.pools.size[1]), (5, 2));
+    assert_eq!(window.pools.utilization[1], 1.0);
+    let scope = usize::try_from(window.pools.scope[1]).expect("a small index");
+    assert_eq!((window.scopes.kind[scope], window.scopes.actionable[scope]), (2, 0));
 }

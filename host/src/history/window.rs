@@ -14,7 +14,7 @@ impl History {
     /// Builds the window of this moment; `None` until the target was seen once.
     pub fn window(&self, now: Timestamp) -> Option<Window> {
         let latest = self.latest.as_ref()?;
-        let scopes = Scopes::new(latest, &self.explicit, &self.facts.limits, self.facts.can_act);
+        let scopes = Scopes::new(latest, &self.own_sizes, &self.facts.limits, self.facts.can_act);
         let views = self.pools(now);
         let mut pools = PoolColumns::default();
         let mut pool_keys = Vec::with_capacity(views.len());
@@ -28,9 +28,13 @@ impl History {
             short_span: self.spans.short,
             long_span: self.spans.long,
             target: self.target_window(latest, now),
-            database: latest.postgres.as_ref().map(|pg| database_window(pg, latest, now)),
+            database: latest
+                .postgres
+                .as_ref()
+                .map(|pg| database_window(pg, self.others.count, now)),
             scope_keys: scopes.keys,
             scopes: scopes.columns,
+            beyond: Vec::new(),
             pool_keys,
             pools,
         })
@@ -58,14 +62,13 @@ impl History {
     }
 }
 
-fn database_window(pg: &DatabaseSample, latest: &Snapshot, now: Timestamp) -> DatabaseWindow {
+fn database_window(pg: &DatabaseSample, others: u32, now: Timestamp) -> DatabaseWindow {
     let connections = pg.sum(|s| s.total);
     let active = pg.sum(|s| s.active);
     let waiting_on_lock = pg.sum(|s| s.waiting_on_lock);
     let waiting_on_io = pg.sum(|s| s.waiting_on_io);
     let waiting_on_other = pg.sum(|s| s.waiting_on_other);
     let waiting = waiting_on_lock.saturating_add(waiting_on_io).saturating_add(waiting_on_other);
-    let ours = latest.pools.iter().fold(0_u32, |sum, row| sum.saturating_add(row.servers()));
     DatabaseWindow {
         reachable: pg.reachable,
         data_age: now.since(pg.at),
@@ -78,7 +81,7 @@ fn database_window(pg: &DatabaseSample, latest: &Snapshot, now: Timestamp) -> Da
         waiting_on_lock,
         waiting_on_io,
         waiting_on_other,
-        others: connections.saturating_sub(ours),
+        others,
     }
 }
 

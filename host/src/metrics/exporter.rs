@@ -1,8 +1,8 @@
 //! The metrics of `pgbouncer_exporter`, so that dashboards made for it work here.
 //!
-//! Names, types, labels and factors are that exporter's. With one target the labels are exactly its;
-//! with several there is one more, `target`. As there, a PgBouncer that does not answer shows
-//! nothing but `pgbouncer_up 0`: a gap in a graph is honest, a frozen line is not.
+//! Names, types, labels and factors are that exporter's. With one target the labels are exactly
+//! its; with several there is one more, `target`. As there, a PgBouncer that does not answer
+//! shows nothing but `pgbouncer_up 0`: a gap in a graph is honest, a frozen line is not.
 
 use std::time::Duration;
 
@@ -184,7 +184,7 @@ fn write_databases(text: &mut Text, targets: &Targets<'_>) {
         let name = format!("pgbouncer_databases_{name}");
         let mut family = text.gauge(&name, help);
         for target in targets.answering() {
-            for row in target.databases.iter() {
+            for row in target.databases.values() {
                 let Some(value) = value(row) else { continue };
                 let port = row.port.map(|port| port.to_string()).unwrap_or_default();
                 let labels = [

@@ -134,7 +134,7 @@ fn severity(proposal: Option<&Proposal>) -> &'static str {
     }
 }
 
-fn firing<'a>(target: &'a TargetView) -> impl Iterator<Item = (&'a str, &'a str, &'static str)> {
+fn firing(target: &TargetView) -> impl Iterator<Item = (&str, &str, &'static str)> {
     target.alerts.iter().filter(|alert| alert.is_firing()).map(|alert| {
         let key = &alert.alert.key;
         (key.policy.as_str(), key.name.as_str(), severity(alert.proposal.as_ref()))

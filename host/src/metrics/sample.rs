@@ -45,7 +45,7 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
         problem: None,
         server: Arc::new(server()),
         pools: vec![(PoolKey::new("app", "web"), pool())],
-        databases: Arc::new(vec![database()]),
+        databases: Arc::new([database()].map(|row| (Arc::clone(&row.name), row)).into()),
         counters: vec![(Arc::from("app"), counters())],
         postgres: Some(Arc::new(postgres(at))),
         scopes: vec![ScopeView {
@@ -146,6 +146,7 @@ fn server() -> Server {
         max_user_connections: Some(0),
         query_wait_timeout: Some(Duration::from_secs(120)),
         paused: Some(false),
+        user_sizes: std::collections::BTreeMap::new(),
         lists: lists.map(|name| (name.to_owned(), 3)).into(),
     }
 }
@@ -240,6 +241,7 @@ fn postgres(at: Timestamp) -> DatabaseSample {
     };
     DatabaseSample {
         at,
+        server: (None, None),
         reachable: true,
         max_connections: 100,
         reserved_connections: 3,

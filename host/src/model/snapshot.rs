@@ -2,6 +2,7 @@
 //!
 //! Every column may be missing in some version, so what is not essential is an `Option`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +56,9 @@ impl PoolRow {
         parts.iter().fold(0, |sum: u32, part| sum.saturating_add(*part))
     }
 }
+
+/// `SHOW DATABASES` by the name that clients use.
+pub type Databases = BTreeMap<Arc<str>, DatabaseRow>;
 
 /// One row of `SHOW DATABASES`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +139,8 @@ pub struct Server {
     pub query_wait_timeout: Option<Duration>,
     /// Whether `SHOW STATE` says paused; `None` before 1.19, which cannot say.
     pub paused: Option<bool>,
+    /// Users with a `pool_size` of their own (1.23 and newer), which goes before the database's.
+    pub user_sizes: BTreeMap<Arc<str>, u32>,
     /// `SHOW LISTS`, by name.
     pub lists: Vec<(String, u32)>,
 }
@@ -142,7 +148,7 @@ pub struct Server {
 /// Everything that one poll of a PgBouncer read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
-    /// When the first row was asked for.
+    /// When the pools were asked for.
     pub at: Timestamp,
     /// When `databases` and `server` were asked for: a quick poll keeps those of the last full one.
     pub sizes_at: Timestamp,
@@ -151,9 +157,11 @@ pub struct Snapshot {
     /// `SHOW STATS_TOTALS` by database, without the console.
     pub counters: Vec<(Arc<str>, Counters)>,
     /// `SHOW DATABASES`, without the console.
-    pub databases: Arc<Vec<DatabaseRow>>,
+    pub databases: Arc<Databases>,
     /// Settings and state.
     pub server: Arc<Server>,
+    /// Queries on the console since PgBouncer started: fewer than before means a new process.
+    pub console_queries: Option<u64>,
     /// What PostgreSQL said last, if it may be asked.
     pub postgres: Option<Arc<DatabaseSample>>,
 }
@@ -188,7 +196,9 @@ pub struct PgSessions {
 pub struct DatabaseSample {
     /// When it was taken; the last good one is kept while looks fail.
     pub at: Timestamp,
-    /// Whether the newest look succeeded.
+    /// Host (none for a unix socket) and port of the server, as configured.
+    pub server: (Option<String>, Option<u32>),
+    /// Whether the newest look succeeded; all numbers are 0 until one has.
     pub reachable: bool,
     /// `max_connections`.
     pub max_connections: u32,

@@ -96,6 +96,8 @@ pub struct Window {
     pub scope_keys: Vec<ScopeKey>,
     /// Numbers of the scopes, by index.
     pub scopes: ScopeColumns,
+    /// Scopes that also size pools which are left out of this window.
+    pub beyond: Vec<ScopeKey>,
     /// Names of the pools, by index.
     pub pool_keys: Vec<PoolKey>,
     /// Numbers of the pools, by index.

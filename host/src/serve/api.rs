@@ -3,14 +3,15 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, openapi};
 
+use super::problem::Problem;
 use super::route::{decisions, health, now, stream, text};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Poolwarden",
-        description = "What the sidecar sees, what it decided and why. Times are milliseconds since \
-            1970; every number carries its unit as the last word of its name.",
+        description = "What the sidecar sees, what it decided and why. Moments are milliseconds \
+            since 1970; a number's unit is the last word of its name.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(
@@ -20,6 +21,7 @@ use super::route::{decisions, health, now, stream, text};
         now::alerts, now::recommendations, now::policies, now::targets,
         text::metrics, text::openapi,
     ),
+    components(schemas(Problem), responses(Problem)),
     security(("token" = []), ()),
     modifiers(&Token),
 )]

@@ -1,7 +1,7 @@
 //! Query parameters, read so that nothing wrong in them passes in silence.
 //!
-//! By hand rather than by serde: a mistyped filter that is ignored shows everything and looks right,
-//! and serde's texts do not reliably name the key.
+//! By hand rather than by serde: a mistyped filter that is ignored shows everything and looks
+//! right, and serde's texts do not reliably name the key.
 
 use std::str::FromStr;
 

@@ -7,12 +7,12 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{ToResponse, ToSchema};
 
 use crate::record::RecordError;
 use crate::report::chain;
@@ -23,7 +23,11 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_AFTER_S: &str = "5";
 
 /// An error of a request.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema, ToResponse)]
+#[response(
+    description = "What is wrong with the request, or what cannot be had now (RFC 9457).",
+    content_type = "application/problem+json"
+)]
 pub(super) struct Problem {
     /// What sort of problem it is; stable, for programs.
     #[serde(rename = "type")]
@@ -39,7 +43,7 @@ pub(super) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
     #[serde(skip)]
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<(&'static str, &'static str)>,
 }
 
 impl Problem {
@@ -47,8 +51,8 @@ impl Problem {
         Self { kind, title, status: status.as_u16(), detail, key: None, header: None }
     }
 
-    fn with(self, name: HeaderName, value: &'static str) -> Self {
-        Self { header: Some((name, HeaderValue::from_static(value))), ..self }
+    fn with(self, name: &'static str, value: &'static str) -> Self {
+        Self { header: Some((name, value)), ..self }
     }
 
     /// A parameter that cannot be read.
@@ -73,16 +77,14 @@ impl Problem {
     pub fn only_get() -> Self {
         let (kind, title) = ("urn:poolwarden:problem:method-not-allowed", "method not allowed");
         let detail = "this API only tells: use GET".to_owned();
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, kind, title, detail)
-            .with(header::ALLOW, "GET, HEAD")
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, kind, title, detail).with("allow", "GET, HEAD")
     }
 
     /// A missing or wrong token; which of the two is not told.
     pub fn unauthorized() -> Self {
         let (kind, title) = ("urn:poolwarden:problem:unauthorized", "unauthorized");
         let detail = "send the configured token as `Authorization: Bearer …`".to_owned();
-        Self::new(StatusCode::UNAUTHORIZED, kind, title, detail)
-            .with(header::WWW_AUTHENTICATE, "Bearer")
+        Self::new(StatusCode::UNAUTHORIZED, kind, title, detail).with("www-authenticate", "Bearer")
     }
 
     /// The store does not answer.
@@ -92,14 +94,14 @@ impl Problem {
         let detail = format!("the store cannot be read now ({}); see the log", error.kind());
         let title = "store unavailable";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, title, detail)
-            .with(header::RETRY_AFTER, RETRY_AFTER_S)
+            .with("retry-after", RETRY_AFTER_S)
     }
 
     /// More of something than is served at one time.
     pub fn too_many(detail: String) -> Self {
         let kind = "urn:poolwarden:problem:too-many";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, "too many", detail)
-            .with(header::RETRY_AFTER, RETRY_AFTER_S)
+            .with("retry-after", RETRY_AFTER_S)
     }
 
     /// A defect of the sidecar.
@@ -113,7 +115,7 @@ impl Problem {
         let kind = "urn:poolwarden:problem:timeout";
         let detail = format!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
         Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, "timeout", detail)
-            .with(header::RETRY_AFTER, RETRY_AFTER_S)
+            .with("retry-after", RETRY_AFTER_S)
     }
 }
 

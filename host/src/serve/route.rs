@@ -1,4 +1,5 @@
-//! The routes, in one list: the router is made of it and the OpenAPI document is checked against it.
+//! The routes, in one list: the router is made of it and the OpenAPI document is checked against
+//! it.
 
 pub(super) mod decisions;
 pub(super) mod health;

@@ -69,7 +69,7 @@ impl Served {
             decisions: told.clone(),
             store_problem,
             token: token.map(Secret::new),
-            clock,
+            clock: clock.clone(),
             expected_interval: Duration::from_secs(1),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

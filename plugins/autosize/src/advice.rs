@@ -50,8 +50,9 @@ pub(crate) fn raise_ceiling(scope: Scope<'_>, pool: &Pool<'_>, wanted: u32) -> P
             scope.ceiling(),
         ))
         .action(format!(
-            "Raise the most that Poolwarden may set for {} to at least {wanted}, if PostgreSQL's \
-             max_connections leaves room for it; else make transactions shorter.",
+            "Set limits.ceiling of this target to at least {wanted} in Poolwarden's configuration, so \
+             that it may raise {}, if PostgreSQL's max_connections leaves room for it; else make \
+             transactions shorter.",
             setting(scope),
         ))
         .evidence("demand", pool.demand())

@@ -69,7 +69,13 @@ fn wants_to_grow(
     short_span: Duration,
 ) -> bool {
     match condition {
-        Condition::Queueing => pool.cl_waiting() > 0 && pool.waiting_for() >= confirm,
+        // Beside unused room nobody waits for want of size: PgBouncer is still opening servers, which it
+        // does one at a time, or PostgreSQL does not let it.
+        Condition::Queueing => {
+            pool.cl_waiting() > 0
+                && pool.waiting_for() >= confirm
+                && pool.sv_active().saturating_add(pool.sv_idle()) >= pool.size()
+        }
         // Full for a whole span without a waiter yet: the next client would be the first.
         Condition::Serving => {
             pool.full_for() >= short_span.max(confirm)

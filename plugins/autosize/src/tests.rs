@@ -103,6 +103,15 @@ fn waits_for_the_confirmation_time() {
 }
 
 #[test]
+fn does_not_grow_for_a_queue_beside_unused_room() {
+    for open in [0, 3] {
+        let pool = PoolRow::queueing("orders", "app", 4, 5, 8.0);
+        let pool = PoolRow { sv_active: open, sv_idle: 0, sv_login: 1, ..pool };
+        assert_eq!(sizes(&run_default(4, pool)), NONE, "{open} of 4 servers are open");
+    }
+}
+
+#[test]
 fn grows_before_anybody_waits_when_full_for_the_whole_short_span() {
     let full = PoolRow { full_for_ms: 10_000, ..PoolRow::serving("orders", "app", 6, 6) };
     assert_eq!(sizes(&run_default(6, full.clone())), [8]);

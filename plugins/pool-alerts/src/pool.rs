@@ -5,15 +5,25 @@
 
 use std::time::Duration;
 
-use poolwarden_policy::{Condition, Pool, Proposal, Severity, Window};
+use poolwarden_policy::{Alert, Condition, Pool, Proposal, Severity, Subject, Window};
 
 use crate::settings::{ConnectionLeak, Settings};
 use crate::{counted, start};
 
+/// Most proposals on pools. An evaluation has a deadline, and one beyond it is a fault: in the worst
+/// hour, when every pool of thousands is in trouble, the policy would say nothing and be quarantined.
+const PROPOSALS_MAX: usize = 5_000;
+
 /// Proposes what holds for each pool, in the order of the pools.
+///
+/// Stops when there is more than a person could read, and says that.
 pub(crate) fn check_all(settings: &Settings, window: &Window, proposals: &mut Vec<Proposal>) {
     let timeout = Duration::from_millis(window.target().query_wait_timeout_ms);
     for pool in window.pools() {
+        if proposals.len() >= PROPOSALS_MAX {
+            proposals.push(many_pools(window));
+            return;
+        }
         let condition = pool.condition();
         if condition == Condition::Stale {
             continue;
@@ -31,6 +41,21 @@ pub(crate) fn check_all(settings: &Settings, window: &Window, proposals: &mut Ve
         proposals.extend(connection_leak(&settings.connection_leak, &pool));
         proposals.extend(clients_growing(settings, &pool));
     }
+}
+
+fn many_pools(window: &Window) -> Proposal {
+    let pools = window.pools().len();
+    let waiting = window.pools().filter(|pool| pool.cl_waiting() > 0).count();
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Alert::new("many-pools", Subject::Target)
+        .severity(Severity::Critical)
+        .summary(format!(
+            "Too many pools are in trouble to tell of each: clients wait in {waiting} of {pools}."
+        ))
+        .cooldown(Duration::from_secs(60))
+        .evidence("pools-waiting", count(waiting))
+        .evidence("pools", count(pools))
+        .into()
 }
 
 fn exhausted(settings: &Settings, pool: &Pool<'_>, condition: Condition) -> Option<Proposal> {

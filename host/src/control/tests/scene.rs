@@ -155,8 +155,16 @@ impl Scene {
         self.hear(Some(Answer { proposals, memory: Arc::from([]) }))
     }
 
+    pub fn heard_beyond(&mut self, proposals: Vec<Proposal>, beyond: Vec<ScopeKey>) -> Effects {
+        self.hear_with(Some(Answer { proposals, memory: Arc::from([]) }), beyond)
+    }
+
     pub fn faulted(&mut self) -> Effects {
         self.hear(None)
+    }
+
+    pub fn evaluation_died(&mut self) -> Effects {
+        self.apply(Event::EvaluationDied { target: target() })
     }
 
     pub fn remember(&mut self, memory: &[u8]) {
@@ -164,11 +172,16 @@ impl Scene {
     }
 
     fn hear(&mut self, answer: Option<Answer>) -> Effects {
+        self.hear_with(answer, Vec::new())
+    }
+
+    fn hear_with(&mut self, answer: Option<Answer>, beyond: Vec<ScopeKey>) -> Effects {
         let heard = Heard {
             policy: PolicyName::new("p").expect("a fine name"),
             mode: Mode::Enforce,
             digest: Digest([7; 32]),
             version: Arc::from("1.0.0"),
+            beyond,
             answer,
             evaluation: Arc::new(Blank),
         };
@@ -276,8 +289,9 @@ fn snapshot(at: Timestamp, sizes_at: Timestamp, size: u32, waiting: u32) -> Snap
         sizes_at,
         pools: vec![row],
         counters: Vec::new(),
-        databases: Arc::new(vec![database]),
+        databases: Arc::new([(Arc::from("app"), database)].into()),
         server: Arc::new(server),
+        console_queries: None,
         postgres: None,
     }
 }

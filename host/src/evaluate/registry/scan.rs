@@ -1,7 +1,9 @@
 //! What lies in the policies folder, and whether it changed since the last look.
 //!
-//! A look reads no file: it compares inode, size and time of change, so that a rescan every few
-//! seconds costs nothing. A file that is still being written changes again and is looked at again.
+//! A look reads no plugin: it compares inode, size and time of change, so that a rescan every few
+//! seconds costs next to nothing. A file that is still being written changes again and is looked at
+//! again. The time of change is that of the inode: it moves with the rights too, and no tool that
+//! copies times can set it back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
@@ -9,8 +11,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::evaluate::LoadError;
 use crate::evaluate::load::FILE_MAX_BYTES;
+use crate::evaluate::{LoadError, PolicyFileError};
 use crate::model::PolicyName;
 
 /// Identity and time of change of a file.
@@ -27,8 +29,8 @@ impl Mark {
         Self {
             inode: data.ino(),
             bytes: data.len(),
-            changed_s: data.mtime(),
-            changed_ns: data.mtime_nsec(),
+            changed_s: data.ctime(),
+            changed_ns: data.ctime_nsec(),
         }
     }
 }
@@ -59,7 +61,19 @@ impl Found {
             return Ok(None);
         }
         let path = self.file_path();
-        fs::read_to_string(&path).map(Some).map_err(|source| LoadError::Read { path, source })
+        match fs::read_to_string(&path) {
+            // Written in place, a file is empty before it is anything else.
+            Ok(text) if text.is_empty() => {
+                let reason = "is empty, or not yet written".to_owned();
+                Err(PolicyFileError { path, reason }.into())
+            }
+            Ok(text) => Ok(Some(text)),
+            Err(source) => Err(LoadError::Read { path, source }),
+        }
+    }
+
+    pub fn plugin_path(&self, file: &str) -> PathBuf {
+        self.dir.join(file)
     }
 
     pub fn read_plugin(&self, file: &str) -> Result<Vec<u8>, LoadError> {
@@ -75,8 +89,14 @@ impl Found {
     }
 }
 
-/// Lists the policies of a folder: each `.toml`, and each `.wasm` that no `.toml` uses.
-pub fn scan(dir: &Path) -> io::Result<BTreeMap<PolicyName, Found>> {
+/// Lists the policies of a folder: each `.toml`, and each `.wasm` that none of them uses or names.
+///
+/// A policy also uses the plugin that serves for it (`in_use`): a mistake in its file must not let
+/// that plugin loose as a policy of its own.
+pub fn scan(
+    dir: &Path,
+    in_use: &BTreeMap<PolicyName, String>,
+) -> io::Result<BTreeMap<PolicyName, Found>> {
     let mut files = BTreeMap::new();
     let mut plugins = BTreeMap::new();
     for entry in fs::read_dir(dir)? {
@@ -96,20 +116,24 @@ pub fn scan(dir: &Path) -> io::Result<BTreeMap<PolicyName, Found>> {
             _ => continue,
         };
     }
-    Ok(found(dir, files, &plugins))
+    Ok(found(dir, files, &plugins, in_use))
 }
 
 fn found(
     dir: &Path,
     files: BTreeMap<String, (Mark, Option<String>)>,
     plugins: &BTreeMap<String, Mark>,
+    in_use: &BTreeMap<PolicyName, String>,
 ) -> BTreeMap<PolicyName, Found> {
     let mut found = BTreeMap::new();
     let mut used = BTreeSet::new();
     for (name, (mark, plugin)) in files {
-        let plugin = plugin.unwrap_or_else(|| format!("{name}.wasm"));
+        let own = format!("{name}.wasm");
+        let plugin = plugin.unwrap_or_else(|| own.clone());
         let stamp = Stamp { file: Some(mark), plugin: plugins.get(&plugin).copied() };
-        used.insert(plugin);
+        let serving = PolicyName::new(&name).ok().and_then(|name| in_use.get(&name).cloned());
+        // Its own plugin too, used or not: a name is one policy's.
+        used.extend([own, plugin].into_iter().chain(serving));
         insert(&mut found, dir, &name, stamp);
     }
     for (plugin, mark) in plugins.iter().filter(|(plugin, _)| !used.contains(*plugin)) {

@@ -7,13 +7,17 @@ use super::{PoolColumns, ScopeColumns, TargetStatus, TargetWindow, Window};
 use crate::model::{PoolKey, TargetName, Timestamp};
 
 impl Window {
-    /// Gives a window with only the pools for which `keep` says yes; scopes stay as they are.
+    /// Gives a window with only the pools for which `keep` says yes.
+    ///
+    /// All scopes stay, but one that also sizes pools which are left out is not actionable: who does
+    /// not see them must not decide for them.
     pub fn narrowed(&self, keep: impl Fn(&PoolKey) -> bool) -> Self {
         let window = self;
         let rows: Vec<usize> =
             (0..window.pool_keys.len()).filter(|at| keep(&window.pool_keys[*at])).collect();
         let mut narrow = window.clone();
         narrow.pool_keys = pick(&window.pool_keys, &rows);
+        narrow.leave_scopes(&rows);
         let (from, to) = (&window.pools, &mut narrow.pools);
         to.scope = pick(&from.scope, &rows);
         to.condition = pick(&from.condition, &rows);
@@ -60,6 +64,26 @@ fn pick<T: Clone>(column: &[T], rows: &[usize]) -> Vec<T> {
 }
 
 impl Window {
+    /// Takes what a scope does with pools outside `rows` out of reach; pools are still all there.
+    fn leave_scopes(&mut self, rows: &[usize]) {
+        let scopes = &mut self.scopes;
+        let all = std::mem::replace(&mut scopes.pools, vec![0; self.scope_keys.len()]);
+        for row in rows {
+            let scope = self.pools.scope.get(*row).and_then(|scope| usize::try_from(*scope).ok());
+            if let Some(count) = scope.and_then(|scope| scopes.pools.get_mut(scope)) {
+                *count += 1;
+            }
+        }
+        for (at, key) in self.scope_keys.iter().enumerate() {
+            if all.get(at) != scopes.pools.get(at) {
+                self.beyond.push(key.clone());
+                if let Some(actionable) = scopes.actionable.get_mut(at) {
+                    *actionable = 0;
+                }
+            }
+        }
+    }
+
     /// Gives a window in which nothing is known, to try a policy on.
     pub fn empty(name: TargetName) -> Self {
         Self {
@@ -83,6 +107,7 @@ impl Window {
             database: None,
             scope_keys: Vec::new(),
             scopes: ScopeColumns::default(),
+            beyond: Vec::new(),
             pool_keys: Vec::new(),
             pools: PoolColumns::default(),
         }

@@ -40,9 +40,9 @@ const POINTS_MAX: u32 = 2_000;
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
 ), responses(
     (status = 200, description = "A page of decisions.", body = DecisionPage),
-    (status = 400, description = "Bad parameter.", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No token.", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "The store cannot be read.", body = Problem, content_type = "application/problem+json"),
+    (status = 400, response = Problem),
+    (status = 401, response = Problem),
+    (status = 503, response = Problem),
 ))]
 pub(in crate::serve) async fn list(
     State(state): State<Shared>,
@@ -80,10 +80,10 @@ fn filter(params: &Known) -> Result<DecisionFilter, Problem> {
         description = "Also what the plugin was asked and answered, as long as it is kept."),
 ), responses(
     (status = 200, description = "The decision.", body = DecisionDetail),
-    (status = 400, description = "Bad parameter.", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No token.", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "No such decision (any more).", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "The store cannot be read.", body = Problem, content_type = "application/problem+json"),
+    (status = 400, response = Problem),
+    (status = 401, response = Problem),
+    (status = 404, response = Problem),
+    (status = 503, response = Problem),
 ))]
 pub(in crate::serve) async fn one(
     State(state): State<Shared>,
@@ -113,7 +113,8 @@ pub(in crate::serve) async fn one(
 }
 
 /// Shows a pool's past with its trend.
-#[utoipa::path(get, path = "/v1/pools/{target}/{database}/{user}/history", tag = "decisions", params(
+#[utoipa::path(get, path = "/v1/pools/{target}/{database}/{user}/history", tag = "decisions",
+    params(
     ("target" = String, Path, description = "The PgBouncer."),
     ("database" = String, Path, description = "The pool's database."),
     ("user" = String, Path, description = "The pool's user."),
@@ -123,10 +124,10 @@ pub(in crate::serve) async fn one(
         description = "Most points; 120 when left out."),
 ), responses(
     (status = 200, description = "The pool's past.", body = PoolHistory),
-    (status = 400, description = "Bad parameter.", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No token.", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "No such pool.", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "The store cannot be read.", body = Problem, content_type = "application/problem+json"),
+    (status = 400, response = Problem),
+    (status = 401, response = Problem),
+    (status = 404, response = Problem),
+    (status = 503, response = Problem),
 ))]
 pub(in crate::serve) async fn history(
     State(state): State<Shared>,

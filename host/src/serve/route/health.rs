@@ -63,7 +63,7 @@ pub(in crate::serve) async fn quick(State(state): State<Shared>) -> Response {
         body = Health),
     (status = 503, description = "The loop is stuck, no target is up, or nothing is recorded.",
         body = Health),
-    (status = 401, description = "No token.", body = Problem, content_type = "application/problem+json"),
+    (status = 401, response = Problem),
 ))]
 pub(in crate::serve) async fn full(
     State(state): State<Shared>,
@@ -89,7 +89,7 @@ pub(in crate::serve) async fn full(
 /// Shows every pool with all its numbers, and PostgreSQL's sessions by application.
 #[utoipa::path(get, path = "/health/connections", tag = "health", responses(
     (status = 200, description = "Connections by target.", body = Connections),
-    (status = 401, description = "No token.", body = Problem, content_type = "application/problem+json"),
+    (status = 401, response = Problem),
 ))]
 pub(in crate::serve) async fn connections(
     State(state): State<Shared>,

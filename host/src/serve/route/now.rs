@@ -16,8 +16,8 @@ use crate::serve::wire::{AlertList, PolicyList, PoolList, RecommendationList, Ta
     ("user" = Option<String>, Query, description = "Only of this user."),
 ), responses(
     (status = 200, description = "The pools.", body = PoolList),
-    (status = 400, description = "Bad parameter.", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No token.", body = Problem, content_type = "application/problem+json"),
+    (status = 400, response = Problem),
+    (status = 401, response = Problem),
 ))]
 pub(in crate::serve) async fn pools(
     State(state): State<Shared>,
@@ -39,8 +39,8 @@ pub(in crate::serve) async fn pools(
     ("all" = Option<bool>, Query, description = "Also those that are pending or cooling down."),
 ), responses(
     (status = 200, description = "The alerts.", body = AlertList),
-    (status = 400, description = "Bad parameter.", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No token.", body = Problem, content_type = "application/problem+json"),
+    (status = 400, response = Problem),
+    (status = 401, response = Problem),
 ))]
 pub(in crate::serve) async fn alerts(
     State(state): State<Shared>,
@@ -55,7 +55,7 @@ pub(in crate::serve) async fn alerts(
 /// Lists the advice that stands.
 #[utoipa::path(get, path = "/v1/recommendations", tag = "now", responses(
     (status = 200, description = "The recommendations.", body = RecommendationList),
-    (status = 401, description = "No token.", body = Problem, content_type = "application/problem+json"),
+    (status = 401, response = Problem),
 ))]
 pub(in crate::serve) async fn recommendations(
     State(state): State<Shared>,
@@ -69,7 +69,7 @@ pub(in crate::serve) async fn recommendations(
 /// Lists policies: what serves, what does not and why.
 #[utoipa::path(get, path = "/v1/policies", tag = "now", responses(
     (status = 200, description = "The policies.", body = PolicyList),
-    (status = 401, description = "No token.", body = Problem, content_type = "application/problem+json"),
+    (status = 401, response = Problem),
 ))]
 pub(in crate::serve) async fn policies(
     State(state): State<Shared>,
@@ -84,7 +84,7 @@ pub(in crate::serve) async fn policies(
 /// Lists targets with the sizes that the sidecar keeps and what bounds them.
 #[utoipa::path(get, path = "/v1/targets", tag = "now", responses(
     (status = 200, description = "The targets.", body = TargetList),
-    (status = 401, description = "No token.", body = Problem, content_type = "application/problem+json"),
+    (status = 401, response = Problem),
 ))]
 pub(in crate::serve) async fn targets(
     State(state): State<Shared>,

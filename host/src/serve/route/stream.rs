@@ -45,9 +45,10 @@ struct Lagged {
 /// Events are `decision` and `transition`, with the same JSON as elsewhere, and `lagged` for a
 /// listener that was too slow: `missed_batches` says how much it missed; `/v1/decisions` has it.
 #[utoipa::path(get, path = "/v1/decisions/stream", tag = "decisions", responses(
-    (status = 200, description = "Server-sent events.", body = String, content_type = "text/event-stream"),
-    (status = 401, description = "No token.", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "Too many listeners.", body = Problem, content_type = "application/problem+json"),
+    (status = 200, description = "Server-sent events.", body = String,
+        content_type = "text/event-stream"),
+    (status = 401, response = Problem),
+    (status = 503, response = Problem),
 ))]
 pub(in crate::serve) async fn stream(
     State(state): State<Shared>,

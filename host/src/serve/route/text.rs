@@ -13,7 +13,7 @@ use crate::serve::problem::Problem;
 /// Takes any parameters, because Prometheus may be configured to send some.
 #[utoipa::path(get, path = "/metrics", tag = "metrics", responses(
     (status = 200, description = "Text format 0.0.4.", body = String, content_type = "text/plain"),
-    (status = 401, description = "No token.", body = Problem, content_type = "application/problem+json"),
+    (status = 401, response = Problem),
 ))]
 pub(in crate::serve) async fn metrics(State(state): State<Shared>) -> Response {
     let view = state.view.borrow().clone();
@@ -32,7 +32,7 @@ pub(in crate::serve) async fn metrics(State(state): State<Shared>) -> Response {
 /// Describes this API.
 #[utoipa::path(get, path = "/openapi.json", tag = "metrics", responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, content_type = "application/json"),
-    (status = 401, description = "No token.", body = Problem, content_type = "application/problem+json"),
+    (status = 401, response = Problem),
 ))]
 pub(in crate::serve) async fn openapi(State(state): State<Shared>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], state.openapi.clone()).into_response()

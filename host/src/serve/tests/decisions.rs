@@ -217,6 +217,26 @@ async fn an_unreadable_store_leaves_the_rest_working() {
     }
 }
 
+#[tokio::test]
+async fn the_command_line_understands_every_answer() {
+    let served = filled().await;
+    let (own, plugins) = (id(6).to_string(), id(5).to_string());
+    for words in [
+        &["pools"][..],
+        &["decisions", "--limit=3", "--kind=resize"],
+        &["decisions"],
+        &["alerts", "--all"],
+        &["explain", &own],
+        &["explain", &plugins],
+        &["health"],
+        &["health", "--full"],
+    ] {
+        let code = crate::ask::tests::run(words, served.address).await;
+        let code = code.unwrap_or_else(|error| panic!("{words:?}: {error}"));
+        assert!(crate::ask::tests::is_success(code), "{words:?}");
+    }
+}
+
 /// Reads events until one of this name, and gives its data.
 async fn event(body: &mut Incoming, name: &str) -> Value {
     let mut text = String::new();

@@ -169,12 +169,15 @@ async fn the_openapi_document_has_every_route_and_schema() {
     let routed = super::super::route::all();
     let routed: std::collections::BTreeSet<_> = routed.iter().map(|(path, _)| *path).collect();
     assert_eq!(described, routed);
-    let schemas = document["components"]["schemas"].as_object().expect("an object");
     let text = document.to_string();
-    let mut references = text.split("#/components/schemas/").skip(1).peekable();
-    assert!(references.peek().is_some());
-    for reference in references {
-        let name = reference.split('"').next().unwrap_or_default();
-        assert!(schemas.contains_key(name), "schema {name} is missing");
+    for sort in ["schemas", "responses"] {
+        let there = document["components"][sort].as_object().expect("an object");
+        let before = format!("#/components/{sort}/");
+        let mut references = text.split(before.as_str()).skip(1).peekable();
+        assert!(references.peek().is_some(), "nothing refers to {sort}");
+        for reference in references {
+            let name = reference.split('"').next().unwrap_or_default();
+            assert!(there.contains_key(name), "{name} is missing in {sort}");
+        }
     }
 }

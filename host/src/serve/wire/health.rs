@@ -5,9 +5,8 @@ use utoipa::ToSchema;
 
 use super::target::PollProblem;
 use super::{Alert, Recommendation, Which, micros, millis};
-use crate::control::{TargetView, View};
+use crate::control::{PoolView, TargetView, View};
 use crate::evaluate::{PolicyState, PolicyStatus};
-use crate::history::PoolView;
 use crate::model::{PoolKey, TargetStatus, Timestamp};
 
 /// How well things are.

@@ -4,8 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{micros, millis};
-use crate::control::{TargetView, View};
-use crate::history::PoolView;
+use crate::control::{PoolView, TargetView, View};
 use crate::model::{DatabaseSample, PgSessions, PoolKey, Timestamp};
 
 /// A pool at this moment; spans and percentiles as the plugin contract defines them.

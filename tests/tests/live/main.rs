@@ -1,0 +1,14 @@
+//! The closed loop on a real PgBouncer and PostgreSQL: one module for each promise.
+//!
+//! One program instead of one a file, because linking costs more than most of these stories.
+
+mod closes;
+mod command_line;
+mod conditions;
+mod crash;
+mod disk;
+mod drift;
+mod guard;
+mod logins;
+mod modes;
+mod shutdown;
