@@ -133,6 +133,8 @@ else
         "or on Debian 'apt-get install rustc-web rust-web-src'"
 fi
 
+# An incremental guest runs at half the speed, and its digest depends on what was built before.
+export CARGO_INCREMENTAL=0
 cargo build --profile guest --target "$target" --lib "${extra[@]}" "${packages[@]}"
 
 built_dir=${CARGO_TARGET_DIR:-target}/$target/guest

@@ -3,10 +3,16 @@
 //! The command's own answer proves nothing, and a connection may break between the command and its
 //! answer. So the size in force decides what came of it, if need be over a second session.
 
+use std::time::Duration;
+
 use crate::config::Console;
 use crate::console::{ConsoleError, Role, Session, read_default_pool_size, set_default_pool_size};
 use crate::model::PoolSize;
 use crate::report::chain;
+
+/// Oldest session that is still used: an open one holds up PgBouncer's shutdown, and a restart in
+/// between has ended it.
+const LOGIN_AGE_MAX: Duration = Duration::from_millis(500);
 
 /// What came of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +25,44 @@ pub enum Actuated {
     Failed(String),
 }
 
+/// A session that may change sizes and has changed nothing yet, or why there is none.
+#[derive(Debug)]
+pub struct Login(Result<Session, ConsoleError>);
+
+/// Logs in; needs no record, since it changes nothing, and so may go on beside the recording.
+pub async fn log_in(console: &Console) -> Login {
+    Login(Session::open(console, Role::Act).await)
+}
+
+impl Login {
+    /// Logs out without having changed anything.
+    pub async fn log_out(self) {
+        if let Ok(session) = self.0 {
+            session.close().await;
+        }
+    }
+
+    /// Gives the session, a new one if PgBouncer may be tired of this one by now.
+    async fn session(self, console: &Console) -> Result<Session, ConsoleError> {
+        let session = self.0?;
+        if session.age() <= LOGIN_AGE_MAX {
+            return Ok(session);
+        }
+        session.close().await;
+        Session::open(console, Role::Act).await
+    }
+}
+
 /// Sets `default_pool_size` and reads back what is in force.
 ///
 /// Nothing is sent unless `from` is in force: since the decision somebody else may have set another.
-pub async fn set_default(console: &Console, from: Option<PoolSize>, size: PoolSize) -> Actuated {
-    let mut session = match Session::open(console, Role::Act).await {
+pub async fn set_default(
+    console: &Console,
+    login: Login,
+    from: Option<PoolSize>,
+    size: PoolSize,
+) -> Actuated {
+    let mut session = match login.session(console).await {
         Ok(session) => session,
         Err(error) => return Actuated::Failed(chain(&error)),
     };

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::EVENTS;
 use super::recorder::{Recorder, bytes_of};
-use crate::actuate::{Actuated, set_default};
+use crate::actuate::{Actuated, log_in, set_default};
 use crate::clock::Clock;
 use crate::collect::Collected;
 use crate::config::Console;
@@ -369,13 +369,17 @@ fn is_evaluation(effect: &Effect) -> bool {
 
 /// Records the intent and only then changes the size, if that is still what was decided about.
 async fn act(recorder: &Recorder, console: &Console, resize: &Resize) -> Acted {
-    if let Err(error) = recorder.write(&resize.intent).await {
+    // The login takes as long as the disk and changes nothing.
+    let (written, login) = tokio::join!(recorder.write(&resize.intent), log_in(console));
+    if let Err(error) = written {
+        login.log_out().await;
         return Acted::NotRecorded(chain(&error));
     }
     if recorder.clock.now() > resize.until {
+        login.log_out().await;
         return Acted::Failed("recording took too long; the decision is too old to act on".into());
     }
-    match set_default(console, resize.from, resize.size).await {
+    match set_default(console, login, resize.from, resize.size).await {
         Actuated::InForce => Acted::Verified,
         Actuated::Other(read) => Acted::NotInForce(read),
         Actuated::Failed(why) => Acted::Failed(why),

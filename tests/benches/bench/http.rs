@@ -42,8 +42,7 @@ pub async fn run(plugins: &Path) -> Result<Section> {
     let polled = |view: &Arc<View>| view.targets.iter().any(|target| target.data_age.is_some());
     app.view().wait_for(polled).await?;
     let mut client = Client::connect(app.address().port()).await?;
-    let mut section = Section::new("HTTP against a bare axum route");
-    section.text(INTRODUCTION);
+    let mut section = Section::new("HTTP against a bare axum route", INTRODUCTION);
     section.row(&["request", "bytes", "bare route", "Poolwarden", "ratio"]);
     let paths = [
         "/health/quick".to_owned(),

@@ -63,18 +63,27 @@ pub async fn run(plugins: &Path, sidecar: &Path, exporter: Option<&PathBuf>) -> 
     watch(scraped, SETTLED).await;
     let before = watched.iter().map(|(_, it)| it.usage()).collect::<Result<Vec<_>>>()?;
     watch(scraped, WATCHED).await;
-    let mut section = Section::new("Idle");
-    section.text(INTRODUCTION);
+    let mut section = Section::new("Idle", INTRODUCTION);
     section.row(&["process", "of one core", "resident", "of it anonymous", "most ever resident"]);
+    let mut all = Vec::new();
     for ((name, it), before) in watched.iter().zip(before) {
         let after = it.usage()?;
+        all.push((share_of(before, after), after.resident_kb));
         section.row(&[
             name,
-            &share(before, after),
-            &mb(after.resident_kb),
-            &mb(after.anonymous_kb),
-            &mb(after.peak_kb),
+            &format!("{:.2} %", share_of(before, after)),
+            &format!("{:.1} MiB", mib(after.resident_kb)),
+            &format!("{:.1} MiB", mib(after.anonymous_kb)),
+            &format!("{:.1} MiB", mib(after.peak_kb)),
         ]);
+    }
+    let exporter = all.get(2).map(|(_, kb)| *kb);
+    for (name, (percent, kb)) in ["first start", "warm cache"].into_iter().zip(all) {
+        section.target(format!("processor time at idle, {name}"), percent, 1.0, " %");
+        if let Some(most) = exporter {
+            let what = format!("resident memory at idle, {name} (at most the exporter's)");
+            section.target(what, mib(kb), mib(most), " MiB");
+        }
     }
     for client in clients {
         client.close().await?;
@@ -82,14 +91,13 @@ pub async fn run(plugins: &Path, sidecar: &Path, exporter: Option<&PathBuf>) -> 
     Ok(section)
 }
 
-fn share(before: Usage, after: Usage) -> String {
+fn share_of(before: Usage, after: Usage) -> f64 {
     let used = after.cpu.saturating_sub(before.cpu).as_secs_f64();
-    format!("{:.2} %", 100.0 * used / WATCHED.as_secs_f64())
+    100.0 * used / WATCHED.as_secs_f64()
 }
 
-fn mb(kb: u64) -> String {
-    let tenths = kb * 10 / 1024;
-    format!("{}.{} MiB", tenths / 10, tenths % 10)
+fn mib(kb: u64) -> f64 {
+    f64::from(u32::try_from(kb).unwrap_or(u32::MAX)) / 1024.0
 }
 
 async fn clients(sandbox: &Sandbox, names: &[String]) -> Result<Vec<PgConnection>> {

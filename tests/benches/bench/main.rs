@@ -29,16 +29,22 @@ fn main() -> Result<()> {
     // Cargo adds a flag of its own.
     let asked: Vec<String> =
         std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let all = || ALL.map(str::to_owned).to_vec();
-    let wanted = if asked.is_empty() { all() } else { asked };
-    for what in &wanted {
-        eprintln!("{what}:");
-        println!("{}", measure(what)?.markdown());
+    if !asked.is_empty() {
+        for what in &asked {
+            println!("{}", measure(what)?.markdown());
+        }
+        return Ok(());
     }
+    let load = page::load();
+    let sections = ALL.iter().map(|what| measure(what)).collect::<Result<Vec<_>>>()?;
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../BENCHMARKS.md"));
+    std::fs::write(&path, page::page(&sections, &load))?;
+    eprintln!("wrote {}", path.display());
     Ok(())
 }
 
 fn measure(what: &str) -> Result<Section> {
+    eprintln!("{what}:");
     let plugins = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../policies"));
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

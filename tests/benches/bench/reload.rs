@@ -28,8 +28,7 @@ pools, until it is on disk.";
 
 /// Measures reloads and writes.
 pub async fn run(plugins: &Path) -> Result<Section> {
-    let mut section = Section::new("Hot reload and store");
-    section.text(INTRODUCTION);
+    let mut section = Section::new("Hot reload and store", INTRODUCTION);
     section.row(&["what", "took"]);
     let (mut compiled, mut cached) = (Samples::default(), Samples::default());
     let cache = tempfile::tempdir()?;

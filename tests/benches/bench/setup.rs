@@ -41,6 +41,7 @@ act_user = "{act}"
 act_password_file = "{password}"
 [target.limits]
 step_up = 20
+ceiling = 12
 cooldown_up_ms = 0
 "#,
         store = folder.join("store").display(),
