@@ -36,7 +36,7 @@ fn the_worst_hour_of_many_pools_is_told_and_no_fault() {
         let alerts = &answered(result_of(&results, "pool-alerts")).proposals;
         let tells_of_all =
             |one: &Proposal| matches!(one, Proposal::Alert { name, .. } if name == "many-pools");
-        assert_eq!(alerts.iter().any(tells_of_all), pools > 200, "{pools} pools");
+        assert_eq!(alerts.iter().any(tells_of_all), pools > 2_000, "{pools} pools");
     }
 }
 

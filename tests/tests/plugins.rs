@@ -140,7 +140,7 @@ fn each_kind_of_nonsense_is_a_fault_that_says_what() {
         ("unknown-scope", "scope 4294967295 is not in the window"),
         ("nan-evidence", "evidence \"nan\" is not a finite number"),
         ("empty-name", "name \"\" is not 1 to 64 letters, digits, '-', '_' or '.'"),
-        ("all", "pool 4294967295 is not in the window"),
+        ("all", "two sizes for scope 0"),
     ];
     for (what, why) in cases {
         let text = format!("settings = {{ what = \"{what}\", when = \"with-pools\" }}");
@@ -185,7 +185,9 @@ fn the_limit_of_an_answer_is_obeyed_and_enforced() {
     assert_eq!(with(1, 1), None);
     let said = with(1_000, 1).expect("a thousand proposals do not fit into a KiB");
     assert!(said.contains("answered with too much"), "{said}");
-    assert_eq!(with(1_000, 1_024), None);
+    assert_eq!(with(100, 1_024), None);
+    let said = with(101, 1_024).expect("nobody has this much to say of no pool");
+    assert!(said.contains("101 proposals, 100 are allowed"), "{said}");
     let start = Instant::now();
     let said = with(1_000_000, 256).expect("a million proposals are too many");
     assert!(said.contains("answered with too much"), "{said}");
