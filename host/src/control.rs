@@ -7,10 +7,12 @@
 mod advice;
 mod alerts;
 mod budget;
+mod contest;
 mod decide;
 mod drift;
 mod record;
 mod scope;
+mod shadow;
 mod target;
 mod view;
 
@@ -28,6 +30,7 @@ use crate::model::{
     Timestamp, Window,
 };
 use crate::record::{Batch, Evaluation};
+pub use shadow::{Difference, ShadowView};
 use target::TargetControl;
 pub use target::{HandBack, Known, TargetSetup};
 pub use view::{AdviceView, AlertView, ScopeView, TargetView, View};
@@ -83,6 +86,10 @@ pub struct Heard {
     pub policy: PolicyName,
     /// How far the policy may go.
     pub mode: Mode,
+    /// Of several policies on one setting the one with the highest is heard.
+    pub priority: i32,
+    /// The policy that this one is compared with; it is recorded and never heard.
+    pub shadow_of: Option<PolicyName>,
     /// The plugin's bytes.
     pub digest: Digest,
     /// The version that the plugin says it has.

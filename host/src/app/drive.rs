@@ -333,6 +333,8 @@ impl From<PolicyResult> for Heard {
         Self {
             policy: result.policy.name().clone(),
             mode: result.policy.mode(),
+            priority: result.policy.priority(),
+            shadow_of: result.policy.shadow_of().cloned(),
             digest: result.policy.digest(),
             version: result.policy.version(),
             answer,

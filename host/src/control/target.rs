@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::advice::AdviceBook;
 use super::alerts::{AlertBook, Sight};
+use super::contest::Contest;
 use super::decide::Said;
 use super::record::{is_empty, memories};
 use super::scope::{Afterwards, ScopeControl};
+use super::shadow::ShadowBook;
 use super::{Acted, Effect, Heard, Memories, Turn};
 use crate::guard::Budget;
 use crate::history::{History, Spans, TargetFacts};
@@ -71,6 +73,8 @@ pub(super) struct TargetControl {
     pub scopes: BTreeMap<ScopeKey, ScopeControl>,
     pub alerts: AlertBook,
     pub advice: AdviceBook,
+    pub contest: Contest,
+    pub shadows: ShadowBook,
     /// What was last said about a scope by a policy, so that a repetition is not recorded.
     pub said: BTreeMap<(PolicyName, ScopeKey), Said>,
     /// What PostgreSQL can take, as of the newest poll.
@@ -119,6 +123,8 @@ impl TargetControl {
             scopes,
             alerts: AlertBook::new(known.alerts, known.now),
             advice: AdviceBook::new(known.advice, known.now),
+            contest: Contest::default(),
+            shadows: ShadowBook::default(),
             said: BTreeMap::new(),
             budget: None,
             problem: None,
@@ -221,6 +227,8 @@ impl TargetControl {
     /// Ends the state of policies that are no longer asked.
     pub fn forget_others(&mut self, asked: &BTreeSet<PolicyName>) {
         self.said.retain(|(policy, _), _| asked.contains(policy));
+        self.contest.keep_policies(asked);
+        self.shadows.keep_policies(asked);
     }
 
     fn ask(&mut self, now: Timestamp) -> Vec<Effect> {

@@ -1,5 +1,6 @@
 //! Made-up events, and what comes of them: the loop without any I/O.
 
+mod policies;
 mod scene;
 
 use std::time::Duration;

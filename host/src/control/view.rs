@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::not_actionable;
+use super::shadow::ShadowView;
 use super::target::TargetControl;
 use crate::history::PoolView;
 use crate::model::{
@@ -56,6 +57,8 @@ pub struct TargetView {
     pub alerts: Vec<AlertView>,
     /// Standing recommendations.
     pub advice: Vec<AdviceView>,
+    /// How policies that shadow others compare with them.
+    pub shadows: Vec<ShadowView>,
 }
 
 /// A size scope at one moment.
@@ -134,6 +137,7 @@ impl TargetControl {
             scopes: self.scope_views(),
             alerts: self.alert_views(),
             advice: self.advice_views(),
+            shadows: self.shadows.views(),
         }
     }
 

@@ -10,7 +10,7 @@ use wildmatch::WildMatch;
 
 use super::runtime::MEMORY_MAX_BYTES;
 use crate::config::PluginLimits;
-use crate::model::Mode;
+use crate::model::{Mode, PolicyName};
 
 /// A policy file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -31,6 +31,8 @@ pub struct PolicyFile {
     pub mode: Mode,
     /// Policies of higher priority are evaluated and heard first.
     pub priority: i32,
+    /// The policy that this one shadows: it is compared with that, recorded, and never heard.
+    pub shadow_of: Option<PolicyName>,
     /// Patterns of the targets that it decides about.
     pub targets: Vec<String>,
     /// Patterns of the databases that it sees.
@@ -47,6 +49,7 @@ struct Raw {
     plugin: Option<String>,
     mode: Option<RawMode>,
     priority: Option<i32>,
+    shadow_of: Option<String>,
     #[serde(default)]
     scope: RawScope,
     #[serde(default)]
@@ -93,6 +96,7 @@ impl PolicyFile {
             plugin: plugin.to_owned(),
             mode: Mode::Observe,
             priority: 0,
+            shadow_of: None,
             targets: scope.targets,
             databases: scope.databases,
             limits: limits.clone(),
@@ -112,12 +116,14 @@ impl PolicyFile {
     ) -> Result<Self, PolicyFileError> {
         let wrong = |reason: String| PolicyFileError { path: path.to_owned(), reason };
         let raw: Raw = toml::from_str(text).map_err(|error| wrong(one_line(text, &error)))?;
+        let shadow_of = shadow_of(&raw, path).map_err(wrong)?;
         let plugin = raw.plugin.unwrap_or_else(|| default_plugin.to_owned());
         if plugin.is_empty() || plugin.contains(['/', '\\']) {
             return Err(wrong(format!("plugin: {plugin:?}: must be a file name in this folder")));
         }
         Ok(Self {
             plugin,
+            shadow_of,
             mode: raw.mode.map_or(Mode::Observe, |mode| match mode {
                 RawMode::Observe => Mode::Observe,
                 RawMode::Recommend => Mode::Recommend,
@@ -158,6 +164,19 @@ impl PluginLimits {
             faults_max: u32::MAX,
         }
     }
+}
+
+/// Reads whom a policy shadows; a twin never acts, so it may not ask for a wider mode.
+fn shadow_of(raw: &Raw, path: &Path) -> Result<Option<PolicyName>, String> {
+    let Some(name) = &raw.shadow_of else { return Ok(None) };
+    let of = PolicyName::new(name).map_err(|error| format!("shadow_of: {error}"))?;
+    if path.file_stem().is_some_and(|own| own.to_str() == Some(name)) {
+        return Err(format!("shadow_of: {name:?}: a policy cannot shadow itself"));
+    }
+    if matches!(raw.mode, Some(RawMode::Recommend | RawMode::Enforce)) {
+        return Err("mode: a policy with shadow_of only observes: leave mode out".to_owned());
+    }
+    Ok(Some(of))
 }
 
 fn merge(raw: &RawLimits, base: &PluginLimits) -> Result<PluginLimits, String> {
@@ -236,6 +255,17 @@ mod tests {
         assert!(file.covers_target("eu-1") && !file.covers_target("us-1"));
         assert!(file.covers_database("shop") && !file.covers_database("shop2"));
         assert!(!file.covers_all_databases());
+    }
+
+    #[test]
+    fn a_shadow_names_another_policy_and_only_observes() {
+        let file = parse("shadow_of = \"autosize\"").expect("fine");
+        assert_eq!(file.shadow_of, PolicyName::new("autosize").ok());
+        assert_eq!(file.mode, Mode::Observe);
+        let acts = parse("shadow_of = \"autosize\"\nmode = \"enforce\"").expect_err("it would act");
+        assert!(acts.reason.starts_with("mode:"), "{acts}");
+        let itself = parse("shadow_of = \"a\"").expect_err("its own twin");
+        assert!(itself.reason.starts_with("shadow_of:"), "{itself}");
     }
 
     #[test]

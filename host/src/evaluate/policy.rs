@@ -103,6 +103,16 @@ impl Policy {
         self.file.mode
     }
 
+    /// Gives the priority: of several policies on one setting the one with the highest is heard.
+    pub fn priority(&self) -> i32 {
+        self.file.priority
+    }
+
+    /// Gives the policy that this one is compared with and never heard instead of.
+    pub fn shadow_of(&self) -> Option<&PolicyName> {
+        self.file.shadow_of.as_ref()
+    }
+
     /// Gives the identity of the plugin's bytes.
     pub fn digest(&self) -> Digest {
         self.plugin.digest

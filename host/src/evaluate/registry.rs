@@ -74,6 +74,7 @@ pub struct PolicyStatus {
     pub state: PolicyState,
     pub mode: Mode,
     pub priority: i32,
+    pub shadow_of: Option<PolicyName>,
     pub plugin: String,
     pub plugin_version: String,
     pub purpose: String,

@@ -59,6 +59,7 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
             last_change: Some(at.minus(Duration::from_secs(9))),
         }],
         alerts: alerts(at),
+        shadows: Vec::new(),
         advice: vec![AdviceView {
             id: DecisionId(Uuid::from_u128(0xad)),
             since: at,

@@ -40,6 +40,7 @@ pub enum Rule {
     Change,
     Cooldown,
     ChangesPerHour,
+    Priority,
     Mode,
 }
 
@@ -58,6 +59,7 @@ impl Rule {
             Self::Change => "change",
             Self::Cooldown => "cooldown",
             Self::ChangesPerHour => "changes_per_hour",
+            Self::Priority => "priority",
             Self::Mode => "mode",
         }
     }
@@ -106,4 +108,13 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// Every rule's word, in order.
     pub rules: Vec<RuleWord>,
+}
+
+impl Verdict {
+    /// Gives the rule that refused, when exactly one did.
+    pub fn only_refusal(&self) -> Option<Rule> {
+        let mut refused = self.rules.iter().filter(|said| said.word == Word::Reject);
+        let first = refused.next()?;
+        refused.next().is_none().then_some(first.rule)
+    }
 }

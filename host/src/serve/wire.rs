@@ -8,6 +8,7 @@ mod health;
 mod history;
 mod policy;
 mod pool;
+mod shadow;
 mod target;
 
 use std::fmt::Display;

@@ -63,6 +63,9 @@ impl Replayable for Blank {
     }
 }
 
+/// One policy's word in a turn: name, priority, whom it shadows, what it says.
+pub type Said<'a> = (&'a str, i32, Option<&'a str>, Option<Vec<Proposal>>);
+
 /// What came of one event.
 #[derive(Debug)]
 pub struct Effects(pub Vec<Effect>);
@@ -76,12 +79,25 @@ impl Effects {
         self.0.into_iter().filter_map(resize).collect()
     }
 
-    pub fn batch(self) -> Batch {
-        let batch = |effect| match effect {
-            Effect::Record(batch) => Some(*batch),
-            Effect::Evaluate { .. } | Effect::Resize(_) => None,
-        };
-        self.0.into_iter().find_map(batch).expect("something is recorded")
+    pub fn take_resizes(&mut self) -> Vec<Resize> {
+        Self(std::mem::take(&mut self.0)).resizes()
+    }
+
+    pub fn batch(mut self) -> Batch {
+        self.take_batch()
+    }
+
+    pub fn take_batch(&mut self) -> Batch {
+        let at = self.0.iter().position(|effect| matches!(effect, Effect::Record(_)));
+        match self.0.remove(at.expect("something is recorded")) {
+            Effect::Record(batch) => *batch,
+            Effect::Evaluate { .. } | Effect::Resize(_) => unreachable!("it is a record"),
+        }
+    }
+
+    pub fn take_batch_or_none(&mut self) -> Batch {
+        let recorded = self.0.iter().any(|effect| matches!(effect, Effect::Record(_)));
+        if recorded { self.take_batch() } else { Batch::default() }
     }
 
     pub fn memories(self) -> Memories {
@@ -177,10 +193,30 @@ impl Scene {
         self.hear_with(answer, Vec::new())
     }
 
+    /// Hears several policies in one turn.
+    pub fn hear_all(&mut self, said: &[Said<'_>]) -> Effects {
+        let name = |name: &str| PolicyName::new(name).expect("a fine name");
+        let heard = said.iter().map(|(policy, priority, shadow_of, proposals)| Heard {
+            policy: name(policy),
+            mode: if shadow_of.is_some() { Mode::Observe } else { Mode::Enforce },
+            priority: *priority,
+            shadow_of: shadow_of.map(name),
+            digest: Digest([7; 32]),
+            version: Arc::from("1.0.0"),
+            beyond: Vec::new(),
+            answer: proposals.clone().map(|proposals| Answer { proposals, memory: Arc::from([]) }),
+            evaluation: Arc::new(Blank),
+        });
+        let results = heard.collect();
+        self.apply(Event::Evaluated { target: target(), results })
+    }
+
     fn hear_with(&mut self, answer: Option<Answer>, beyond: Vec<ScopeKey>) -> Effects {
         let heard = Heard {
             policy: PolicyName::new("p").expect("a fine name"),
             mode: Mode::Enforce,
+            priority: 0,
+            shadow_of: None,
             digest: Digest([7; 32]),
             version: Arc::from("1.0.0"),
             beyond,

@@ -119,6 +119,7 @@ impl Slot {
             state: self.state(),
             mode: active.map_or(Mode::Observe, |policy| policy.mode()),
             priority: active.map_or(0, |policy| policy.file.priority),
+            shadow_of: active.and_then(|policy| policy.file.shadow_of.clone()),
             plugin: plugin.map(|plugin| plugin.name.clone()).unwrap_or_default(),
             plugin_version: plugin.map(|plugin| plugin.version.to_string()).unwrap_or_default(),
             purpose: plugin.map(|plugin| plugin.purpose.clone()).unwrap_or_default(),

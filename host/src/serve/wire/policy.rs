@@ -5,6 +5,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Text;
+use super::shadow::Shadow;
+use crate::control::View;
 use crate::evaluate::PolicyStatus;
 use crate::model::{Digest, Timestamp};
 
@@ -21,6 +23,8 @@ pub(in crate::serve) struct Policy<'a> {
     mode: &'static str,
     /// Policies with a higher one are heard first.
     priority: i32,
+    /// How it compares with the policy that it shadows; null when it shadows none.
+    shadow: Option<Shadow<'a>>,
     /// The plugin's own name; empty while nothing serves, as the next three.
     plugin: &'a str,
     plugin_version: &'a str,
@@ -45,14 +49,16 @@ pub(in crate::serve) struct Policy<'a> {
     last_fault_kind: Option<&'static str>,
 }
 
-impl<'a> From<&'a PolicyStatus> for Policy<'a> {
-    fn from(status: &'a PolicyStatus) -> Self {
+impl<'a> Policy<'a> {
+    fn new(status: &'a PolicyStatus, view: &'a View) -> Self {
+        let shadow = |of| Shadow::new(&status.name, of, view);
         Self {
             name: status.name.as_str(),
             state: status.state.as_str(),
             problem: status.problem.as_deref(),
             mode: status.mode.as_str(),
             priority: status.priority,
+            shadow: status.shadow_of.as_ref().map(shadow),
             plugin: &status.plugin,
             plugin_version: &status.plugin_version,
             purpose: &status.purpose,
@@ -81,8 +87,13 @@ pub(in crate::serve) struct PolicyList<'a> {
 }
 
 impl<'a> PolicyList<'a> {
-    pub fn new(folder: String, problem: Option<&'a str>, statuses: &'a [PolicyStatus]) -> Self {
-        let policies = statuses.iter().map(Into::into).collect();
+    pub fn new(
+        folder: String,
+        problem: Option<&'a str>,
+        statuses: &'a [PolicyStatus],
+        view: &'a View,
+    ) -> Self {
+        let policies = statuses.iter().map(|status| Policy::new(status, view)).collect();
         Self { folder, folder_problem: problem, policies }
     }
 }
