@@ -192,3 +192,8 @@ fn a_policy_that_another_goes_before_is_refused_by_that_rule_alone() {
     assert_eq!(judged.verdict.only_refusal(), Some(Rule::Priority));
     assert_eq!(word(&judge(15, &facts(&limits)), Rule::Priority), Word::Pass);
 }
+
+#[test]
+fn every_rule_that_a_verdict_can_name_is_asked_in_that_order() {
+    assert_eq!(rules::ALL.map(|(rule, _)| rule), Rule::ALL);
+}

@@ -45,6 +45,23 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Every rule, in the order in which they are asked.
+    pub const ALL: [Self; 13] = [
+        Self::Actionable,
+        Self::FreshData,
+        Self::TargetState,
+        Self::StandDown,
+        Self::InFlight,
+        Self::Bounds,
+        Self::Step,
+        Self::Budget,
+        Self::Change,
+        Self::Cooldown,
+        Self::ChangesPerHour,
+        Self::Priority,
+        Self::Mode,
+    ];
+
     /// Gives the name that store and API use.
     pub const fn as_str(self) -> &'static str {
         match self {
