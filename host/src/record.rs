@@ -15,6 +15,7 @@
 //! 500 pools polled each second for a month take less than 512 MiB of history (a test fills them);
 //! `size_max_bytes` bounds all of it, see [`Store::maintain`].
 
+mod alerts;
 mod counts;
 mod error;
 mod file;
@@ -25,6 +26,7 @@ mod pack;
 mod prune;
 mod read;
 mod roll;
+mod silences;
 mod types;
 mod wire;
 mod write;
@@ -44,6 +46,6 @@ pub use error::RecordError;
 pub use history::{HistoryPoint, HistoryQuery, HistorySample};
 pub use maintain::Maintenance;
 pub use types::{
-    AlertChange, Batch, DecisionFilter, Evaluation, Memory, Page, ScopeState, Store, StoreOptions,
-    Stored,
+    AlertChange, Batch, DecisionFilter, Evaluation, Memory, Page, ScopeState, SilenceChange, Store,
+    StoreOptions, Stored, StoredAlert,
 };

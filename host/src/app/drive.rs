@@ -22,8 +22,9 @@ use crate::control::{
 use crate::evaluate::{PolicyResult, Registry};
 use crate::history::Bucket;
 use crate::model::{TargetName, Timestamp, Window};
-use crate::record::{Batch, Evaluation, HistorySample, Memory, PoolCounts};
+use crate::record::{Batch, Evaluation, HistorySample, Memory, PoolCounts, SilenceChange};
 use crate::report::chain;
+use crate::serve::{Ask, Refused, Reply};
 
 /// How often history and memories go to the store and old rows leave it.
 const UPKEEP: Duration = Duration::from_secs(10);
@@ -69,6 +70,8 @@ pub struct Drive {
     remembered: Vec<Memory>,
     /// Bytes of the batches that wait for the store.
     waiting: Arc<AtomicUsize>,
+    /// Who waits for a silence to be recorded; one at a time, the others queue.
+    asker: Option<Reply>,
 }
 
 impl Drive {
@@ -101,6 +104,7 @@ impl Drive {
             unwritten: Arc::default(),
             remembered: Vec::new(),
             waiting,
+            asker: None,
         }
     }
 
@@ -108,6 +112,7 @@ impl Drive {
     pub async fn run(
         mut self,
         mut collected: mpsc::Receiver<Collected>,
+        mut asks: mpsc::Receiver<Ask>,
         mut stops: mpsc::Receiver<()>,
     ) {
         let mut events = self.incoming.take().expect("run is called once");
@@ -120,6 +125,7 @@ impl Drive {
                 biased;
                 _ = stops.recv() => break,
                 Some(event) = events.recv() => self.take(event),
+                Some(ask) = asks.recv(), if self.asker.is_none() => self.ask(ask),
                 Some(seen) = collected.recv() => self.see(seen),
                 _ = upkeep.tick() => self.upkeep(),
                 _ = heartbeat.tick() => self.show(),
@@ -152,8 +158,28 @@ impl Drive {
         self.take(event);
     }
 
+    /// Takes in what a person asks for; the answer comes when it is recorded and holds.
+    fn ask(&mut self, ask: Ask) {
+        self.asker = Some(ask.reply);
+        self.take(Event::SilenceAsked(ask.change));
+    }
+
+    fn answer(&mut self, answer: Result<(), Refused>) {
+        if let Some(asker) = self.asker.take() {
+            // Who has gone does not want to know.
+            let _ = asker.send(answer);
+        }
+    }
+
     fn take(&mut self, event: Event) {
-        let urgent = matches!(event, Event::Acted { .. } | Event::PollFailed { .. });
+        let urgent = matches!(
+            event,
+            Event::Acted { .. } | Event::PollFailed { .. } | Event::SilenceKept { .. }
+        );
+        let kept = match &event {
+            Event::SilenceKept { kept, .. } => Some(kept.clone().map_err(Refused::NotRecorded)),
+            _ => None,
+        };
         let effects = self.control.apply(event, self.clock.now());
         let acts = !effects.is_empty() && effects.iter().any(|e| !is_evaluation(e));
         for effect in effects {
@@ -161,6 +187,10 @@ impl Drive {
         }
         if urgent || acts || self.shown.elapsed() >= SHOW {
             self.show();
+        }
+        // Only now, so that who asks next sees it.
+        if let Some(kept) = kept {
+            self.answer(kept);
         }
     }
 
@@ -176,6 +206,8 @@ impl Drive {
             }
             Effect::Record(batch) => self.record(batch),
             Effect::Resize(resize) => self.resize(resize),
+            Effect::KeepSilence { change, batch } => self.keep_silence(*change, batch),
+            Effect::RefuseSilence(refusal) => self.answer(Err(Refused::Refused(refusal))),
         }
     }
 
@@ -224,6 +256,14 @@ impl Drive {
         }
     }
 
+    fn keep_silence(&self, change: SilenceChange, batch: Box<Batch>) {
+        let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
+        self.work.spawn(async move {
+            let kept = recorder.write(&batch).await.map_err(|error| error.kind().to_owned());
+            let _ = events.send(Event::SilenceKept { change, kept }).await;
+        });
+    }
+
     fn resize(&self, resize: Box<Resize>) {
         let Some(actor) = self.actors.get(&resize.target) else { return };
         let (console, nudge) = (actor.console.clone(), Arc::clone(&actor.nudge));
@@ -267,6 +307,11 @@ impl Drive {
         });
         let (recorder, unwritten) = (Arc::clone(&self.recorder), Arc::clone(&self.unwritten));
         let now = self.clock.now();
+        // In order with what is recorded of the same alerts otherwise.
+        let pending = self.control.pending_alerts(now);
+        if !pending.alerts.is_empty() {
+            self.record(Box::new(pending));
+        }
         self.work.spawn(async move {
             // First, because it is what makes room.
             let maintained = recorder.store.maintain(now).await;

@@ -5,6 +5,7 @@ mod decisions;
 mod file;
 mod history;
 mod room;
+mod silences;
 mod size;
 
 use std::path::Path;

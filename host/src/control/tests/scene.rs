@@ -7,14 +7,19 @@ use uuid::Uuid;
 
 use crate::control::{
     Acted, Answer, Control, Effect, Event, HandBack, Heard, Known, Memories, Replayable, Resize,
-    TargetSetup, TargetView,
+    SilenceRefusal, TargetSetup, TargetView,
 };
 use crate::history::{Spans, TargetFacts};
 use crate::model::{
     DatabaseRow, DecisionId, Digest, Limits, Mode, PolicyName, PoolKey, PoolRow, PoolSize,
-    Proposal, ScopeKey, Server, Severity, Snapshot, Subject, TargetName, Timestamp,
+    Proposal, ScopeKey, Server, Severity, Silence, Snapshot, Subject, TargetName, Timestamp,
 };
-use crate::record::{Batch, Evaluation};
+use crate::record::{Batch, Evaluation, SilenceChange};
+
+/// The moment at which every scene begins.
+pub fn start() -> Timestamp {
+    Timestamp::from_millis(1_000_000)
+}
 
 pub fn size(size: u32) -> PoolSize {
     PoolSize::new(size).expect("above zero")
@@ -74,7 +79,7 @@ impl Effects {
     pub fn resizes(self) -> Vec<Resize> {
         let resize = |effect| match effect {
             Effect::Resize(resize) => Some(*resize),
-            Effect::Evaluate { .. } | Effect::Record(_) => None,
+            _ => None,
         };
         self.0.into_iter().filter_map(resize).collect()
     }
@@ -91,7 +96,7 @@ impl Effects {
         let at = self.0.iter().position(|effect| matches!(effect, Effect::Record(_)));
         match self.0.remove(at.expect("something is recorded")) {
             Effect::Record(batch) => *batch,
-            Effect::Evaluate { .. } | Effect::Resize(_) => unreachable!("it is a record"),
+            _ => unreachable!("it is a record"),
         }
     }
 
@@ -103,7 +108,7 @@ impl Effects {
     pub fn memories(self) -> Memories {
         let memories = |effect| match effect {
             Effect::Evaluate { memories, .. } => Some(memories),
-            Effect::Record(_) | Effect::Resize(_) => None,
+            _ => None,
         };
         self.0.into_iter().find_map(memories).expect("the policies are asked")
     }
@@ -137,7 +142,7 @@ impl Scene {
         let facts =
             TargetFacts { name: target(), labels: Arc::default(), limits: limits(), can_act: true };
         let setup = TargetSetup { facts, mode, spans: spans(), hand_back, known };
-        let now = Timestamp::from_millis(1_000_000);
+        let now = start();
         Self { control: Control::new(vec![setup], ids), now, full_at: now }
     }
 
@@ -230,6 +235,31 @@ impl Scene {
         self.apply(Event::Acted { target: target(), id, acted })
     }
 
+    /// Asks for a change of the silences and records it; gives why not, if it is refused.
+    pub fn silence(&mut self, change: SilenceChange) -> Result<Batch, SilenceRefusal> {
+        match self.apply(Event::SilenceAsked(change)).0.pop() {
+            Some(Effect::KeepSilence { change, batch }) => {
+                let kept = Event::SilenceKept { change: *change, kept: Ok(()) };
+                assert!(self.apply(kept).0.is_empty());
+                Ok(*batch)
+            }
+            Some(Effect::RefuseSilence(refusal)) => Err(refusal),
+            other => panic!("{other:?} answers no silence"),
+        }
+    }
+
+    pub fn event(&mut self, event: Event) -> Effects {
+        self.apply(event)
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub fn silences(&self) -> Vec<Arc<Silence>> {
+        self.control.view(self.now).silences
+    }
+
     pub fn stopping(&mut self) -> Effects {
         self.apply(Event::Stopping)
     }
@@ -259,7 +289,7 @@ impl Scene {
     fn asks_count(&self, asked: &[Effect]) -> bool {
         asked.iter().any(|effect| match effect {
             Effect::Evaluate { memories, .. } => !memories.is_empty(),
-            Effect::Record(_) | Effect::Resize(_) => false,
+            _ => false,
         })
     }
 }
