@@ -238,7 +238,7 @@ mod tests {
         ] {
             assert!(matches!(runbook(bad.to_owned()), Err(Fault::Nonsense(_))), "{bad:?}");
         }
-        let long = |bytes| runbook(format!("https://{}", "x".repeat(bytes - 8)));
+        let long = |bytes: usize| runbook(format!("https://{}", "x".repeat(bytes - 8)));
         assert!(long(512).is_ok());
         assert!(matches!(long(513), Err(Fault::TooMuch(_))));
     }
