@@ -61,7 +61,7 @@ impl TargetControl {
         let mut recording = Recording::new(&name, turn.now);
         let mut resizes = Vec::new();
         for result in results {
-            // A policy that faulted has said nothing: what it said before stands.
+            // A policy that faulted, or was not asked this time, has said nothing: what it said before stands.
             let Some(answer) = &result.answer else { continue };
             self.hear_alerts(result, &answer.proposals, turn, &mut recording);
             self.hear_advice(result, &answer.proposals, turn, &mut recording);

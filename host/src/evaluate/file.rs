@@ -12,6 +12,9 @@ use super::runtime::MEMORY_MAX_BYTES;
 use crate::config::PluginLimits;
 use crate::model::Mode;
 
+/// Longest time between two evaluations: a day.
+pub(super) const EVERY_MAX_MS: u64 = 86_400_000;
+
 /// A policy file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{}: {reason}", path.display())]
@@ -31,6 +34,8 @@ pub struct PolicyFile {
     pub mode: Mode,
     /// Policies of higher priority are evaluated and heard first.
     pub priority: i32,
+    /// Least time between two evaluations; absent: what the plugin says.
+    pub every: Option<Duration>,
     /// Patterns of the targets that it decides about.
     pub targets: Vec<String>,
     /// Patterns of the databases that it sees.
@@ -47,6 +52,7 @@ struct Raw {
     plugin: Option<String>,
     mode: Option<RawMode>,
     priority: Option<i32>,
+    every_ms: Option<u64>,
     #[serde(default)]
     scope: RawScope,
     #[serde(default)]
@@ -93,6 +99,7 @@ impl PolicyFile {
             plugin: plugin.to_owned(),
             mode: Mode::Observe,
             priority: 0,
+            every: None,
             targets: scope.targets,
             databases: scope.databases,
             limits: limits.clone(),
@@ -124,6 +131,7 @@ impl PolicyFile {
                 RawMode::Enforce => Mode::Enforce,
             }),
             priority: raw.priority.unwrap_or(0),
+            every: raw.every_ms.map(every).transpose().map_err(wrong)?,
             targets: raw.scope.targets,
             databases: raw.scope.databases,
             limits: merge(&raw.limits, limits).map_err(wrong)?,
@@ -158,6 +166,13 @@ impl PluginLimits {
             faults_max: u32::MAX,
         }
     }
+}
+
+fn every(ms: u64) -> Result<Duration, String> {
+    if ms > EVERY_MAX_MS {
+        return Err(format!("every_ms: {ms}: must be 0 to {EVERY_MAX_MS}"));
+    }
+    Ok(Duration::from_millis(ms))
 }
 
 fn merge(raw: &RawLimits, base: &PluginLimits) -> Result<PluginLimits, String> {
@@ -228,6 +243,16 @@ mod tests {
         let error = parse("[limits]\ndeadline_ms = 10001").expect_err("too long");
         assert_eq!(error.reason, "limits.deadline_ms: 10001: must be 1 to 10000");
         assert!(parse("[limits]\nmemory_mib = 513").is_err());
+    }
+
+    #[test]
+    fn a_cadence_may_be_any_up_to_a_day() {
+        assert_eq!(parse("").expect("fine").every, None);
+        assert_eq!(parse("every_ms = 0").expect("fine").every, Some(Duration::ZERO));
+        let day = parse("every_ms = 86_400_000").expect("fine");
+        assert_eq!(day.every, Some(Duration::from_secs(86_400)));
+        let error = parse("every_ms = 86_400_001").expect_err("too long");
+        assert_eq!(error.reason, "every_ms: 86400001: must be 0 to 86400000");
     }
 
     #[test]
