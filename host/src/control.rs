@@ -107,7 +107,7 @@ pub struct Heard {
     pub digest: Digest,
     /// The version that the plugin says it has.
     pub version: Arc<str>,
-    /// What it said; `None` when it faulted.
+    /// What it said; `None` when it faulted or was not asked this time: what it said before stands.
     pub answer: Option<Answer>,
     /// Scopes that also size pools which the policy does not see.
     pub beyond: Vec<ScopeKey>,

@@ -28,6 +28,6 @@ pub use snapshot::{
 pub use time::Timestamp;
 pub use verdict::{Outcome, Rule, RuleWord, Verdict, Word};
 pub use window::{
-    Condition, DatabaseWindow, Past, PoolColumns, Proposal, ScopeColumns, Severity, Subject,
-    TargetStatus, TargetWindow, Window,
+    Condition, DatabaseWindow, Past, PastSpan, PoolColumns, Proposal, ScopeColumns, Severity,
+    Subject, TargetStatus, TargetWindow, Window,
 };

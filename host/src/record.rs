@@ -23,6 +23,7 @@ mod history;
 mod level;
 mod maintain;
 mod pack;
+mod past;
 mod prune;
 mod read;
 mod roll;
@@ -45,6 +46,7 @@ pub use counts::PoolCounts;
 pub use error::RecordError;
 pub use history::{HistoryPoint, HistoryQuery, HistorySample};
 pub use maintain::Maintenance;
+pub use past::{PastQuery, PastRow};
 pub use types::{
     AlertChange, Batch, DecisionFilter, Evaluation, Memory, Page, ScopeState, SilenceChange, Store,
     StoreOptions, Stored, StoredAlert,

@@ -11,6 +11,8 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::EVENTS;
+use super::cadence::Cadence;
+use super::past::Pasts;
 use super::recorder::{Recorder, bytes_of};
 use crate::actuate::{Actuated, log_in, set_default};
 use crate::clock::Clock;
@@ -19,7 +21,7 @@ use crate::config::Console;
 use crate::control::{
     Acted, Answer, Control, Effect, Event, Heard, Memories, PoolBucket, Replayable, Resize, View,
 };
-use crate::evaluate::{PolicyResult, Registry};
+use crate::evaluate::{Part, Policy, PolicyResult, Registry, Round};
 use crate::history::Bucket;
 use crate::model::{TargetName, Timestamp, Window};
 use crate::record::{Batch, Evaluation, HistorySample, Memory, PoolCounts, SilenceChange};
@@ -58,6 +60,10 @@ pub struct Drive {
     shown: Instant,
     /// Targets that do not answer, with the kind of failure that was logged.
     failing: BTreeMap<TargetName, &'static str>,
+    /// When each policy was last asked.
+    cadence: Cadence,
+    /// What policies see of the longer past.
+    pasts: Arc<Pasts>,
     /// When the poll that led to the present evaluation came in.
     tick_start: BTreeMap<TargetName, Instant>,
     events: mpsc::Sender<Event>,
@@ -92,6 +98,8 @@ impl Drive {
             clock,
             actors,
             registry,
+            cadence: Cadence::default(),
+            pasts: Arc::new(Pasts::new(Arc::clone(&recorder))),
             recorder,
             batches,
             show,
@@ -215,11 +223,25 @@ impl Drive {
         let (registry, events) = (Arc::clone(&self.registry), self.events.clone());
         let recorder = Arc::clone(&self.recorder);
         let start = self.tick_start.get(&target).copied();
+        let set = registry.serving();
+        let (now, pasts) = (self.clock.now(), Arc::clone(&self.pasts));
+        let ready = |policy: &Policy| {
+            policy.past().is_none_or(|span| pasts.ready(&target, span, now, &self.work))
+        };
+        let due = self.cadence.take_due(&set, &target, now, ready);
         self.work.spawn(async move {
-            let (set, name) = (registry.serving(), target.clone());
-            let evaluate = move || set.evaluate(&name, *window, &memories);
-            let results = match tokio::task::spawn_blocking(evaluate).await {
-                Ok(results) => results,
+            let name = target.clone();
+            let evaluate = move || {
+                set.evaluate_round(Round {
+                    target: &name,
+                    window: *window,
+                    memories: &memories,
+                    due: &|policy| due.iter().any(|one| std::ptr::eq(one.as_ref(), policy)),
+                    past: &|span, pools| pasts.of(&name, span, pools),
+                })
+            };
+            let parts = match tokio::task::spawn_blocking(evaluate).await {
+                Ok(parts) => parts,
                 // A panic in there is a defect of the host; the target's next tick goes on.
                 Err(error) => {
                     tracing::error!(%error, "an evaluation died");
@@ -228,8 +250,9 @@ impl Drive {
                 }
             };
             let metrics = &recorder.metrics;
-            recorder.remember(&results);
-            for result in &results {
+            for part in &parts {
+                let Part::Asked(result) = part else { continue };
+                recorder.remember(result);
                 registry.report(result);
                 metrics.evaluated(&target, result);
                 if let Err(fault) = &result.outcome {
@@ -240,7 +263,7 @@ impl Drive {
             if let Some(start) = start {
                 metrics.tick(&target, start.elapsed());
             }
-            let results = results.into_iter().map(Heard::from).collect();
+            let results = parts.into_iter().map(Heard::from).collect();
             // Only a control task that has ended does not take it.
             let _ = events.send(Event::Evaluated { target, results }).await;
         });

@@ -68,7 +68,8 @@ impl TargetControl {
             self.shadows.note(result);
         }
         for result in &heard {
-            // A policy that faulted has said nothing: what it said before stands.
+            // A policy that faulted, or was not asked this time, has said nothing: what it said
+            // before stands.
             let Some(answer) = &result.answer else { continue };
             self.hear_alerts(result, &answer.proposals, turn, &mut recording);
             self.hear_advice(result, &answer.proposals, turn, &mut recording);

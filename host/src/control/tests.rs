@@ -1,7 +1,7 @@
 //! Made-up events, and what comes of them: the loop without any I/O.
 
-mod policies;
 mod alerts;
+mod policies;
 mod scene;
 
 use std::time::Duration;

@@ -4,6 +4,7 @@ mod batch;
 mod decisions;
 mod file;
 mod history;
+mod past;
 mod room;
 mod silences;
 mod size;
