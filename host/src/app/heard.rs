@@ -16,6 +16,8 @@ impl From<Part> for Heard {
             Part::Waits(policy) => Self {
                 policy: policy.name().clone(),
                 mode: policy.mode(),
+                priority: policy.priority(),
+                shadow_of: policy.shadow_of().cloned(),
                 digest: policy.digest(),
                 version: policy.version(),
                 answer: None,
