@@ -6,6 +6,7 @@
 mod alert;
 mod decision;
 mod name;
+mod session;
 mod settings;
 mod size;
 mod snapshot;
@@ -16,7 +17,11 @@ mod window;
 pub use alert::{Alert, AlertKey, AlertState};
 pub use decision::{Decision, DecisionId, Evidence, Kind, Origin, Status, Transition};
 pub use name::{Digest, NameError, PolicyName, PoolKey, ScopeKey, TargetName};
-pub use settings::{Labels, Limits, Mode, Settings};
+pub use session::{
+    BackendIdentity, ClientGroup, Ended, Holder, HolderRow, Look, OWN_APPLICATION, SessionKey,
+    SessionState, SessionsWindow,
+};
+pub use settings::{Labels, Limits, Mode, SessionLimits, Settings};
 pub use size::{PoolSize, SizeError};
 pub use snapshot::{
     Counters, DatabaseRow, DatabaseSample, Databases, PgSessions, PoolRow, Server, Snapshot,

@@ -41,6 +41,11 @@ pub enum Rule {
     Cooldown,
     ChangesPerHour,
     Priority,
+    EndingAllowed,
+    IdleSession,
+    KnownBackend,
+    OwnSession,
+    EndsPerMinute,
     Mode,
 }
 
@@ -77,6 +82,11 @@ impl Rule {
             Self::Cooldown => "cooldown",
             Self::ChangesPerHour => "changes_per_hour",
             Self::Priority => "priority",
+            Self::EndingAllowed => "ending_allowed",
+            Self::IdleSession => "idle_session",
+            Self::KnownBackend => "known_backend",
+            Self::OwnSession => "own_session",
+            Self::EndsPerMinute => "ends_per_minute",
             Self::Mode => "mode",
         }
     }
