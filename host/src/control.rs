@@ -12,6 +12,7 @@ mod decide;
 mod drift;
 mod record;
 mod scope;
+mod sessions;
 mod shadow;
 mod target;
 mod view;
@@ -26,8 +27,8 @@ use uuid::Uuid;
 
 pub use crate::history::PoolView;
 use crate::model::{
-    DecisionId, Digest, Mode, PolicyName, PoolSize, Proposal, ScopeKey, Snapshot, TargetName,
-    Timestamp, Window,
+    Databases, DecisionId, Digest, Ended, Look, Mode, PolicyName, PoolSize, Proposal, ScopeKey,
+    SessionKey, Snapshot, TargetName, Timestamp, Window,
 };
 use crate::record::{Batch, Evaluation};
 pub use shadow::{Difference, ShadowView};
@@ -75,6 +76,22 @@ pub enum Event {
         /// What came of it.
         acted: Acted,
     },
+    /// A look at single sessions ended; `None` when it failed.
+    Looked {
+        /// The target.
+        target: TargetName,
+        /// What was seen.
+        look: Option<Box<Look>>,
+    },
+    /// Ending a session was tried.
+    Ended {
+        /// The target.
+        target: TargetName,
+        /// The decision.
+        id: DecisionId,
+        /// What came of it.
+        ended: Ended,
+    },
     /// The sidecar is about to stop: hand sizes back if it should.
     Stopping,
 }
@@ -90,6 +107,8 @@ pub struct Heard {
     pub priority: i32,
     /// The policy that this one is compared with; it is recorded and never heard.
     pub shadow_of: Option<PolicyName>,
+    /// Whether the policy's file lets it end sessions.
+    pub may_end_sessions: bool,
     /// The plugin's bytes.
     pub digest: Digest,
     /// The version that the plugin says it has.
@@ -107,6 +126,8 @@ pub struct Heard {
 pub struct Answer {
     /// What it proposes.
     pub proposals: Vec<Proposal>,
+    /// Why it asks for a look at single sessions, if it does.
+    pub look: Option<String>,
     /// What it wants to remember.
     pub memory: Arc<[u8]>,
 }
@@ -146,6 +167,34 @@ pub enum Effect {
     Record(Box<Batch>),
     /// Put the intent into the store, then change the size, then say what came of it.
     Resize(Box<Resize>),
+    /// Look at single sessions, then say what was seen.
+    Look {
+        /// The target.
+        target: TargetName,
+        /// The policy that asked first.
+        policy: PolicyName,
+        /// Why it asks.
+        reason: String,
+        /// `SHOW DATABASES`, which tells the pools of clients.
+        databases: Arc<Databases>,
+    },
+    /// Put the intent into the store, then end the session, then say what came of it.
+    EndSession(Box<EndSession>),
+}
+
+/// The end of a session that passed the guard.
+#[derive(Debug)]
+pub struct EndSession {
+    /// The decision.
+    pub id: DecisionId,
+    /// The target.
+    pub target: TargetName,
+    /// The session; one that has moved on is another one.
+    pub session: SessionKey,
+    /// After this moment the decision is too old to be carried out.
+    pub until: Timestamp,
+    /// The intent, to be recorded before anything is done.
+    pub intent: Batch,
 }
 
 /// What the policies remember of one target.
@@ -229,6 +278,12 @@ impl Control {
             }
             Event::Acted { target, id, acted } => {
                 self.targets.get_mut(&target).map(|t| t.acted(id, &acted, now))
+            }
+            Event::Looked { target, look } => {
+                self.targets.get_mut(&target).map(|t| t.looked(look.map(|look| *look), now))
+            }
+            Event::Ended { target, id, ended } => {
+                self.targets.get_mut(&target).map(|t| t.ended(id, &ended, now))
             }
             Event::Stopping => {
                 let targets = self.targets.values_mut();

@@ -1,5 +1,7 @@
 //! The control task: takes events one by one, lets control decide, and carries out what it says.
 
+mod sessions;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +17,7 @@ use super::recorder::{Recorder, bytes_of};
 use crate::actuate::{Actuated, log_in, set_default};
 use crate::clock::Clock;
 use crate::collect::Collected;
-use crate::config::Console;
+use crate::config::{Console, Target};
 use crate::control::{
     Acted, Answer, Control, Effect, Event, Heard, Memories, PoolBucket, Replayable, Resize, View,
 };
@@ -41,7 +43,7 @@ const WAITING_MAX_BYTES: usize = 32 << 20;
 /// What it takes to act on a target.
 #[derive(Debug)]
 pub struct Actor {
-    pub console: Console,
+    pub target: Arc<Target>,
     pub nudge: Arc<Notify>,
 }
 
@@ -153,7 +155,8 @@ impl Drive {
     }
 
     fn take(&mut self, event: Event) {
-        let urgent = matches!(event, Event::Acted { .. } | Event::PollFailed { .. });
+        let urgent =
+            matches!(event, Event::Acted { .. } | Event::Ended { .. } | Event::PollFailed { .. });
         let effects = self.control.apply(event, self.clock.now());
         let acts = !effects.is_empty() && effects.iter().any(|e| !is_evaluation(e));
         for effect in effects {
@@ -176,6 +179,10 @@ impl Drive {
             }
             Effect::Record(batch) => self.record(batch),
             Effect::Resize(resize) => self.resize(resize),
+            Effect::Look { target, policy, reason, databases } => {
+                self.look(target, &policy, &reason, databases);
+            }
+            Effect::EndSession(end) => self.end_session(end),
         }
     }
 
@@ -226,11 +233,11 @@ impl Drive {
 
     fn resize(&self, resize: Box<Resize>) {
         let Some(actor) = self.actors.get(&resize.target) else { return };
-        let (console, nudge) = (actor.console.clone(), Arc::clone(&actor.nudge));
+        let (target, nudge) = (Arc::clone(&actor.target), Arc::clone(&actor.nudge));
         let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
         self.work.spawn(async move {
             let start = Instant::now();
-            let acted = act(&recorder, &console, &resize).await;
+            let acted = act(&recorder, &target.console, &resize).await;
             recorder.metrics.resized(&resize.target, start.elapsed(), kind_of(&acted));
             let (target, id, size) = (resize.target, resize.id, resize.size);
             match &acted {
@@ -328,6 +335,7 @@ impl From<PolicyResult> for Heard {
     fn from(result: PolicyResult) -> Self {
         let answer = result.outcome.as_ref().ok().map(|answered| Answer {
             proposals: answered.proposals.clone(),
+            look: answered.look.clone(),
             memory: Arc::from(answered.memory.as_slice()),
         });
         Self {
@@ -335,6 +343,7 @@ impl From<PolicyResult> for Heard {
             mode: result.policy.mode(),
             priority: result.policy.priority(),
             shadow_of: result.policy.shadow_of().cloned(),
+            may_end_sessions: result.policy.may_end_sessions(),
             digest: result.policy.digest(),
             version: result.policy.version(),
             answer,

@@ -158,7 +158,8 @@ impl<'a> Stamp<'a> {
     /// an age is rather an hour too small: nobody is to be blamed for longer than they idled.
     fn since(&self, then: &Self) -> Duration {
         let naive = self.seconds.saturating_sub(then.seconds);
-        let seconds = if self.zone == then.zone { naive } else { naive.saturating_sub(ZONE_CHANGE) };
+        let seconds =
+            if self.zone == then.zone { naive } else { naive.saturating_sub(ZONE_CHANGE) };
         Duration::from_secs(seconds)
     }
 }
@@ -177,8 +178,7 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
 /// else of any console session, else of anybody.
 fn now(table: &Table) -> Option<Stamp<'_>> {
     let console = |row: &Row<'_>| row.text("database") == Some("pgbouncer");
-    let own =
-        |row: &Row<'_>| console(row) && row.text("application_name") == Some(OWN_APPLICATION);
+    let own = |row: &Row<'_>| console(row) && row.text("application_name") == Some(OWN_APPLICATION);
     newest(table, own).or_else(|| newest(table, console)).or_else(|| newest(table, |_| true))
 }
 
@@ -203,12 +203,34 @@ mod tests {
     #[test]
     fn ages_are_counted_from_the_consoles_own_request_in_any_zone() {
         let console = [
-            "pgbouncer", "watch", "active", "unix", "6432", "2026-03-01 00:00:05 +0545",
-            "2026-03-01 00:00:07 +0545", "0", "0", "0x1", "", "7", "poolwarden",
+            "pgbouncer",
+            "watch",
+            "active",
+            "unix",
+            "6432",
+            "2026-03-01 00:00:05 +0545",
+            "2026-03-01 00:00:07 +0545",
+            "0",
+            "0",
+            "0x1",
+            "",
+            "7",
+            "poolwarden",
         ];
         let leak = [
-            "app", "web", "active", "10.0.0.9", "4711", "2026-02-28 23:50:00 +0545",
-            "2026-02-28 23:58:07 +0545", "0", "0", "0x2", "0x3", "8", "shop",
+            "app",
+            "web",
+            "active",
+            "10.0.0.9",
+            "4711",
+            "2026-02-28 23:50:00 +0545",
+            "2026-02-28 23:58:07 +0545",
+            "0",
+            "0",
+            "0x2",
+            "0x3",
+            "8",
+            "shop",
         ];
         let rows = clients_of(&table(&[&console, &leak]));
         let [row] = rows.as_slice() else { panic!("{rows:?} is not the one client") };

@@ -133,8 +133,8 @@ fn tried(session: &SessionKey) -> Tried {
 
 impl TargetControl {
     /// Asks for a look at single sessions, if one is due.
-    pub fn want_look(&mut self, results: &[Heard], now: Timestamp) -> Option<Effect> {
-        let asks = |heard: &&Heard| heard.answer.as_ref().is_some_and(|a| a.look.is_some());
+    pub fn want_look(&mut self, results: &[&Heard], now: Timestamp) -> Option<Effect> {
+        let asks = |heard: &&&Heard| heard.answer.as_ref().is_some_and(|a| a.look.is_some());
         let asked = results.iter().find(asks)?;
         let reason = asked.answer.as_ref().and_then(|answer| answer.look.clone())?;
         let status = self.history.status().0;
@@ -173,10 +173,8 @@ impl TargetControl {
             let (pool, holder) = (pool(&session.pool)?, Arc::clone(holder));
             Some(HolderRow { pool, endable: idle && known, holder })
         });
-        let groups = look
-            .groups
-            .iter()
-            .filter_map(|group| Some((pool(&group.pool)?, Arc::clone(group))));
+        let groups =
+            look.groups.iter().filter_map(|group| Some((pool(&group.pool)?, Arc::clone(group))));
         window.sessions = Some(SessionsWindow {
             age: now.since(look.at),
             truncated: look.truncated,

@@ -2,6 +2,7 @@
 
 mod policies;
 mod scene;
+mod sessions;
 
 use std::time::Duration;
 

@@ -51,7 +51,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order in which they are asked.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::Actionable,
         Self::FreshData,
         Self::TargetState,
@@ -64,6 +64,11 @@ impl Rule {
         Self::Cooldown,
         Self::ChangesPerHour,
         Self::Priority,
+        Self::EndingAllowed,
+        Self::IdleSession,
+        Self::KnownBackend,
+        Self::OwnSession,
+        Self::EndsPerMinute,
         Self::Mode,
     ];
 
