@@ -88,6 +88,13 @@ impl SessionBook {
         self.latest.as_ref().filter(|look| now.since(look.at) <= kept)
     }
 
+    /// Forgets a session that is gone or has moved on, so that nothing more is said of it.
+    fn forget(&mut self, session: &SessionKey) {
+        if let Some(look) = &mut self.latest {
+            look.holders.retain(|holder| holder.session != *session);
+        }
+    }
+
     fn was_tried(&self, session: &SessionKey) -> bool {
         self.tried.contains_key(&tried(session))
     }
@@ -116,6 +123,10 @@ impl SessionBook {
         self.said.retain(|_, (_, _, at)| now.since(*at) < A_MINUTE);
         let refused = verdict.rules.iter().find(|said| said.word == Word::Reject);
         let refused = refused.map(|said| said.rule);
+        // Said while the end is under way, and known from the decision that does it.
+        if refused == Some(Rule::InFlight) {
+            return false;
+        }
         let key = (policy.clone(), tried(session));
         let known = self.said.get(&key).map(|(outcome, by, _)| (*outcome, *by));
         let full = self.said.keys().filter(|(of, _)| of == policy).count() >= NEWS_MAX;
@@ -259,6 +270,9 @@ impl TargetControl {
     pub fn ended(&mut self, id: DecisionId, ended: &Ended, now: Timestamp) -> Vec<Effect> {
         let Some(session) = self.sessions.flights.remove(&id) else { return Vec::new() };
         let pid = session.backend_pid;
+        if matches!(ended, Ended::Gone | Ended::MovedOn) {
+            self.sessions.forget(&session);
+        }
         let (status, note) = match ended {
             Ended::Gone => (Status::Verified, format!("backend {pid} is gone")),
             Ended::StillThere => {
