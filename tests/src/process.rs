@@ -67,6 +67,17 @@ pub fn run_with(config: &Path, arguments: &[&str]) -> Ran {
     Ran { code: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
 }
 
+/// Runs a subcommand that needs no configuration to its end.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+pub fn run_bare(arguments: &[&str]) -> Ran {
+    let output = command(&binary()).args(arguments).output().expect("the binary can be run");
+    let text = [output.stdout, output.stderr].concat();
+    Ran { code: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
+}
+
 /// A command without our environment, which could configure it.
 fn command(program: &Path) -> Command {
     let mut command = Command::new(program);

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use poolwarden::app::App;
 use poolwarden::control::{AlertView, ScopeView, TargetView, View};
 use poolwarden::history::PoolView;
@@ -17,6 +20,26 @@ pub struct Sidecar {
 impl Sidecar {
     pub(crate) fn new(app: App) -> Self {
         Self { app }
+    }
+
+    /// Returns the URL of its HTTP server.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.app.address())
+    }
+
+    /// Returns the value of a series of `/metrics`, by its name and labels; 0 when it is not there.
+    ///
+    /// # Panics
+    /// When the sidecar does not answer.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let mut stream = TcpStream::connect(self.app.address()).await.expect("it listens");
+        let request = "GET /metrics HTTP/1.1\r\nHost: sidecar\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.expect("it reads");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.expect("it answers");
+        let mut values = text.lines().filter_map(|line| line.strip_prefix(series));
+        values.find_map(|value| value.strip_prefix(' ')?.trim().parse().ok()).unwrap_or(0.0)
     }
 
     /// Returns the store.

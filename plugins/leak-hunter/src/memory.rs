@@ -29,6 +29,9 @@ pub(crate) struct Suspect {
     /// Transactions do not finish since then; absent when they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished_ms: Option<u64>,
+    /// Its clients have been growing since then; absent when they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growing_ms: Option<u64>,
     /// Looks in a row that found nobody to blame.
     #[serde(default)]
     pub fruitless: u32,

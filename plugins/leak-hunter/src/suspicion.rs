@@ -43,6 +43,8 @@ pub(crate) fn follow(
         let mut suspect = before.suspect(&name);
         let unfinished = unfinished(&pool) >= settings.unfinished_servers_min;
         suspect.unfinished_ms = unfinished.then(|| suspect.unfinished_ms.unwrap_or(at_ms));
+        let growing = pool.clients_trend_per_min() >= settings.growth_per_min_min;
+        suspect.growing_ms = growing.then(|| suspect.growing_ms.unwrap_or(at_ms));
         if let Some(cause) = cause(settings, &pool, &suspect, at_ms) {
             if look.is_none() && is_due(settings, &suspect, cause, at_ms) {
                 look = Some(LookAtSessions::new(reason(cause, &pool, &name)));
@@ -92,15 +94,18 @@ fn cause(settings: &Settings, pool: &Pool<'_>, suspect: &Suspect, at_ms: u64) ->
         && suspect
             .unfinished_ms
             .is_some_and(|since| at_ms.saturating_sub(since) >= settings.unfinished_for_ms);
-    let growth = pool.clients_trend_per_min();
+    // A pool that fills for a while is an ordinary morning.
+    let grows = suspect
+        .growing_ms
+        .is_some_and(|since| at_ms.saturating_sub(since) >= settings.growth_for_ms / 3);
     if idle {
         Some(Cause::IdleInTransaction)
     } else if unserved {
         Some(Cause::Unserved(pool.unserved_for().max(pool.full_for())))
     } else if lasts {
         Some(Cause::Unfinished(unfinished(pool)))
-    } else if growth >= settings.growth_per_min_min {
-        Some(Cause::Growth(growth))
+    } else if grows {
+        Some(Cause::Growth(pool.clients_trend_per_min()))
     } else {
         None
     }

@@ -9,6 +9,7 @@ mod crash;
 mod disk;
 mod drift;
 mod guard;
+mod leaks;
 mod logins;
 mod modes;
 mod several;
