@@ -36,9 +36,10 @@ pub struct SessionFacts<'a> {
     pub mode: Mode,
 }
 
-type Ask = fn(&SessionFacts<'_>) -> (Word, String);
+pub(super) type Ask = fn(&SessionFacts<'_>) -> (Word, String);
 
-const ALL: [(Rule, Ask); 9] = [
+/// Every rule, in order.
+pub(super) const ALL: [(Rule, Ask); 9] = [
     (Rule::EndingAllowed, allowed),
     (Rule::FreshData, fresh_data),
     (Rule::TargetState, target_state),

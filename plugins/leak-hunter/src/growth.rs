@@ -11,7 +11,6 @@ use poolwarden_policy::{Alert, Pool, Proposal, Sessions, Severity, Window};
 use crate::memory::{Memory, TRAILS_MAX, Trail};
 use crate::settings::Settings;
 
-const NAME: &str = "connections-only-grow";
 /// A trail that no look has seen for so many times the growth's time is cold.
 const COLD: u64 = 2;
 
@@ -80,7 +79,7 @@ fn alert(settings: &Settings, pool: &Pool<'_>, trail: &Trail, groups: usize) -> 
         1 => String::new(),
         more => format!(" (and {} more groups)", more - 1),
     };
-    Alert::new(NAME, pool.subject())
+    Alert::new("connections-only-grow", pool.subject())
         .severity(Severity::Warning)
         .summary(format!(
             "The clients of {} from {application} at {} have only become more for {} min, from {} \
@@ -95,7 +94,7 @@ fn alert(settings: &Settings, pool: &Pool<'_>, trail: &Trail, groups: usize) -> 
         .cooldown(settings.cooldown())
         .label("application", trail.application.as_str())
         .label("address", trail.address.as_str())
-        .runbook(format!("docs/runbooks/{NAME}.md"))
+        .runbook("docs/runbooks/connections-only-grow.md")
         .evidence("clients-first", trail.first)
         .evidence("clients", trail.last)
         .evidence("growing-s", time.as_secs_f64())

@@ -35,6 +35,14 @@ impl Wrong {
             Self::SessionHeldIdle => "session-held-idle",
         }
     }
+
+    /// Returns where to read what to do.
+    fn runbook(self) -> &'static str {
+        match self {
+            Self::IdleInTransaction => "docs/runbooks/idle-in-transaction.md",
+            Self::SessionHeldIdle => "docs/runbooks/session-held-idle.md",
+        }
+    }
 }
 
 /// A session that is to be blamed, and for how long it has idled.
@@ -115,7 +123,7 @@ fn alert(settings: &Settings, wrong: Wrong, pool: &Pool<'_>, offenders: &[Offend
         .label("address", worst.holder.address())
         .label("client", worst.holder.client())
         .label("backend_pid", worst.holder.backend_pid().to_string())
-        .runbook(format!("docs/runbooks/{}.md", wrong.alert()))
+        .runbook(wrong.runbook())
         .evidence("sessions", u32::try_from(offenders.len()).unwrap_or(u32::MAX))
         .evidence("idle-s", worst.idle.as_secs_f64())
         .evidence("backend-pid", worst.holder.backend_pid())
