@@ -60,8 +60,8 @@ impl Scene {
 }
 
 fn alerts(proposals: &[Proposal]) -> Vec<&poolwarden_policy::contract::Alert> {
-    let alert = |one| match one {
-        &Proposal::Alert(ref alert) => Some(alert),
+    let alert = |one: &'_ Proposal| match one {
+        Proposal::Alert(alert) => Some(alert),
         _ => None,
     };
     proposals.iter().filter_map(alert).collect()
