@@ -14,6 +14,7 @@ mod record;
 mod scope;
 mod sessions;
 mod shadow;
+mod silences;
 mod target;
 mod view;
 
@@ -28,10 +29,13 @@ use uuid::Uuid;
 pub use crate::history::PoolView;
 use crate::model::{
     Databases, DecisionId, Digest, Ended, Look, Mode, PolicyName, PoolSize, Proposal, ScopeKey,
-    SessionKey, Snapshot, TargetName, Timestamp, Window,
+    SessionKey, Silence, Snapshot, TargetName, Timestamp, Window,
 };
-use crate::record::{Batch, Evaluation};
+use crate::record::{Batch, Evaluation, SilenceChange};
+use alerts::Anew;
 pub use shadow::{Difference, ShadowView};
+use silences::SilenceBook;
+pub use silences::SilenceRefusal;
 use target::TargetControl;
 pub use target::{HandBack, Known, TargetSetup};
 pub use view::{AdviceView, AlertView, ScopeView, TargetView, View};
@@ -92,6 +96,15 @@ pub enum Event {
         /// What came of it.
         ended: Ended,
     },
+    /// A person asks for a silence, or for its end.
+    SilenceAsked(SilenceChange),
+    /// What was asked for has been recorded, or could not be.
+    SilenceKept {
+        /// What was asked for.
+        change: SilenceChange,
+        /// Why it could not be recorded.
+        kept: Result<(), String>,
+    },
     /// The sidecar is about to stop: hand sizes back if it should.
     Stopping,
 }
@@ -113,7 +126,7 @@ pub struct Heard {
     pub digest: Digest,
     /// The version that the plugin says it has.
     pub version: Arc<str>,
-    /// What it said; `None` when it faulted.
+    /// What it said; `None` when it faulted or was not asked this time: what it said before stands.
     pub answer: Option<Answer>,
     /// Scopes that also size pools which the policy does not see.
     pub beyond: Vec<ScopeKey>,
@@ -180,6 +193,15 @@ pub enum Effect {
     },
     /// Put the intent into the store, then end the session, then say what came of it.
     EndSession(Box<EndSession>),
+    /// Put this change of the silences into the store, then say what came of it.
+    KeepSilence {
+        /// The change.
+        change: Box<SilenceChange>,
+        /// The change as it is to be recorded.
+        batch: Box<Batch>,
+    },
+    /// Tell who asked for a silence that it cannot be had.
+    RefuseSilence(SilenceRefusal),
 }
 
 /// The end of a session that passed the guard.
@@ -241,6 +263,7 @@ impl Turn<'_> {
 /// The state of the whole loop.
 pub struct Control {
     targets: BTreeMap<TargetName, TargetControl>,
+    silences: SilenceBook,
     ids: Ids,
 }
 
@@ -257,11 +280,33 @@ impl Control {
             .into_iter()
             .map(|setup| (setup.facts.name.clone(), TargetControl::new(setup)))
             .collect();
-        Self { targets, ids }
+        Self { targets, silences: SilenceBook::default(), ids }
+    }
+
+    /// Takes over the silences that the store knows.
+    #[must_use]
+    pub fn with_silences(mut self, silences: Vec<Silence>, now: Timestamp) -> Self {
+        self.silences = SilenceBook::new(silences, now);
+        self.mute(Anew::All);
+        self
     }
 
     /// Takes in an event and says what is to be done, in this order.
     pub fn apply(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        let expired = self.silences.expire(now);
+        let changed = matches!(event, Event::SilenceKept { kept: Ok(()), .. });
+        let effects = self.take(event, now);
+        self.mute(if expired || changed { Anew::All } else { Anew::Unmatched });
+        effects
+    }
+
+    fn mute(&mut self, anew: Anew) {
+        for target in self.targets.values_mut() {
+            target.mute(&self.silences, anew);
+        }
+    }
+
+    fn take(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let turn = &mut Turn { now, ids: &mut self.ids };
         match event {
             Event::Polled { target, snapshot } => {
@@ -285,6 +330,18 @@ impl Control {
             Event::Ended { target, id, ended } => {
                 self.targets.get_mut(&target).map(|t| t.ended(id, &ended, now))
             }
+            Event::SilenceAsked(change) => Some(vec![match self.silences.judge(&change) {
+                Ok(batch) => {
+                    Effect::KeepSilence { change: Box::new(change), batch: Box::new(batch) }
+                }
+                Err(refusal) => Effect::RefuseSilence(refusal),
+            }]),
+            Event::SilenceKept { change, kept } => {
+                if kept.is_ok() {
+                    self.silences.make(change);
+                }
+                None
+            }
             Event::Stopping => {
                 let targets = self.targets.values_mut();
                 Some(targets.flat_map(|target| target.hand_back(turn)).collect())
@@ -299,6 +356,13 @@ impl Control {
         targets.map(|(name, target)| (name.clone(), target.history.take_buckets())).collect()
     }
 
+    /// Gives how far pending alerts have come, for the store.
+    pub fn pending_alerts(&mut self, now: Timestamp) -> Batch {
+        let targets = self.targets.iter_mut();
+        let alerts = targets.flat_map(|(name, target)| target.alerts.pending_changes(name, now));
+        Batch { alerts: alerts.collect(), ..Batch::default() }
+    }
+
     /// Gives what the policies remember, for the store.
     pub fn memories(&self) -> Vec<crate::record::Memory> {
         self.targets.iter().flat_map(|(name, target)| target.memory_rows(name)).collect()
@@ -306,7 +370,11 @@ impl Control {
 
     /// Shows everything at one moment.
     pub fn view(&self, now: Timestamp) -> View {
-        View { at: now, targets: self.targets.values().map(|target| target.view(now)).collect() }
+        View {
+            at: now,
+            targets: self.targets.values().map(|target| target.view(now)).collect(),
+            silences: self.silences.holding().filter(|one| one.holds(now)).cloned().collect(),
+        }
     }
 }
 

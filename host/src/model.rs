@@ -8,6 +8,7 @@ mod decision;
 mod name;
 mod session;
 mod settings;
+mod silence;
 mod size;
 mod snapshot;
 mod time;
@@ -22,6 +23,9 @@ pub use session::{
     SessionState, SessionsWindow,
 };
 pub use settings::{Labels, Limits, Mode, SessionLimits, Settings};
+pub use silence::{
+    Alerting, Glob, LABELS_MAX, Matchers, Silence, SilenceError, SilenceId, is_label_name,
+};
 pub use size::{PoolSize, SizeError};
 pub use snapshot::{
     Counters, DatabaseRow, DatabaseSample, Databases, PgSessions, PoolRow, Server, Snapshot,
@@ -29,6 +33,6 @@ pub use snapshot::{
 pub use time::Timestamp;
 pub use verdict::{Outcome, Rule, RuleWord, Verdict, Word};
 pub use window::{
-    Condition, DatabaseWindow, Past, PoolColumns, Proposal, ScopeColumns, Severity, Subject,
-    TargetStatus, TargetWindow, Window,
+    Condition, DatabaseWindow, Past, PastSpan, PoolColumns, Proposal, ScopeColumns, Severity,
+    Subject, TargetStatus, TargetWindow, Window,
 };

@@ -69,7 +69,8 @@ impl TargetControl {
         }
         let mut ends = Vec::new();
         for result in &heard {
-            // A policy that faulted has said nothing: what it said before stands.
+            // A policy that faulted, or was not asked this time, has said nothing: what it said
+            // before stands.
             let Some(answer) = &result.answer else { continue };
             self.hear_alerts(result, &answer.proposals, turn, &mut recording);
             self.hear_advice(result, &answer.proposals, turn, &mut recording);
@@ -134,7 +135,7 @@ impl TargetControl {
         let policy = &result.policy;
         for one in self.alerts.observe(policy, proposals, self.sight, turn.now) {
             let origin = match one {
-                Move::Fire(..) => recording.origin(result, || turn.uuid()),
+                Move::Fire(..) | Move::Escalate(..) => recording.origin(result, || turn.uuid()),
                 Move::Resolve(..) | Move::Forget(_) => Origin::Host,
             };
             self.record_move(one, origin, policy, turn, &mut recording.batch);
@@ -154,6 +155,15 @@ impl TargetControl {
         match one {
             Move::Fire(key, proposal) => {
                 let decision = self.decision(policy, origin, proposal, Status::Firing, turn);
+                let alert = self.alerts.fired(&key, decision.id, turn.now);
+                batch.decisions.push(decision);
+                batch.alerts.extend(alert.map(|alert| AlertChange::Set { target, alert }));
+            }
+            Move::Escalate(key, proposal, old) => {
+                let decision = self.decision(policy, origin, proposal, Status::Firing, turn);
+                let note = format!("it got worse: decision {} goes on with it", decision.id);
+                let status = Status::Superseded;
+                batch.transitions.push(Transition { id: old, at: turn.now, status, note });
                 let alert = self.alerts.fired(&key, decision.id, turn.now);
                 batch.decisions.push(decision);
                 batch.alerts.extend(alert.map(|alert| AlertChange::Set { target, alert }));

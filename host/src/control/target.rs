@@ -4,21 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::advice::AdviceBook;
-use super::alerts::{AlertBook, Sight};
+use super::alerts::{AlertBook, Anew, Sight};
 use super::contest::Contest;
 use super::decide::Said;
 use super::record::{is_empty, memories};
 use super::scope::{Afterwards, ScopeControl};
 use super::sessions::SessionBook;
 use super::shadow::ShadowBook;
+use super::silences::SilenceBook;
 use super::{Acted, Effect, Heard, Memories, Turn};
 use crate::guard::Budget;
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
-    Alert, Decision, DecisionId, Kind, Mode, PolicyName, PoolSize, ScopeKey, SessionLimits,
-    Snapshot, Status, TargetName, TargetStatus, Timestamp, Transition,
+    Decision, DecisionId, Kind, Mode, PolicyName, PoolSize, ScopeKey, SessionLimits, Snapshot,
+    Status, TargetName, TargetStatus, Timestamp, Transition,
 };
-use crate::record::{Batch, Memory, ScopeState};
+use crate::record::{Batch, Memory, ScopeState, StoredAlert};
 
 /// What control starts a target with.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ pub struct Known {
     /// Size scopes.
     pub scopes: Vec<ScopeState>,
     /// Alerts that are not over.
-    pub alerts: Vec<Alert>,
+    pub alerts: Vec<StoredAlert>,
     /// Standing advice.
     pub advice: Vec<Decision>,
     /// What the policies remember.
@@ -233,6 +234,11 @@ impl TargetControl {
             blob: blob.to_vec(),
         };
         self.memories.iter().map(row).collect()
+    }
+
+    /// Looks up which silences mute which alerts.
+    pub fn mute(&mut self, silences: &SilenceBook, anew: Anew) {
+        self.alerts.match_silences(silences, (&self.facts.name, &self.facts.labels), anew);
     }
 
     /// Ends the state of policies that are no longer asked.

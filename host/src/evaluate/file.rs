@@ -12,6 +12,9 @@ use super::runtime::MEMORY_MAX_BYTES;
 use crate::config::PluginLimits;
 use crate::model::{Mode, PolicyName};
 
+/// Longest time between two evaluations: a day.
+pub(super) const EVERY_MAX_MS: u64 = 86_400_000;
+
 /// A policy file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{}: {reason}", path.display())]
@@ -33,6 +36,8 @@ pub struct PolicyFile {
     pub priority: i32,
     /// The policy that this one shadows: it is compared with that, recorded, and never heard.
     pub shadow_of: Option<PolicyName>,
+    /// Least time between two evaluations; absent: what the plugin says.
+    pub every: Option<Duration>,
     /// Patterns of the targets that it decides about.
     pub targets: Vec<String>,
     /// Patterns of the databases that it sees.
@@ -52,6 +57,7 @@ struct Raw {
     mode: Option<RawMode>,
     priority: Option<i32>,
     shadow_of: Option<String>,
+    every_ms: Option<u64>,
     #[serde(default)]
     scope: RawScope,
     #[serde(default)]
@@ -107,6 +113,7 @@ impl PolicyFile {
             mode: Mode::Observe,
             priority: 0,
             shadow_of: None,
+            every: None,
             targets: scope.targets,
             databases: scope.databases,
             may_end_sessions: false,
@@ -141,6 +148,7 @@ impl PolicyFile {
                 RawMode::Enforce => Mode::Enforce,
             }),
             priority: raw.priority.unwrap_or(0),
+            every: raw.every_ms.map(every).transpose().map_err(wrong)?,
             targets: raw.scope.targets,
             databases: raw.scope.databases,
             may_end_sessions: raw.actions.end_sessions,
@@ -189,6 +197,13 @@ fn shadow_of(raw: &Raw, path: &Path) -> Result<Option<PolicyName>, String> {
         return Err("mode: a policy with shadow_of only observes: leave mode out".to_owned());
     }
     Ok(Some(of))
+}
+
+fn every(ms: u64) -> Result<Duration, String> {
+    if ms > EVERY_MAX_MS {
+        return Err(format!("every_ms: {ms}: must be 0 to {EVERY_MAX_MS}"));
+    }
+    Ok(Duration::from_millis(ms))
 }
 
 fn merge(raw: &RawLimits, base: &PluginLimits) -> Result<PluginLimits, String> {
@@ -267,6 +282,16 @@ mod tests {
         let error = parse("[limits]\ndeadline_ms = 10001").expect_err("too long");
         assert_eq!(error.reason, "limits.deadline_ms: 10001: must be 1 to 10000");
         assert!(parse("[limits]\nmemory_mib = 513").is_err());
+    }
+
+    #[test]
+    fn a_cadence_may_be_any_up_to_a_day() {
+        assert_eq!(parse("").expect("fine").every, None);
+        assert_eq!(parse("every_ms = 0").expect("fine").every, Some(Duration::ZERO));
+        let day = parse("every_ms = 86_400_000").expect("fine");
+        assert_eq!(day.every, Some(Duration::from_secs(86_400)));
+        let error = parse("every_ms = 86_400_001").expect_err("too long");
+        assert_eq!(error.reason, "every_ms: 86400001: must be 0 to 86400000");
     }
 
     #[test]

@@ -60,11 +60,13 @@ impl Scene {
 }
 
 fn alerts(proposals: &[Proposal]) -> Vec<&poolwarden_policy::contract::Alert> {
-    let alert = |one: &'_ Proposal| match one {
-        Proposal::Alert(alert) => Some(alert),
-        _ => None,
-    };
-    proposals.iter().filter_map(alert).collect()
+    let mut alerts = Vec::new();
+    for one in proposals {
+        if let Proposal::Alert(alert) = one {
+            alerts.push(alert);
+        }
+    }
+    alerts
 }
 
 fn ends(proposals: &[Proposal]) -> Vec<u32> {

@@ -6,7 +6,7 @@ use poolwarden::model::{
     Decision, Kind, Mode, Outcome, Proposal, Rule, SessionState, Severity, Status, Word,
 };
 use poolwarden::sandbox::{ConsoleRole, Load, LoadOptions, SandboxOptions};
-use poolwarden_tests::process::run_bare;
+use poolwarden_tests::process::ask;
 use poolwarden_tests::{Bench, Setup, Sidecar, seconds};
 use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions, Row};
@@ -166,7 +166,7 @@ async fn an_idle_session_is_ended_where_that_is_allowed_and_one_that_works_lives
     let gone = "poolwarden_sessions_ended_total{target=\"main\",outcome=\"gone\"}";
     assert_eq!(sidecar.metric(gone).await, 1.0);
     let (url, id) = (sidecar.url(), ended.id.to_string());
-    let told = tokio::task::spawn_blocking(move || run_bare(&["explain", &id, "--url", &url]));
+    let told = tokio::task::spawn_blocking(move || ask(&url, &["explain", &id]));
     let told = told.await.expect("no panic").text;
     let backend = format!("backend process {pid}");
     for part in ["end_session", "leaky-shop", &backend, "idle_session", "applied", "verified"] {

@@ -2,6 +2,7 @@
 //!
 //! One program instead of one a file, because linking costs more than most of these stories.
 
+mod alerts;
 mod closes;
 mod command_line;
 mod conditions;
@@ -11,6 +12,7 @@ mod drift;
 mod guard;
 mod leaks;
 mod logins;
+mod misbehaviour;
 mod modes;
 mod several;
 mod shutdown;

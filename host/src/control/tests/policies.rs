@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::scene::{Said, Scene, alert, resize, size};
-use crate::model::{Decision, Mode, Outcome, PolicyName, Proposal, Rule, Status};
+use crate::model::{Decision, Mode, Outcome, PolicyName, Rule, Status};
 
 fn asks(policy: &str, priority: i32, size: u32) -> Said<'_> {
     (policy, priority, None, Some(vec![resize(size)]))

@@ -7,15 +7,20 @@ use uuid::Uuid;
 
 use crate::control::{
     Acted, Answer, Control, Effect, EndSession, Event, HandBack, Heard, Known, Memories,
-    Replayable, Resize, TargetSetup, TargetView,
+    Replayable, Resize, SilenceRefusal, TargetSetup, TargetView,
 };
 use crate::history::{Spans, TargetFacts};
 use crate::model::{
     DatabaseRow, DecisionId, Digest, Ended, Limits, Look, Mode, PolicyName, PoolKey, PoolRow,
-    PoolSize, Proposal, ScopeKey, Server, SessionLimits, SessionsWindow, Severity, Snapshot,
-    Subject, TargetName, Timestamp,
+    PoolSize, Proposal, ScopeKey, Server, SessionLimits, SessionsWindow, Severity, Silence,
+    Snapshot, Subject, TargetName, Timestamp,
 };
-use crate::record::{Batch, Evaluation};
+use crate::record::{Batch, Evaluation, SilenceChange};
+
+/// The moment at which every scene begins.
+pub fn start() -> Timestamp {
+    Timestamp::from_millis(1_000_000)
+}
 
 pub fn size(size: u32) -> PoolSize {
     PoolSize::new(size).expect("above zero")
@@ -161,7 +166,7 @@ impl Scene {
             hand_back,
             known,
         };
-        let now = Timestamp::from_millis(1_000_000);
+        let now = start();
         Self { control: Control::new(vec![setup], ids), now, full_at: now, may_end_sessions: false }
     }
 
@@ -296,6 +301,31 @@ impl Scene {
 
     pub fn acted(&mut self, id: DecisionId, acted: Acted) -> Effects {
         self.apply(Event::Acted { target: target(), id, acted })
+    }
+
+    /// Asks for a change of the silences and records it; gives why not, if it is refused.
+    pub fn silence(&mut self, change: SilenceChange) -> Result<Batch, SilenceRefusal> {
+        match self.apply(Event::SilenceAsked(change)).0.pop() {
+            Some(Effect::KeepSilence { change, batch }) => {
+                let kept = Event::SilenceKept { change: *change, kept: Ok(()) };
+                assert!(self.apply(kept).0.is_empty());
+                Ok(*batch)
+            }
+            Some(Effect::RefuseSilence(refusal)) => Err(refusal),
+            other => panic!("{other:?} answers no silence"),
+        }
+    }
+
+    pub fn event(&mut self, event: Event) -> Effects {
+        self.apply(event)
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub fn silences(&self) -> Vec<Arc<Silence>> {
+        self.control.view(self.now).silences
     }
 
     pub fn stopping(&mut self) -> Effects {

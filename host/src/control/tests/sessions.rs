@@ -2,7 +2,9 @@
 
 use super::scene::Scene;
 use super::*;
-use crate::model::{BackendIdentity, ClientGroup, Holder, Look, PoolKey, SessionKey, SessionState};
+use crate::model::{
+    BackendIdentity, ClientGroup, Holder, Look, PoolKey, SessionKey, SessionState, Subject,
+};
 
 fn session(pid: u32) -> SessionKey {
     SessionKey {

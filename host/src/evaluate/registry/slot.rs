@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::scan::Stamp;
 use super::{PolicyState, PolicyStatus, Refusal};
 use crate::evaluate::{Fault, Policy, PolicyResult};
-use crate::model::{Mode, PolicyName};
+use crate::model::{Mode, PolicyName, Timestamp};
 
 #[derive(Debug, Default)]
 pub struct Slot {
@@ -28,6 +28,7 @@ pub struct Slot {
     last_fault: Option<Fault>,
     evaluations: u64,
     evaluation_time: Duration,
+    evaluated_at: Option<Timestamp>,
 }
 
 impl Slot {
@@ -67,6 +68,7 @@ impl Slot {
     pub fn count(&mut self, result: &PolicyResult, faults_max: u32) -> bool {
         self.evaluations += 1;
         self.evaluation_time += result.took;
+        self.evaluated_at = self.evaluated_at.max(Some(result.input.at()));
         let is_current =
             self.active.as_ref().is_some_and(|active| Arc::ptr_eq(active, &result.policy));
         match &result.outcome {
@@ -128,6 +130,9 @@ impl Slot {
             settings_schema: plugin.map_or(Value::Null, |plugin| plugin.schema.clone()),
             loaded_at: active.map(|policy| policy.loaded_at),
             problem: self.problem.clone(),
+            every: active.map(|policy| policy.every()),
+            past: active.and_then(|policy| policy.past()),
+            evaluated_at: self.evaluated_at,
             evaluations: self.evaluations,
             evaluation_us: u64::try_from(self.evaluation_time.as_micros()).unwrap_or(u64::MAX),
             faults: self.faults,

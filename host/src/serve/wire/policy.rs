@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::Text;
 use super::shadow::Shadow;
+use super::{Text, millis};
 use crate::control::View;
 use crate::evaluate::PolicyStatus;
 use crate::model::{Digest, Timestamp};
@@ -38,6 +38,13 @@ pub(in crate::serve) struct Policy<'a> {
     settings_schema: &'a Value,
     /// When it was taken over, milliseconds since 1970.
     loaded_at_ms: Option<u64>,
+    /// Least time between two evaluations; 0: whenever there is news.
+    every_ms: Option<u64>,
+    /// Length and number of the steps of the past that the plugin sees.
+    past_step_ms: Option<u64>,
+    past_steps: Option<u32>,
+    /// When it was last evaluated, for whichever target, milliseconds since 1970.
+    evaluated_at_ms: Option<u64>,
     evaluations: u64,
     /// Time of all evaluations together.
     evaluation_us: u64,
@@ -66,6 +73,10 @@ impl<'a> Policy<'a> {
             settings: &status.settings,
             settings_schema: &status.settings_schema,
             loaded_at_ms: status.loaded_at.map(Timestamp::as_millis),
+            every_ms: status.every.map(millis),
+            past_step_ms: status.past.map(|past| millis(past.step)),
+            past_steps: status.past.map(|past| past.steps),
+            evaluated_at_ms: status.evaluated_at.map(Timestamp::as_millis),
             evaluations: status.evaluations,
             evaluation_us: status.evaluation_us,
             evaluation_mean_us: status.evaluation_us.checked_div(status.evaluations),

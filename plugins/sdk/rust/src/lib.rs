@@ -41,6 +41,7 @@
 #[doc(hidden)]
 pub mod bindings;
 mod names;
+mod past;
 mod pool;
 mod proposal;
 mod scope;
@@ -60,6 +61,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use crate::names::PoolName;
+pub use crate::past::{Moment, Past, PoolPast, Step};
 pub use crate::pool::{Condition, Pool, PoolMode};
 pub use crate::proposal::{
     Alert, EndSession, LookAtSessions, Proposal, Recommendation, Resize, Severity, Subject,
