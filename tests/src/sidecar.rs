@@ -22,6 +22,16 @@ impl Sidecar {
         Self { app }
     }
 
+    /// Returns the value of a series of `/metrics`, by its name and labels; 0 when it is not there.
+    ///
+    /// # Panics
+    /// When the sidecar does not answer.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let (_, text) = self.http("GET", "/metrics", "").await;
+        let mut values = text.lines().filter_map(|line| line.strip_prefix(series));
+        values.find_map(|value| value.strip_prefix(' ')?.trim().parse().ok()).unwrap_or(0.0)
+    }
+
     /// Returns the store.
     #[must_use]
     pub fn store(&self) -> &Arc<Store> {

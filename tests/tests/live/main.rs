@@ -10,6 +10,7 @@ mod crash;
 mod disk;
 mod drift;
 mod guard;
+mod leaks;
 mod logins;
 mod misbehaviour;
 mod modes;
