@@ -13,5 +13,6 @@ mod guard;
 mod logins;
 mod misbehaviour;
 mod modes;
+mod past;
 mod several;
 mod shutdown;
