@@ -48,11 +48,8 @@ pub(crate) fn check(window: &Window, stats: &[Stats<'_>]) -> Option<Proposal> {
 fn action(stats: &[Stats<'_>], room: u32, all: u32) -> String {
     let is_default = |one: &&Stats<'_>| one.pool.scope().kind() == ScopeKind::Default;
     let defaults = u32::try_from(stats.iter().filter(is_default).count()).unwrap_or(u32::MAX);
-    let default_sizes = stats
-        .iter()
-        .filter(is_default)
-        .map(|one| one.pool.size())
-        .fold(0, u32::saturating_add);
+    let default_sizes =
+        stats.iter().filter(is_default).map(|one| one.pool.size()).fold(0, u32::saturating_add);
     let fixed = all.saturating_sub(default_sizes);
     match room.saturating_sub(fixed).checked_div(defaults) {
         Some(fits) if fits > 0 => lines::set("default_pool_size", &fits.to_string()),

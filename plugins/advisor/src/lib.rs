@@ -39,11 +39,7 @@ impl Policy for Advisor {
     type Settings = Settings;
     type Memory = ();
 
-    fn evaluate(
-        settings: &Settings,
-        window: &Window,
-        _: &mut (),
-    ) -> Result<Vec<Proposal>, String> {
+    fn evaluate(settings: &Settings, window: &Window, _: &mut ()) -> Result<Vec<Proposal>, String> {
         // Also of a PgBouncer that is down or paused: its past is what it was.
         let Some(past) = window.past() else { return Ok(Vec::new()) };
         let all = window.pools().filter_map(|pool| Stats::of(settings, &past, pool));

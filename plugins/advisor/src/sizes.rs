@@ -25,7 +25,8 @@ pub(crate) fn check(settings: &Settings, window: &Window, stats: &[Stats<'_>]) -
         if moved || pools.is_empty() {
             continue;
         }
-        let advice = too_small(settings, scope, &pools).or_else(|| too_big(settings, scope, &pools));
+        let advice =
+            too_small(settings, scope, &pools).or_else(|| too_big(settings, scope, &pools));
         proposals.extend(advice);
         proposals.extend(reserve_always_used(settings, scope, &pools));
     }
@@ -37,7 +38,8 @@ fn too_small(settings: &Settings, scope: Scope<'_>, pools: &[&Stats<'_>]) -> Opt
     let full = pools.iter().filter(|one| one.full_share > settings.full_share_max);
     let one = full.max_by(|a, b| a.wanted_p99.total_cmp(&b.wanted_p99))?;
     let size = scope.size();
-    let wanted = servers_up(one.wanted_p99 / settings.target_utilization).max(size.saturating_add(1));
+    let wanted =
+        servers_up(one.wanted_p99 / settings.target_utilization).max(size.saturating_add(1));
     let expected = match mean_wait(wanted, one.load_p95, one.took_us) {
         Some(wait) => format!("from {} to about {}", ms(one.wait_mean_p95_us), ms(wait)),
         None => format!("from {}", ms(one.wait_mean_p95_us)),
@@ -106,9 +108,9 @@ fn reserve_always_used(
     scope: Scope<'_>,
     pools: &[&Stats<'_>],
 ) -> Option<Proposal> {
-    let used = pools.iter().filter(|one| {
-        one.pool.reserve() > 0 && one.reserve_share > settings.reserve_share_max
-    });
+    let used = pools
+        .iter()
+        .filter(|one| one.pool.reserve() > 0 && one.reserve_share > settings.reserve_share_max);
     let one = used.max_by(|a, b| a.reserve_share.total_cmp(&b.reserve_share))?;
     let (size, reserve) = (scope.size(), one.pool.reserve());
     let wanted = size.saturating_add(reserve);

@@ -203,7 +203,10 @@ fn servers_that_come_and_go_are_kept_through_the_gap() {
     let advice = scene.asks("{}");
     let [advice] = advice.as_slice() else { panic!("{advice:?}") };
     // Five empty steps after ten minutes of idleness.
-    assert_eq!((advice.name.as_str(), number(advice, "wanted-s")), ("server-idle-timeout-short", 3600.0));
+    assert_eq!(
+        (advice.name.as_str(), number(advice, "wanted-s")),
+        ("server-idle-timeout-short", 3600.0)
+    );
     scene.settings = vec![("server_idle_timeout", "0")];
     assert_eq!(scene.says(), [""; 0], "never closed");
 }
@@ -214,7 +217,10 @@ fn a_forgotten_transaction_needs_a_timeout() {
     scene.settings = vec![("idle_transaction_timeout", "0")];
     let advice = scene.asks("{}");
     let [advice] = advice.as_slice() else { panic!("{advice:?}") };
-    assert_eq!((advice.name.as_str(), number(advice, "wanted-s")), ("idle-transaction-timeout-unset", 60.0));
+    assert_eq!(
+        (advice.name.as_str(), number(advice, "wanted-s")),
+        ("idle-transaction-timeout-unset", 60.0)
+    );
     scene.settings = vec![("idle_transaction_timeout", "300")];
     assert_eq!(scene.says(), [""; 0]);
 }
@@ -243,7 +249,10 @@ fn the_client_limit_is_called_near_before_it_is_reached() {
     assert_eq!(scene.says(), [""; 0]);
     scene.course[5] = Some(PastStep { clients_max: 80, ..PastStep::busy(10, 7) });
     let advice = scene.asks("{}");
-    assert_eq!((advice[0].name.as_str(), number(&advice[0], "wanted")), ("client-limit-near", 200.0));
+    assert_eq!(
+        (advice[0].name.as_str(), number(&advice[0], "wanted")),
+        ("client-limit-near", 200.0)
+    );
     assert_eq!(number(&advice[0], "files"), 210.0);
 }
 

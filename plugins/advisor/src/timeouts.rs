@@ -99,11 +99,7 @@ fn wait_long(settings: &Settings, timeout: Duration, stats: &[Stats<'_>]) -> Opt
 }
 
 /// Servers were closed for idleness and opened again soon after, several times a day.
-fn servers_closed_early(
-    window: &Window,
-    past: &Past<'_>,
-    stats: &[Stats<'_>],
-) -> Option<Proposal> {
+fn servers_closed_early(window: &Window, past: &Past<'_>, stats: &[Stats<'_>]) -> Option<Proposal> {
     let timeout: f64 = window.setting("server_idle_timeout")?.parse().ok()?;
     if timeout <= 0.0 {
         return None;

@@ -87,7 +87,8 @@ fn look_ahead<'w>(
         && let Some(found) = runs_out(&series, &errors, limit, settings.horizon_h)
     {
         let what = format!("{} will run out of its {limit} servers", pool.name());
-        let alert = Alert::new("pool-will-run-out", pool.subject());
+        let alert = Alert::new("pool-will-run-out", pool.subject())
+            .runbook("docs/runbooks/pool-will-run-out.md");
         proposals.push(say(settings, past, alert, &what, &found, limit));
     }
 }
@@ -108,7 +109,8 @@ fn database(settings: &Settings, window: &Window, past: &Past<'_>) -> Option<Pro
         "the pools of {} will want more than the {limit} connections that PostgreSQL has for them",
         window.target().name,
     );
-    let alert = Alert::new("database-will-run-out", Subject::DatabaseServer);
+    let alert = Alert::new("database-will-run-out", Subject::DatabaseServer)
+        .runbook("docs/runbooks/database-will-run-out.md");
     Some(say(settings, past, alert, &what, &found, limit))
 }
 
@@ -150,7 +152,6 @@ fn say(
     alert
         .severity(if soon { Severity::Warning } else { Severity::Info })
         .summary(summary)
-        .runbook(RUNBOOK)
         .hold(Duration::from_millis(settings.hold_ms))
         .cooldown(Duration::from_millis(settings.cooldown_ms))
         .evidence("runs_out_in_h_low", found.low_h)
@@ -161,8 +162,5 @@ fn say(
         .evidence("growth_per_day", growth)
         .into()
 }
-
-/// Where to read what to do.
-const RUNBOOK: &str = "docs/runbooks/will-run-out.md";
 
 poolwarden_policy::export!(Forecast);

@@ -109,9 +109,7 @@ impl Series {
         let carry = carry(&errors);
         let share = carry.powi(i32::try_from(ahead).unwrap_or(i32::MAX));
         let mut scaled: Vec<f64> = (ahead..errors.len())
-            .map(|at| {
-                (errors[at] - share * known(errors[at - ahead])) / spread(expected[at])
-            })
+            .map(|at| (errors[at] - share * known(errors[at - ahead])) / spread(expected[at]))
             .filter(|error| !error.is_nan())
             .collect();
         if scaled.len() < ERRORS_MIN {

@@ -245,7 +245,10 @@ fn the_database_runs_out_too() {
     let [("database-will-run-out", _, mid, _)] = alerts(&proposals)[..] else {
         panic!("{proposals:?}")
     };
-    assert!((1.5..=2.5).contains(&mid), "17 connections are left, and 18 wanted soon after 8: {mid}");
+    assert!(
+        (1.5..=2.5).contains(&mid),
+        "17 connections are left, and 18 wanted soon after 8: {mid}"
+    );
 }
 
 #[test]

@@ -125,7 +125,10 @@ async fn a_week_of_history_becomes_a_recommendation_with_its_lines() {
     // 3 busy and 2 missing, divided by 0.75.
     assert!(action.contains("default_pool_size = 7"), "{action}");
     let (_, served) = sidecar.http("GET", "/v1/recommendations", "").await;
-    assert!(served.contains("pool-too-small") && served.contains("SET default_pool_size = 7"), "{served}");
+    assert!(
+        served.contains("pool-too-small") && served.contains("SET default_pool_size = 7"),
+        "{served}"
+    );
     replays(&sidecar, &advice).await;
     let (_, metrics) = sidecar.http("GET", "/metrics", "").await;
     assert!(metrics.contains("poolwarden_past_read_seconds_count{target=\"main\"}"), "{metrics}");
@@ -174,9 +177,7 @@ async fn a_policy_is_asked_at_its_own_pace_and_its_alert_stands_in_between() {
     let (begin, before) = (Instant::now(), sidecar.policy("counter"));
     let others = sidecar.policy("pool-alerts").evaluations;
     assert_eq!(before.every, Some(Duration::from_millis(1_500)));
-    bench
-        .stays("it fires", seconds(5), async || sidecar.firing("counter").is_some())
-        .await;
+    bench.stays("it fires", seconds(5), async || sidecar.firing("counter").is_some()).await;
     let after = sidecar.policy("counter");
     let asked = after.evaluations - before.evaluations;
     let most = u64::try_from(begin.elapsed().as_millis() / 1_500).expect("a few") + 1;
