@@ -14,5 +14,6 @@ mod leaks;
 mod logins;
 mod misbehaviour;
 mod modes;
+mod past;
 mod several;
 mod shutdown;
