@@ -5,7 +5,7 @@
 mod check;
 mod compile;
 mod demo;
-
+mod policy;
 mod replay;
 mod run;
 mod tracing_setup;
@@ -45,6 +45,7 @@ enum Command {
     Check(check::Check),
     Demo(demo::Demo),
     Replay(replay::Replay),
+    Policy(policy::Policy),
     Pools(ask::Pools),
     Decisions(ask::Decisions),
     Alerts(ask::Alerts),
@@ -79,6 +80,7 @@ impl Cli {
             Command::Check(check) => check.run(),
             Command::Demo(demo) => demo.run(),
             Command::Replay(replay) => replay.run(),
+            Command::Policy(policy) => policy.run(),
             Command::Pools(pools) => asked(pools.run()),
             Command::Decisions(decisions) => asked(decisions.run()),
             Command::Alerts(alerts) => asked(alerts.run()),

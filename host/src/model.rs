@@ -16,7 +16,7 @@ mod window;
 pub use alert::{Alert, AlertKey, AlertState};
 pub use decision::{Decision, DecisionId, Evidence, Kind, Origin, Status, Transition};
 pub use name::{Digest, NameError, PolicyName, PoolKey, ScopeKey, TargetName};
-pub use settings::{Labels, Limits, Mode};
+pub use settings::{Labels, Limits, Mode, Settings};
 pub use size::{PoolSize, SizeError};
 pub use snapshot::{
     Counters, DatabaseRow, DatabaseSample, Databases, PgSessions, PoolRow, Server, Snapshot,
@@ -24,6 +24,6 @@ pub use snapshot::{
 pub use time::Timestamp;
 pub use verdict::{Outcome, Rule, RuleWord, Verdict, Word};
 pub use window::{
-    Condition, DatabaseWindow, PoolColumns, Proposal, ScopeColumns, Severity, Subject,
+    Condition, DatabaseWindow, Past, PoolColumns, Proposal, ScopeColumns, Severity, Subject,
     TargetStatus, TargetWindow, Window,
 };

@@ -11,7 +11,7 @@ use super::{ConsoleError, Role, Row, Session, Table};
 use crate::clock::Clock;
 use crate::config::Console;
 use crate::model::{
-    Counters, DatabaseRow, Databases, PoolKey, PoolRow, Server, Snapshot, Timestamp,
+    Counters, DatabaseRow, Databases, PoolKey, PoolRow, Server, Settings, Snapshot, Timestamp,
 };
 
 /// How much a poll reads.
@@ -273,8 +273,31 @@ fn console_queries(totals: &Table) -> Option<u64> {
     console.number("query_count")
 }
 
+/// Settings that are words and can hold neither a secret nor a path; numbers cannot either.
+const WORDS: [&str; 8] = [
+    "auth_type",
+    "client_tls_sslmode",
+    "ignore_startup_parameters",
+    "pool_mode",
+    "server_check_query",
+    "server_reset_query",
+    "server_tls_sslmode",
+    "track_extra_parameters",
+];
+
+/// Gives the settings that policies may read.
+fn settings_of(config: &Table) -> Settings {
+    let harmless = |key: &str, value: &str| value.parse::<f64>().is_ok() || WORDS.contains(&key);
+    config
+        .rows()
+        .filter_map(|row| Some((row.text("key")?, row.text("value")?)))
+        .filter(|(key, value)| harmless(key, value))
+        .map(|(key, value)| (key.into(), value.into()))
+        .collect()
+}
+
 pub(super) fn server_of(config: &Table) -> Result<Server, ConsoleError> {
-    let mut server = Server::default();
+    let mut server = Server { settings: Arc::new(settings_of(config)), ..Server::default() };
     for row in config.rows() {
         let slot = match row.text("key") {
             Some("default_pool_size") => &mut server.default_pool_size,

@@ -204,6 +204,8 @@ mod tests {
             summary: "full".into(),
             hold: Duration::from_millis(hold_ms),
             cooldown: Duration::from_millis(1_000),
+            labels: Vec::new(),
+            runbook: String::new(),
             evidence: Vec::new(),
         }
     }
@@ -269,11 +271,26 @@ mod tests {
         let flood: Vec<Proposal> = (0..500)
             .map(|at| match alert(0) {
                 Proposal::Alert {
-                    subject, severity, summary, hold, cooldown, evidence, ..
-                } => {
-                    let name = format!("full-{at}");
-                    Proposal::Alert { name, subject, severity, summary, hold, cooldown, evidence }
-                }
+                    subject,
+                    severity,
+                    summary,
+                    hold,
+                    cooldown,
+                    labels,
+                    runbook,
+                    evidence,
+                    ..
+                } => Proposal::Alert {
+                    name: format!("full-{at}"),
+                    subject,
+                    severity,
+                    summary,
+                    hold,
+                    cooldown,
+                    labels,
+                    runbook,
+                    evidence,
+                },
                 other => other,
             })
             .collect();

@@ -48,6 +48,8 @@ pub(super) fn host_alert(current: PoolSize, base: PoolSize, wanted: Option<PoolS
         ),
         hold: Duration::ZERO,
         cooldown: Duration::ZERO,
+        labels: Vec::new(),
+        runbook: "docs/runbooks/size-set-by-a-person.md".to_owned(),
         evidence,
     }
 }

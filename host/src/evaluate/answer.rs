@@ -14,6 +14,8 @@ const NAME_BYTES: usize = 64;
 const TEXT_BYTES: usize = 2048;
 /// Most pieces of evidence of one proposal.
 const EVIDENCE_MAX: usize = 32;
+/// Most labels of one alert.
+const LABELS_MAX: usize = 16;
 /// Longest hold time or cooldown: a day.
 const WAIT_MAX_MS: u64 = 86_400_000;
 
@@ -57,6 +59,8 @@ fn proposal(input: &Input, proposal: types::Proposal) -> Result<Proposal, Fault>
             },
             hold: wait("hold-ms", alert.hold_ms)?,
             cooldown: wait("cooldown-ms", alert.cooldown_ms)?,
+            labels: labels(alert.labels)?,
+            runbook: text("runbook", alert.runbook)?,
             evidence: evidence(alert.evidence)?,
             summary: text("summary", alert.summary)?,
             name: name(alert.name)?,
@@ -68,6 +72,11 @@ fn proposal(input: &Input, proposal: types::Proposal) -> Result<Proposal, Fault>
             summary: text("summary", advice.summary)?,
             name: name(advice.name)?,
         }),
+        // Nothing of the host looks at sessions yet, so there is nothing to end.
+        types::Proposal::EndSession(end) => Err(outside("session", end.holder)),
+        types::Proposal::LookAtSessions(_) => {
+            Err(Fault::Nonsense("a look at sessions is not offered".to_owned()))
+        }
         types::Proposal::Resize(resize) => {
             let scope = input.scope(resize.scope).cloned();
             Ok(Proposal::Resize {
@@ -120,6 +129,13 @@ fn text(what: &str, text: String) -> Result<String, Fault> {
         return Err(Fault::TooMuch(format!("a {what} of {} bytes", text.len())));
     }
     Ok(text)
+}
+
+fn labels(labels: Vec<(String, String)>) -> Result<Vec<(String, String)>, Fault> {
+    if labels.len() > LABELS_MAX {
+        return Err(Fault::TooMuch(format!("{} labels", labels.len())));
+    }
+    labels.into_iter().map(|(key, value)| Ok((name(key)?, text("label", value)?))).collect()
 }
 
 fn evidence(evidence: Vec<types::Evidence>) -> Result<Vec<Evidence>, Fault> {

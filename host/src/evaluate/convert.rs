@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::bindings::types;
-use crate::model::{PoolKey, ScopeKey, TargetStatus, Window};
+use crate::model::{Past, PoolKey, ScopeKey, Settings, TargetStatus, Window};
 
 /// A window as plugins get it, with the names behind its indices.
 #[derive(Debug, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub struct Input {
     pools: Vec<PoolKey>,
     #[serde(with = "scope_names")]
     scopes: Vec<ScopeKey>,
+    #[serde(default)]
+    settings: Arc<Settings>,
     #[serde(skip)]
     beyond: Vec<ScopeKey>,
 }
@@ -55,7 +57,10 @@ impl Input {
                 database,
                 scopes,
                 pools: pools(window.pools),
+                past: window.past.as_deref().map(past),
+                sessions: None,
             },
+            settings: window.settings,
             pools: window.pool_keys,
             scopes: window.scope_keys,
             beyond: window.beyond,
@@ -75,6 +80,11 @@ impl Input {
     /// Gives the pool of an index.
     pub fn pool(&self, index: u32) -> Option<&PoolKey> {
         self.pools.get(usize::try_from(index).ok()?)
+    }
+
+    /// Gives a setting of the PgBouncer.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.get(name).map(AsRef::as_ref)
     }
 
     /// Gives the scope of an index.
@@ -125,6 +135,7 @@ fn pools(p: crate::model::PoolColumns) -> types::Pools {
     types::Pools {
         scope: p.scope,
         condition: p.condition,
+        mode: p.mode,
         cl_active: p.cl_active,
         cl_waiting: p.cl_waiting,
         sv_active: p.sv_active,
@@ -155,6 +166,26 @@ fn pools(p: crate::model::PoolColumns) -> types::Pools {
         wait_mean_us: p.wait_mean_us,
         idle_in_transaction: p.idle_in_transaction,
         idle_in_transaction_max_ms: p.idle_in_transaction_max_ms,
+    }
+}
+
+fn past(past: &Past) -> types::Past {
+    types::Past {
+        from_ms: past.from.as_millis(),
+        step_ms: millis(past.step),
+        steps: past.steps,
+        samples: past.samples.clone(),
+        clients_max: past.clients_max.clone(),
+        waiting_max: past.waiting_max.clone(),
+        waiting_mean: past.waiting_mean.clone(),
+        busy_max: past.busy_max.clone(),
+        busy_mean: past.busy_mean.clone(),
+        servers_max: past.servers_max.clone(),
+        size: past.size.clone(),
+        wait_max_us: past.wait_max_us.clone(),
+        transactions: past.transactions.clone(),
+        transaction_mean_us: past.transaction_mean_us.clone(),
+        wait_mean_us: past.wait_mean_us.clone(),
     }
 }
 

@@ -119,6 +119,11 @@ impl host::Host for State {
         key.map(super::convert::scope_name).unwrap_or_default()
     }
 
+    fn get_setting(&mut self, name: String) -> Option<String> {
+        let input = self.input.as_ref()?;
+        input.setting(&name).map(str::to_owned)
+    }
+
     fn log(&mut self, level: host::Level, message: String) {
         if !self.log.takes_one() {
             return;

@@ -37,6 +37,8 @@ impl History {
             beyond: Vec::new(),
             pool_keys,
             pools,
+            settings: Arc::clone(&server(Some(latest)).settings),
+            past: None,
         })
     }
 
@@ -89,10 +91,20 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Gives the contract's number of a pooling mode; PgBouncer's own default is `session`.
+fn mode_code(mode: Option<&str>) -> u8 {
+    match mode {
+        Some("transaction") => 1,
+        Some("statement") => 2,
+        _ => 0,
+    }
+}
+
 fn push(to: &mut PoolColumns, view: &PoolView) {
     let row = &view.row;
     let idle = row.sv_idle.saturating_add(row.sv_used).saturating_add(row.sv_tested);
     to.condition.push(view.condition.code());
+    to.mode.push(mode_code(row.pool_mode.as_deref()));
     to.cl_active.push(row.cl_active);
     to.cl_waiting.push(row.cl_waiting);
     to.sv_active.push(row.sv_active);

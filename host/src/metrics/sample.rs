@@ -103,6 +103,8 @@ pub(crate) fn alert_proposal(name: &str) -> Proposal {
         summary: "every server is busy and clients wait".into(),
         hold: Duration::from_secs(2),
         cooldown: Duration::from_secs(30),
+        labels: Vec::new(),
+        runbook: String::new(),
         evidence: vec![Evidence { name: "cl_waiting".into(), value: 7.0 }],
     }
 }
@@ -145,6 +147,7 @@ fn server() -> Server {
         max_client_conn: Some(500),
         max_user_connections: Some(0),
         query_wait_timeout: Some(Duration::from_secs(120)),
+        settings: Arc::default(),
         paused: Some(false),
         user_sizes: std::collections::BTreeMap::new(),
         lists: lists.map(|name| (name.to_owned(), 3)).into(),

@@ -9,6 +9,9 @@ use super::PoolSize;
 /// Labels of a target, for example `role = primary`.
 pub type Labels = BTreeMap<String, String>;
 
+/// Settings of a PgBouncer as `SHOW CONFIG` gives them, those that could hold a secret left out.
+pub type Settings = BTreeMap<Box<str>, Box<str>>;
+
 /// How far a decision may go; ordered from the strictest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Mode {

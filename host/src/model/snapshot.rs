@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{PoolKey, Timestamp};
+use super::{PoolKey, Settings, Timestamp};
 
 /// One row of `SHOW POOLS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,6 +137,8 @@ pub struct Server {
     pub max_user_connections: Option<u32>,
     /// `query_wait_timeout`; zero means that clients queue for ever.
     pub query_wait_timeout: Option<Duration>,
+    /// Settings that policies may read, by name.
+    pub settings: Arc<Settings>,
     /// Whether `SHOW STATE` says paused; `None` before 1.19, which cannot say.
     pub paused: Option<bool>,
     /// Users with a `pool_size` of their own (1.23 and newer), which goes before the database's.

@@ -4,11 +4,14 @@
 //! than lists of records. The meaning of each column is documented once, in `plugins/wit`.
 
 mod narrow;
+mod past;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Evidence, Labels, PoolKey, ScopeKey, TargetName, Timestamp};
+pub use past::Past;
+
+use super::{Evidence, Labels, PoolKey, ScopeKey, Settings, TargetName, Timestamp};
 
 /// State of a pool, told apart because each asks for another remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,6 +105,10 @@ pub struct Window {
     pub pool_keys: Vec<PoolKey>,
     /// Numbers of the pools, by index.
     pub pools: PoolColumns,
+    /// Settings of the PgBouncer that policies may read.
+    pub settings: Arc<Settings>,
+    /// What the pools did in a longer past, for the policies that ask for it.
+    pub past: Option<Arc<Past>>,
 }
 
 /// The PgBouncer as a policy sees it; fields as in the contract.
@@ -158,6 +165,7 @@ pub struct ScopeColumns {
 pub struct PoolColumns {
     pub scope: Vec<u32>,
     pub condition: Vec<u8>,
+    pub mode: Vec<u8>,
     pub cl_active: Vec<u32>,
     pub cl_waiting: Vec<u32>,
     pub sv_active: Vec<u32>,
@@ -242,6 +250,10 @@ pub enum Proposal {
         hold: Duration,
         /// How long it stays silent after it resolved.
         cooldown: Duration,
+        /// The author's own labels.
+        labels: Vec<(String, String)>,
+        /// Where to read what to do: a path in the documentation or a URL; empty for none.
+        runbook: String,
         /// The numbers behind it.
         evidence: Vec<Evidence>,
     },

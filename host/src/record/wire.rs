@@ -69,6 +69,10 @@ pub(super) enum WireProposal {
         summary: String,
         hold_ms: u64,
         cooldown_ms: u64,
+        #[serde(default)]
+        labels: Vec<(String, String)>,
+        #[serde(default)]
+        runbook: String,
         evidence: Vec<WireEvidence>,
     },
     Recommendation {
@@ -138,17 +142,27 @@ impl TryFrom<WireSubject> for Subject {
 impl From<&Proposal> for WireProposal {
     fn from(proposal: &Proposal) -> Self {
         match proposal {
-            Proposal::Alert { name, subject, severity, summary, hold, cooldown, evidence } => {
-                Self::Alert {
-                    name: name.clone(),
-                    subject: subject.into(),
-                    severity: severity.as_str().to_owned(),
-                    summary: summary.clone(),
-                    hold_ms: millis(*hold),
-                    cooldown_ms: millis(*cooldown),
-                    evidence: evidence_to_wire(evidence),
-                }
-            }
+            Proposal::Alert {
+                name,
+                subject,
+                severity,
+                summary,
+                hold,
+                cooldown,
+                labels,
+                runbook,
+                evidence,
+            } => Self::Alert {
+                name: name.clone(),
+                subject: subject.into(),
+                severity: severity.as_str().to_owned(),
+                summary: summary.clone(),
+                hold_ms: millis(*hold),
+                cooldown_ms: millis(*cooldown),
+                labels: labels.clone(),
+                runbook: runbook.clone(),
+                evidence: evidence_to_wire(evidence),
+            },
             Proposal::Recommendation { name, subject, summary, action, evidence } => {
                 Self::Recommendation {
                     name: name.clone(),
@@ -180,6 +194,8 @@ impl TryFrom<WireProposal> for Proposal {
                 summary,
                 hold_ms,
                 cooldown_ms,
+                labels,
+                runbook,
                 evidence,
             } => Self::Alert {
                 name,
@@ -188,6 +204,8 @@ impl TryFrom<WireProposal> for Proposal {
                 summary,
                 hold: Duration::from_millis(hold_ms),
                 cooldown: Duration::from_millis(cooldown_ms),
+                labels,
+                runbook,
                 evidence: evidence_from_wire(evidence),
             },
             WireProposal::Recommendation { name, subject, summary, action, evidence } => {

@@ -172,6 +172,8 @@ fn decision(at: u32, evaluation: Uuid) -> Result<Decision> {
             summary: "All 4 servers are busy and 7 clients wait.".to_owned(),
             hold: Duration::from_secs(1),
             cooldown: Duration::from_secs(60),
+            labels: Vec::new(),
+            runbook: String::new(),
             evidence: evidence.to_vec(),
         },
         verdict: None,

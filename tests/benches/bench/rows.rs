@@ -84,6 +84,7 @@ fn columns(rows: &[PoolRow]) -> PoolColumns {
     PoolColumns {
         scope: rows.iter().map(|row| row.scope).collect(),
         condition: rows.iter().map(|row| row.condition).collect(),
+        mode: rows.iter().map(|row| row.mode).collect(),
         cl_active: rows.iter().map(|row| row.cl_active).collect(),
         cl_waiting: rows.iter().map(|row| row.cl_waiting).collect(),
         sv_active: rows.iter().map(|row| row.sv_active).collect(),

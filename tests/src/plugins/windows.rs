@@ -170,6 +170,7 @@ fn columns(rows: usize, numbers: &mut Numbers<'_>) -> PoolColumns {
         scope: vec![0; rows],
         size: vec![20; rows],
         reserve: vec![0; rows],
+        mode: vec![1; rows],
         utilization: float(),
         utilization_p50: float(),
         utilization_p95: float(),

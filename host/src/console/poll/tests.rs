@@ -102,3 +102,18 @@ fn an_odd_optional_number_does_not_take_the_target_down() {
     let table = Table::made("SHOW DATABASES", DATABASES_1_18, &[row]);
     assert_eq!(databases_of(&table).expect("the rest is fine")["app"].pool_size, None);
 }
+
+#[test]
+fn settings_that_could_hold_a_secret_or_a_path_stay_out() {
+    let rows = [
+        "server_idle_timeout 600 600 yes",
+        "pool_mode transaction session yes",
+        "auth_file /etc/pgbouncer/userlist.txt - yes",
+        "auth_query SELECT_1 - yes",
+        "admin_users root - yes",
+    ];
+    let table = Table::made("SHOW CONFIG", "key value default changeable", &rows);
+    let settings = settings_of(&table);
+    let read: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (&**k, &**v)).collect();
+    assert_eq!(read, [("pool_mode", "transaction"), ("server_idle_timeout", "600")]);
+}

@@ -37,6 +37,8 @@ pub fn alert() -> Proposal {
         summary: "all servers are busy".into(),
         hold: Duration::ZERO,
         cooldown: Duration::ZERO,
+        labels: Vec::new(),
+        runbook: String::new(),
         evidence: Vec::new(),
     }
 }

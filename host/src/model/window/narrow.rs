@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::past::pick;
 use super::{PoolColumns, ScopeColumns, TargetStatus, TargetWindow, Window};
 use crate::model::{PoolKey, TargetName, Timestamp};
 
@@ -18,9 +19,11 @@ impl Window {
         let mut narrow = window.clone();
         narrow.pool_keys = pick(&window.pool_keys, &rows);
         narrow.leave_scopes(&rows);
+        narrow.past = window.past.as_ref().map(|past| Arc::new(past.narrowed(&rows)));
         let (from, to) = (&window.pools, &mut narrow.pools);
         to.scope = pick(&from.scope, &rows);
         to.condition = pick(&from.condition, &rows);
+        to.mode = pick(&from.mode, &rows);
         to.cl_active = pick(&from.cl_active, &rows);
         to.cl_waiting = pick(&from.cl_waiting, &rows);
         to.sv_active = pick(&from.sv_active, &rows);
@@ -57,10 +60,6 @@ fn narrow_statistics(from: &PoolColumns, to: &mut PoolColumns, rows: &[usize]) {
     to.wait_mean_us = pick(&from.wait_mean_us, rows);
     to.idle_in_transaction = pick(&from.idle_in_transaction, rows);
     to.idle_in_transaction_max_ms = pick(&from.idle_in_transaction_max_ms, rows);
-}
-
-fn pick<T: Clone>(column: &[T], rows: &[usize]) -> Vec<T> {
-    rows.iter().map(|at| column[*at].clone()).collect()
 }
 
 impl Window {
@@ -110,6 +109,8 @@ impl Window {
             beyond: Vec::new(),
             pool_keys: Vec::new(),
             pools: PoolColumns::default(),
+            settings: Arc::default(),
+            past: None,
         }
     }
 }

@@ -50,6 +50,8 @@ fn proposals(subject: &Subject) -> Vec<Proposal> {
         summary: "no \"server\" is free".into(),
         hold: Duration::from_millis(1500),
         cooldown: Duration::from_millis(u64::MAX),
+        labels: vec![("team".into(), "shop \"a\"".into())],
+        runbook: "docs/runbooks/pool-exhausted.md".into(),
         evidence: evidence(),
     };
     let mut all = [Severity::Info, Severity::Warning, Severity::Critical].map(alert).to_vec();

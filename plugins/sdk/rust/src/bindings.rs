@@ -12,5 +12,9 @@ wit_bindgen::generate!({
     additional_type_attributes: {
         "poolwarden:policy/types@1.0.0/pools": [#[derive(Default)]],
         "poolwarden:policy/types@1.0.0/scopes": [#[derive(Default)]],
+        "poolwarden:policy/types@1.0.0/past": [#[derive(Default)]],
+        "poolwarden:policy/types@1.0.0/sessions": [#[derive(Default)]],
+        "poolwarden:policy/types@1.0.0/holders": [#[derive(Default)]],
+        "poolwarden:policy/types@1.0.0/client-groups": [#[derive(Default)]],
     },
 });

@@ -52,12 +52,14 @@ pub mod log;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use crate::names::PoolName;
-pub use crate::pool::{Condition, Pool};
+pub use crate::pool::{Condition, Pool, PoolMode};
 pub use crate::proposal::{Alert, Proposal, Recommendation, Resize, Severity, Subject};
 pub use crate::scope::{Scope, ScopeKind};
 pub use crate::window::{Window, WindowError};
@@ -66,12 +68,13 @@ pub use crate::window::{Window, WindowError};
 /// answer.
 pub mod contract {
     pub use crate::bindings::poolwarden::policy::types::{
-        Alert, Answer, DatabaseServer, Description, Evidence, Pools, Proposal, Recommendation,
-        Resize, Scopes, Severity, Subject, Target, TargetStatus, Window,
+        Alert, Answer, ClientGroups, DatabaseServer, Description, EndSession, Evidence, Holders,
+        Past, PastSpan, Pools, Proposal, Recommendation, Resize, Scopes, Sessions, Severity,
+        Subject, Target, TargetStatus, Window,
     };
 }
 
-pub use crate::contract::{Answer, DatabaseServer, Description, Target, TargetStatus};
+pub use crate::contract::{Answer, DatabaseServer, Description, PastSpan, Target, TargetStatus};
 
 /// A policy: a pure function from settings, a window and its own memory to proposals.
 pub trait Policy {
@@ -81,6 +84,11 @@ pub trait Policy {
     const VERSION: &'static str;
     /// One line that says what it is for.
     const PURPOSE: &'static str;
+
+    /// Least time between two evaluations; zero: whenever there is news.
+    const EVERY: Duration = Duration::ZERO;
+    /// How much of the past it wants to see in its windows.
+    const PAST: Option<PastSpan> = None;
 
     /// What an operator can set; its schema is checked before the policy serves.
     type Settings: Default + DeserializeOwned + JsonSchema;
@@ -107,6 +115,8 @@ pub fn describe<P: Policy>() -> Description {
         name: P::NAME.to_owned(),
         version: P::VERSION.to_owned(),
         purpose: P::PURPOSE.to_owned(),
+        every_ms: u64::try_from(P::EVERY.as_millis()).unwrap_or(u64::MAX),
+        past: P::PAST,
         settings_schema: generator.into_root_schema_for::<P::Settings>().as_value().to_string(),
     }
 }

@@ -4,6 +4,8 @@
 //! the few names that it writes about. Under Wasm each look-up is a call to the host (about 0.15
 //! µs); natively, in tests and benchmarks, names come from memory.
 
+use std::collections::BTreeMap;
+
 use crate::bindings::poolwarden::policy::host;
 
 /// A pool's identity within its target.
@@ -34,7 +36,7 @@ pub(crate) enum Names {
     /// The sidecar answers, one call a name.
     Host,
     /// Both lists are by index.
-    Given { pools: Vec<PoolName>, scopes: Vec<String> },
+    Given { pools: Vec<PoolName>, scopes: Vec<String>, settings: BTreeMap<String, String> },
 }
 
 impl Names {
@@ -45,6 +47,13 @@ impl Names {
                 PoolName { database: name.database, user: name.user }
             }
             Self::Given { pools, .. } => pools.get(index).cloned().unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn setting(&self, name: &str) -> Option<String> {
+        match self {
+            Self::Host => host::get_setting(name),
+            Self::Given { settings, .. } => settings.get(name).cloned(),
         }
     }
 

@@ -44,6 +44,17 @@ impl Condition {
     }
 }
 
+/// When a client gets a server connection, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolMode {
+    /// For as long as it is connected.
+    Session,
+    /// For a transaction.
+    Transaction,
+    /// For a statement.
+    Statement,
+}
+
 /// A pool of the window; cheap to copy.
 #[derive(Debug, Clone, Copy)]
 pub struct Pool<'w> {
@@ -85,6 +96,15 @@ impl<'w> Pool<'w> {
     /// Says what state the pool is in.
     pub fn condition(&self) -> Condition {
         Condition::from_code(self.window.columns.pools.condition[self.index])
+    }
+
+    /// Says when a client gets a server connection, and for how long.
+    pub fn mode(&self) -> PoolMode {
+        match self.window.columns.pools.mode[self.index] {
+            1 => PoolMode::Transaction,
+            2 => PoolMode::Statement,
+            _ => PoolMode::Session,
+        }
     }
 
     /// Returns the clients that are linked to a server or idle.

@@ -35,6 +35,8 @@ impl Alert {
             summary: String::new(),
             hold_ms: 0,
             cooldown_ms: 0,
+            labels: Vec::new(),
+            runbook: String::new(),
             evidence: Vec::new(),
         })
     }
@@ -60,6 +62,18 @@ impl Alert {
     /// Sets how long it stays silent after it resolved.
     pub fn cooldown(mut self, cooldown: Duration) -> Self {
         self.0.cooldown_ms = millis(cooldown);
+        self
+    }
+
+    /// Adds a label of the author's own, for routing.
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.0.labels.push((name.into(), value.into()));
+        self
+    }
+
+    /// Says where to read what to do: a path in the documentation or a URL.
+    pub fn runbook(mut self, runbook: impl Into<String>) -> Self {
+        self.0.runbook = runbook.into();
         self
     }
 

@@ -13,6 +13,7 @@ pub struct PoolRow {
     pub name: PoolName,
     pub scope: u32,
     pub condition: u8,
+    pub mode: u8,
     pub cl_active: u32,
     pub cl_waiting: u32,
     pub sv_active: u32,
@@ -53,6 +54,7 @@ impl PoolRow {
         Self {
             name: PoolName::new(database, user),
             condition: 1,
+            mode: 1,
             cl_active: busy,
             sv_active: busy,
             sv_idle: size.saturating_sub(busy),
@@ -134,6 +136,8 @@ pub fn columns(scopes: &[ScopeRow], pools: &[PoolRow]) -> Columns {
         database: None,
         scopes: scope_columns,
         pools: pool_columns,
+        past: None,
+        sessions: None,
     }
 }
 
@@ -189,6 +193,7 @@ fn push_scope(columns: &mut Scopes, row: &ScopeRow, pools: u32) {
 fn push_pool(columns: &mut Pools, row: &PoolRow) {
     columns.scope.push(row.scope);
     columns.condition.push(row.condition);
+    columns.mode.push(row.mode);
     columns.cl_active.push(row.cl_active);
     columns.cl_waiting.push(row.cl_waiting);
     columns.sv_active.push(row.sv_active);

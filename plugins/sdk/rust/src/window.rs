@@ -4,6 +4,7 @@
 //! typed. An author thinks in pools, so [`Window`] hands out views that are an index and a
 //! reference: iterating costs what reading the slices costs, and nothing is allocated per pool.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::bindings::poolwarden::policy::types;
@@ -78,7 +79,17 @@ impl Window {
         scopes: Vec<String>,
     ) -> Result<Self, WindowError> {
         check(&columns)?;
-        Ok(Self { columns, names: Names::Given { pools, scopes } })
+        let settings = BTreeMap::new();
+        Ok(Self { columns, names: Names::Given { pools, scopes, settings } })
+    }
+
+    /// Adds a setting of the PgBouncer to a window with given names.
+    #[must_use]
+    pub fn with_setting(mut self, name: &str, value: &str) -> Self {
+        if let Names::Given { settings, .. } = &mut self.names {
+            settings.insert(name.to_owned(), value.to_owned());
+        }
+        self
     }
 
     /// Returns the wall-clock time of the newest sample, milliseconds since 1970.
@@ -127,6 +138,11 @@ impl Window {
         Subject::Target
     }
 
+    /// Fetches a setting of the PgBouncer as `SHOW CONFIG` gives it, if it is known.
+    pub fn setting(&self, name: &str) -> Option<String> {
+        self.names.setting(name)
+    }
+
     /// Returns the columns as they crossed the border.
     pub fn columns(&self) -> &types::Window {
         &self.columns
@@ -167,6 +183,7 @@ fn check_pools(pools: &types::Pools) -> Result<usize, WindowError> {
         rows,
         &[
             ("condition", pools.condition.len()),
+            ("mode", pools.mode.len()),
             ("cl-active", pools.cl_active.len()),
             ("cl-waiting", pools.cl_waiting.len()),
             ("sv-active", pools.sv_active.len()),
