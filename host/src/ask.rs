@@ -12,7 +12,7 @@ mod error;
 mod explain;
 mod health;
 mod pools;
-mod print;
+pub(crate) mod print;
 mod when;
 
 #[cfg(test)]

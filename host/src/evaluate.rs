@@ -18,6 +18,8 @@ mod policy;
 mod registry;
 mod replay;
 mod runtime;
+mod settings;
+mod trial;
 mod watch;
 mod watchdog;
 
@@ -30,4 +32,6 @@ pub use policy::{Answered, Policy, PolicyResult};
 pub use registry::{PolicySet, PolicyState, PolicyStatus, Registry};
 pub use replay::{Replay, ReplayError, Replayed, replay};
 pub use runtime::{Runtime, RuntimeError};
+pub use settings::{Setting, settings};
+pub use trial::{Allowed, Import, Interface, Trial};
 pub use watch::watch;

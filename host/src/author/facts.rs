@@ -81,7 +81,7 @@ fn subject(input: &Value, body: &Map<String, Value>, facts: &mut Facts) {
 }
 
 /// Gives `database/user`, or the index where that name stands for several pools.
-fn pool_name(input: &Value, index: &Value) -> Value {
+pub(super) fn pool_name(input: &Value, index: &Value) -> Value {
     let names = pool_names(input);
     let name = index.as_u64().and_then(|at| names.get(usize::try_from(at).ok()?));
     match name {

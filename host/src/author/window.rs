@@ -12,7 +12,10 @@ mod sessions;
 use serde_json::{Map, Value, json};
 
 use super::rows::{Problems, Row};
+pub(super) use parts::{STATUSES, STATUSES_JSON};
 use pools::Names;
+pub(super) use pools::{CONDITIONS, MODES};
+pub(super) use sessions::STATES;
 
 /// A Monday, 00:00 UTC, so that patterns of days and weeks begin at a round moment.
 const AT_MS: u64 = 1_700_438_400_000;
@@ -38,12 +41,12 @@ pub(super) fn read(table: &Map<String, Value>) -> Result<Value, Vec<String>> {
         "past": past::read(&top, &pools.names, at_ms),
         "sessions": sessions::read(&top, &pools.names),
     });
-    let config = parts::config(&top);
+    let settings = parts::settings(&top);
     top.finish();
     let problems = problems.all();
     if !problems.is_empty() {
         return Err(problems);
     }
     let Names { keys, .. } = pools.names;
-    Ok(json!({ "window": window, "pools": keys, "scopes": scopes.names, "config": config }))
+    Ok(json!({ "window": window, "pools": keys, "scopes": scopes.names, "settings": settings }))
 }

@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod capture;
 mod check;
+mod common;
 mod inspect;
 mod new;
 mod test;

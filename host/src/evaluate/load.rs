@@ -154,21 +154,6 @@ fn link(runtime: &Arc<Runtime>, bytes: &[u8]) -> Result<PolicyPre<State>, LoadEr
         .map_err(|error| LoadError::Link(format!("{error:#}")))
 }
 
-/// Checks settings against a plugin's schema, giving every problem.
-pub(super) fn check_settings(schema: &Value, settings: &Value) -> Result<(), LoadError> {
-    let validator =
-        jsonschema::validator_for(schema).map_err(|error| LoadError::Schema(error.to_string()))?;
-    let problems: Vec<String> = validator
-        .iter_errors(settings)
-        .map(|error| {
-            let place = error.instance_path().to_string();
-            let key = place.trim_start_matches('/').replace('/', ".");
-            if key.is_empty() { error.to_string() } else { format!("{key}: {error}") }
-        })
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(LoadError::Settings(problems)) }
-}
-
 /// Evaluates an empty window, to find what would fail at once.
 pub(super) fn dry_run(guest: &Guest, settings: &str) -> Result<(), LoadError> {
     let guest = Guest { limits: setup_limits(&guest.limits), ..guest.clone() };

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::bindings::types;
 use super::convert::Input;
 use super::instance::Guest;
-use super::load::{LoadError, Plugin, check_settings, dry_run};
+use super::load::{LoadError, Plugin, dry_run};
+use super::settings::check_settings;
 use super::{Fault, PolicyFile, Runtime, answer};
 use crate::model::{Digest, Mode, PolicyName, Proposal, TargetName, Timestamp, Window};
 
@@ -151,6 +152,14 @@ impl Policy {
         calls: usize,
     ) -> Result<Vec<Duration>, Fault> {
         self.guest.time_calls(input, &self.settings, memory, calls)
+    }
+
+    /// Evaluates once and gives the bytes of memory and tables that the instance had in the end.
+    ///
+    /// # Errors
+    /// When the plugin misbehaves.
+    pub fn measure_memory(&self, input: &Arc<Input>, memory: &[u8]) -> Result<usize, Fault> {
+        self.guest.measure_memory(input, &self.settings, memory)
     }
 }
 

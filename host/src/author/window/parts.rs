@@ -6,8 +6,8 @@ use super::pools::Pools;
 use crate::author::rows::{Columns, Row};
 
 /// Statuses of a target by name; as the contract's JSON has them.
-const STATUSES: [&str; 3] = ["up", "paused", "down"];
-const STATUSES_JSON: [&str; 3] = ["Up", "Paused", "Down"];
+pub(in crate::author) const STATUSES: [&str; 3] = ["up", "paused", "down"];
+pub(in crate::author) const STATUSES_JSON: [&str; 3] = ["Up", "Paused", "Down"];
 
 /// Sizes of the target, from which those of scopes and pools follow.
 #[derive(Debug, Clone, Copy)]
@@ -103,7 +103,7 @@ pub(super) fn database(top: &Row<'_>, pools: &Pools) -> Value {
 }
 
 /// What `SHOW CONFIG` is to say.
-pub(super) fn config(top: &Row<'_>) -> Value {
+pub(super) fn settings(top: &Row<'_>) -> Value {
     const KEY: &str = "settings_of_pgbouncer";
     let table = match top.get(KEY) {
         None => return json!({}),

@@ -6,9 +6,9 @@ use super::parts::{Scopes, Sizes};
 use crate::author::rows::{Columns, Row, float};
 use crate::config::nearest;
 
-const CONDITIONS: [&str; 7] =
+pub(in crate::author) const CONDITIONS: [&str; 7] =
     ["idle", "serving", "queueing", "login_queue", "paused", "wedged", "stale"];
-const MODES: [&str; 3] = ["session", "transaction", "statement"];
+pub(in crate::author) const MODES: [&str; 3] = ["session", "transaction", "statement"];
 
 /// Names of the pools, by index, and how other parts of the file refer to them.
 #[derive(Debug, Default)]

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::pools::Names;
 use crate::author::rows::{Columns, Row};
 
-const STATES: [&str; 4] = ["unknown", "running", "idle_in_transaction", "idle"];
+pub(in crate::author) const STATES: [&str; 4] =
+    ["unknown", "running", "idle_in_transaction", "idle"];
 const HOLDERS: [&str; 12] = [
     "pool",
     "state",

@@ -1,0 +1,194 @@
+//! Finds what a person means by a plugin, a policy's file or a folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::config::{Config, PluginLimits};
+use crate::evaluate::{PolicyFile, PolicyFileError};
+use crate::model::{NameError, PolicyName};
+
+/// Something that names no plugin.
+#[derive(Debug, Error)]
+pub enum GivenError {
+    /// There is nothing at that path.
+    #[error("{} is not there", .0.display())]
+    Missing(PathBuf),
+    /// A file of another kind.
+    #[error("{}: give a plugin (.wasm), a policy's file (.toml) or a folder", .0.display())]
+    Kind(PathBuf),
+    /// A folder without a built plugin.
+    #[error(
+        "{} has no built plugin: looked for {}; build it with `poolwarden policy build {}`",
+        dir.display(), list(looked), dir.display()
+    )]
+    NotBuilt {
+        /// The folder.
+        dir: PathBuf,
+        /// Where a plugin would be.
+        looked: Vec<PathBuf>,
+    },
+    /// A folder with more plugins than one.
+    #[error("{} has several plugins ({}): name one", dir.display(), list(plugins))]
+    Several {
+        /// The folder.
+        dir: PathBuf,
+        /// The plugins.
+        plugins: Vec<PathBuf>,
+    },
+    /// No folder of cases.
+    #[error("there are no cases: looked for {}; say where they are with --cases", list(.0))]
+    NoCases(Vec<PathBuf>),
+    /// A file that cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A policy's file that is wrong.
+    #[error(transparent)]
+    File(#[from] PolicyFileError),
+    /// A file name that no policy can have.
+    #[error("a policy cannot have that file name")]
+    Name(#[from] NameError),
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let texts: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    texts.join(", ")
+}
+
+/// A plugin with what a policy's file says about it.
+#[derive(Debug, Clone)]
+pub struct Given {
+    /// The plugin's file.
+    pub plugin: PathBuf,
+    /// Name of the policy.
+    pub name: PolicyName,
+    /// Its file, or what a bare plugin gets.
+    pub file: PolicyFile,
+    /// Folder of its source, where one was given.
+    source: Option<PathBuf>,
+}
+
+impl Given {
+    /// Finds the plugin that a path means.
+    ///
+    /// # Errors
+    /// When it means none, or several.
+    pub fn find(path: &Path) -> Result<Self, GivenError> {
+        if !path.exists() {
+            return Err(GivenError::Missing(path.to_owned()));
+        }
+        if path.is_dir() {
+            let plugin = built_in(path)?;
+            return Ok(Self { source: Some(path.to_owned()), ..Self::of_plugin(&plugin)? });
+        }
+        match path.extension().and_then(|ending| ending.to_str()) {
+            Some("wasm") => Self::of_plugin(path),
+            Some("toml") => Self::of_file(path),
+            _ => Err(GivenError::Kind(path.to_owned())),
+        }
+    }
+
+    fn of_plugin(path: &Path) -> Result<Self, GivenError> {
+        let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+        let file = PolicyFile::bare(&file_name, &default_limits());
+        Ok(Self { plugin: path.to_owned(), name: name(path)?, file, source: None })
+    }
+
+    fn of_file(path: &Path) -> Result<Self, GivenError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| GivenError::Read { path: path.to_owned(), source })?;
+        let name = name(path)?;
+        let file = PolicyFile::parse(path, &text, &format!("{name}.wasm"), &default_limits())?;
+        Ok(Self { plugin: path.with_file_name(&file.plugin), name, file, source: None })
+    }
+
+    /// Reads the plugin.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn bytes(&self) -> Result<Vec<u8>, GivenError> {
+        let path = &self.plugin;
+        fs::read(path).map_err(|source| GivenError::Read { path: path.clone(), source })
+    }
+
+    /// Finds the folder of the policy's cases.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn cases(&self) -> Result<PathBuf, GivenError> {
+        let folder = self.plugin.parent().unwrap_or(Path::new("."));
+        let candidates = match &self.source {
+            Some(source) => vec![source.join("cases")],
+            None => {
+                let own = Path::new("plugins").join(self.name.as_str()).join("cases");
+                vec![folder.join("cases"), folder.join("..").join(&own), own, "cases".into()]
+            }
+        };
+        let found = candidates.iter().find(|path| path.is_dir()).cloned();
+        found.ok_or(GivenError::NoCases(candidates))
+    }
+}
+
+fn name(path: &Path) -> Result<PolicyName, NameError> {
+    PolicyName::new(&path.file_stem().unwrap_or_default().to_string_lossy())
+}
+
+/// Finds the plugin that is built from a folder of source, or the only one in a folder.
+fn built_in(dir: &Path) -> Result<PathBuf, GivenError> {
+    let inside = plugins_in(dir)?;
+    if let [one] = inside.as_slice() {
+        return Ok(one.clone());
+    }
+    let absolute = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+    let name = absolute.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let file = format!("{name}.wasm");
+    let mut looked = vec![dir.join(&file), dir.join("build").join(&file)];
+    for above in ["..", "../.."] {
+        looked.push(dir.join(above).join("policies").join(&file));
+    }
+    looked.push(Path::new("policies").join(&file));
+    if let Some(found) = looked.iter().find(|path| path.is_file()) {
+        return Ok(found.clone());
+    }
+    let dir = dir.to_owned();
+    Err(match inside.as_slice() {
+        [] => GivenError::NotBuilt { dir, looked },
+        _ => GivenError::Several { dir, plugins: inside },
+    })
+}
+
+/// Lists the plugins of a folder.
+pub(super) fn plugins_in(dir: &Path) -> Result<Vec<PathBuf>, GivenError> {
+    files_in(dir, "wasm")
+}
+
+/// Lists the files of a folder with an ending, hidden ones left out.
+pub(super) fn files_in(dir: &Path, ending: &str) -> Result<Vec<PathBuf>, GivenError> {
+    let failed = |source| GivenError::Read { path: dir.to_owned(), source };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let is_hidden =
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if path.extension().is_some_and(|one| one == ending) && path.is_file() && !is_hidden {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Gives the limits that a sidecar sets when nobody says otherwise.
+pub fn default_limits() -> PluginLimits {
+    let env = BTreeMap::from([("POOLWARDEN_MONITORING".to_owned(), "false".to_owned())]);
+    let config = Config::from_text("defaults", "", &env);
+    config.expect("a configuration needs no target when nothing is watched").policies.limits
+}
