@@ -6,7 +6,7 @@
 //! gives the answer as it came.
 
 mod alerts;
-mod client;
+pub(crate) mod client;
 mod decisions;
 mod error;
 mod explain;
@@ -51,6 +51,6 @@ pub enum Output {
     /// A table for people.
     #[default]
     Text,
-    /// The sidecar's answer as it came.
+    /// JSON: a sidecar's answer as it came, or all that there is to say.
     Json,
 }

@@ -25,7 +25,7 @@ const DEFAULT_PORT: u16 = 7432;
 
 /// An answer of the sidecar.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub url: String,
     pub status: u16,
     pub body: Bytes,
@@ -96,7 +96,7 @@ impl Base {
 
 impl Sidecar {
     /// Asks for a path; the caller judges the status.
-    pub(super) async fn ask(&self, path: &str) -> Result<Answer, AskError> {
+    pub(crate) async fn ask(&self, path: &str) -> Result<Answer, AskError> {
         let base = Base::new(&self.url)?;
         let token = self.token()?;
         let url = self.url.clone();
@@ -171,7 +171,7 @@ fn request(
 }
 
 /// Writes parameters as a query, percent-encoded; those without a value are left out.
-pub(super) fn query(parameters: &[(&str, Option<String>)]) -> String {
+pub(crate) fn query(parameters: &[(&str, Option<String>)]) -> String {
     let given = parameters.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
     let mut query = String::new();
     for (key, value) in given {
@@ -184,7 +184,7 @@ pub(super) fn query(parameters: &[(&str, Option<String>)]) -> String {
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters.
-pub(super) fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     let one = |byte: u8| match plain(byte) {
         true => char::from(byte).to_string(),

@@ -165,13 +165,38 @@ fn built_in(dir: &Path) -> Result<PathBuf, GivenError> {
     })
 }
 
+/// Says whether a folder holds policies, and not the source of one.
+pub(super) fn is_folder_of_policies(dir: &Path) -> bool {
+    let sources = ["Cargo.toml", "package.json", "pyproject.toml", "cases", "src"];
+    let has_source = || sources.iter().any(|name| dir.join(name).exists());
+    let has_plugin = || plugins_in(dir).is_ok_and(|plugins| !plugins.is_empty());
+    dir.is_dir() && has_plugin() && !has_source()
+}
+
+/// Lists what a policies folder holds: each policy's file, and each plugin that none of them uses.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn policies_in(dir: &Path) -> Result<Vec<PathBuf>, GivenError> {
+    let mut found = files_in(dir, "toml")?;
+    let used = |plugin: &Path| {
+        found.iter().any(|file| {
+            file.file_stem() == plugin.file_stem()
+                || Given::find(file).is_ok_and(|given| given.plugin == *plugin)
+        })
+    };
+    let bare: Vec<PathBuf> = plugins_in(dir)?.into_iter().filter(|plugin| !used(plugin)).collect();
+    found.extend(bare);
+    Ok(found)
+}
+
 /// Lists the plugins of a folder.
-pub(super) fn plugins_in(dir: &Path) -> Result<Vec<PathBuf>, GivenError> {
+fn plugins_in(dir: &Path) -> Result<Vec<PathBuf>, GivenError> {
     files_in(dir, "wasm")
 }
 
 /// Lists the files of a folder with an ending, hidden ones left out.
-pub(super) fn files_in(dir: &Path, ending: &str) -> Result<Vec<PathBuf>, GivenError> {
+fn files_in(dir: &Path, ending: &str) -> Result<Vec<PathBuf>, GivenError> {
     let failed = |source| GivenError::Read { path: dir.to_owned(), source };
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).map_err(failed)? {

@@ -48,6 +48,9 @@ pub(super) fn expected(proposals: &[Facts]) -> String {
     }
     let mut text = String::new();
     for facts in proposals {
+        let mut facts = facts.clone();
+        // An alert without labels or runbook has nothing to be compared.
+        facts.retain(|_, value| *value != json!("") && *value != json!({}));
         let table = json!({ "proposals": [facts] });
         // Facts are texts, finite numbers and tables of these.
         let one = toml::to_string(&table).unwrap_or_else(|error| format!("# {error}\n"));

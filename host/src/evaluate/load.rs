@@ -55,7 +55,10 @@ pub enum LoadError {
     #[error("the plugin imports {0:?}, which no policy may have")]
     ForbiddenImport(String),
     /// Built for another version of the contract.
-    #[error("the plugin is built for contract {needs}; this Poolwarden speaks {speaks}")]
+    #[error(
+        "the plugin is built for contract {needs}; this Poolwarden speaks {speaks}: run it on one \
+         that speaks {needs}, or build it against {speaks}"
+    )]
     Contract {
         /// The version that the plugin was built for.
         needs: String,

@@ -41,6 +41,11 @@ pub struct Answered {
 }
 
 impl Answered {
+    /// Gives the answer as the plugin gave it.
+    pub(super) fn raw(&self) -> Arc<types::Answer> {
+        Arc::clone(&self.raw)
+    }
+
     /// Writes the answer as the plugin gave it, exact to the last bit.
     ///
     /// # Errors

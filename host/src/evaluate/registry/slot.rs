@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::latest::Latest;
 use super::scan::Stamp;
 use super::{PolicyState, PolicyStatus, Refusal};
 use crate::evaluate::{Fault, Policy, PolicyResult};
@@ -28,6 +29,7 @@ pub struct Slot {
     last_fault: Option<Fault>,
     evaluations: u64,
     evaluation_time: Duration,
+    latest: Latest,
 }
 
 impl Slot {
@@ -67,6 +69,7 @@ impl Slot {
     pub fn count(&mut self, result: &PolicyResult, faults_max: u32) -> bool {
         self.evaluations += 1;
         self.evaluation_time += result.took;
+        self.latest.note(result);
         let is_current =
             self.active.as_ref().is_some_and(|active| Arc::ptr_eq(active, &result.policy));
         match &result.outcome {
@@ -108,6 +111,11 @@ impl Slot {
             (None, _, true) => PolicyState::Quarantined,
             (None, _, false) => PolicyState::Broken,
         }
+    }
+
+    /// Gives the latest evaluations.
+    pub fn latest(&self) -> &Latest {
+        &self.latest
     }
 
     /// Gives what the API shows.
