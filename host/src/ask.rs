@@ -31,15 +31,18 @@ pub use pools::Pools;
 
 /// Where the sidecar is asked when nobody says otherwise.
 const DEFAULT_URL: &str = "http://127.0.0.1:7432";
+/// The environment variable that says which sidecar is asked.
+const URL_VARIABLE: &str = "POOLWARDEN_URL";
 /// The environment variable that holds the token.
 const TOKEN_VARIABLE: &str = "POOLWARDEN_HTTP__TOKEN";
 
 /// Which sidecar is asked.
 #[derive(Debug, Clone, Args)]
 pub struct Sidecar {
-    /// Address of the running sidecar.
-    #[arg(long, value_name = "URL", default_value = DEFAULT_URL)]
-    pub url: String,
+    /// Address of the running sidecar; without it the variable POOLWARDEN_URL, if it is set, or
+    /// http://127.0.0.1:7432.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
     /// File that holds the token; without it the variable POOLWARDEN_HTTP__TOKEN, if it is set.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,

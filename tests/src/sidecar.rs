@@ -19,6 +19,12 @@ impl Sidecar {
         Self { app }
     }
 
+    /// Returns the address of its API.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.app.address())
+    }
+
     /// Returns the store.
     #[must_use]
     pub fn store(&self) -> &Arc<Store> {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
-use super::{AskError, Sidecar, TOKEN_VARIABLE};
+use super::{AskError, DEFAULT_URL, Sidecar, TOKEN_VARIABLE, URL_VARIABLE};
 use crate::config::Secret;
 
 /// Time for a whole question; the sidecar itself gives up after ten seconds.
@@ -97,13 +97,18 @@ impl Base {
 impl Sidecar {
     /// Asks for a path; the caller judges the status.
     pub(crate) async fn ask(&self, path: &str) -> Result<Answer, AskError> {
-        let base = Base::new(&self.url)?;
+        let url = self.url();
+        let base = Base::new(&url)?;
         let token = self.token()?;
-        let url = self.url.clone();
         match tokio::time::timeout(DEADLINE, ask(&url, &base, path, token)).await {
             Ok(answer) => answer,
             Err(_) => Err(AskError::Timeout { url, within: DEADLINE }),
         }
+    }
+
+    fn url(&self) -> String {
+        let named = self.url.clone().or_else(|| std::env::var(URL_VARIABLE).ok());
+        named.filter(|url| !url.is_empty()).unwrap_or_else(|| DEFAULT_URL.to_owned())
     }
 
     fn token(&self) -> Result<Option<Secret>, AskError> {

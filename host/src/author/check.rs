@@ -218,7 +218,8 @@ fn settings(trial: &Trial, given: &Given, checked: &mut Checked) -> Option<Arc<P
     let (what, remedy) = match &policy {
         Err(LoadError::Schema(_)) => ("schema", "give a JSON Schema in settings-schema"),
         Err(LoadError::Settings(_)) => ("settings", "correct [settings] in the policy's file"),
-        Err(_) => ("dry run", "an empty window must be answered: no pools, no scopes"),
+        Err(LoadError::DryRun(fault)) => ("dry run", remedy_of(fault)),
+        Err(_) => ("policy", ""),
         Ok(_) => ("", ""),
     };
     if let Err(error) = &policy {
@@ -256,7 +257,8 @@ fn limits(trial: &Trial, given: &Given, policy: &Arc<Policy>, checked: &mut Chec
             Ok(answered) => checked.good(
                 "limits",
                 format!(
-                    "{pools} pools: {:.2} of {} ms, {:.1} of {} MiB, {} proposals",
+                    "{}: {:.2} of {} ms, {:.1} of {} MiB, {} proposals",
+                    counted(pools),
                     millis(result.took),
                     limits.deadline.as_millis(),
                     mib(memory),
@@ -265,23 +267,25 @@ fn limits(trial: &Trial, given: &Given, policy: &Arc<Policy>, checked: &mut Chec
                 ),
             ),
             Err(fault) => {
-                let remedy = match &fault {
-                    Fault::Deadline(_) => {
-                        "do less, or raise limits.deadline_ms in the policy's file"
-                    }
-                    Fault::Memory { .. } => {
-                        "use less, or raise limits.memory_mib in the policy's file"
-                    }
-                    Fault::TooMuch(_) => {
-                        "answer less, or raise limits.answer_kib in the policy's file"
-                    }
-                    _ => "`poolwarden policy test` shows what it does with windows of your own",
-                };
-                let text = format!("{pools} pools: the plugin {fault}");
-                checked.add(Grade::Bad, "limits", text, remedy);
+                let text = format!("{}: the plugin {fault}", counted(pools));
+                checked.add(Grade::Bad, "limits", text, remedy_of(&fault));
                 return;
             }
         }
+    }
+}
+
+fn counted(pools: u32) -> String {
+    if pools == 1 { "1 pool".to_owned() } else { format!("{pools} pools") }
+}
+
+fn remedy_of(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Deadline(_) => "do less, or raise limits.deadline_ms in the policy's file",
+        Fault::Memory { .. } => "use less, or raise limits.memory_mib in the policy's file",
+        Fault::TooMuch(_) => "answer less, or raise limits.answer_kib in the policy's file",
+        Fault::Stack => "recurse less: a policy has half a megabyte of stack",
+        _ => "every window must be answered, also one without pools; write a case of it",
     }
 }
 

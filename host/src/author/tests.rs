@@ -139,3 +139,75 @@ fn a_folder_without_cases_fails_and_a_misspelt_case_is_offered() {
     let far = list(empty.path(), Some("a-queu")).expect_err("none").to_string();
     assert!(far.ends_with("did you mean \"a-queue\"?"), "{far}");
 }
+
+/// Writes a window as a capture does and reads it as a case does.
+fn written(input: &Value) -> Value {
+    let (name, text) = super::write::window(input);
+    let table = rows::parse(name.ends_with("json"), &text).expect("what is written can be read");
+    window::read(&table).unwrap_or_else(|problems| panic!("{problems:#?}\n{text}"))
+}
+
+fn as_input(json: &Value) -> Value {
+    let json = serde_json::to_vec(json).expect("JSON");
+    let input = crate::evaluate::Input::from_json(&json).expect("an input");
+    serde_json::from_slice(&input.to_json().expect("JSON")).expect("JSON")
+}
+
+#[test]
+fn a_captured_window_is_exact_to_the_last_bit() {
+    let hour = std::time::Duration::from_secs(3_600);
+    let table = super::synthetic::table(40, 3, Some((hour, 30)));
+    let mut input = as_input(&window::read(&table).expect("fine"));
+    for (at, awkward) in
+        [-0.0, 5e-324, f64::MAX, 0.1, 1.0 / 3.0, 1e23, 9_007_199_254_740_993.0].iter().enumerate()
+    {
+        input["window"]["pools"]["demand"][at] = json!(awkward);
+        input["window"]["pools"]["wait_mean_us"][at] = json!(awkward);
+    }
+    input["window"]["target"]["labels"] = json!([["role", "primary"], ["a b", "\u{202e}\"x"]]);
+    input["settings"] = json!({"server_idle_timeout": "600", "pool_mode": "transaction"});
+    input["pools"][7] = json!(["a/b\"\n", "数据库"]);
+    // Two pools that would be written alike are told apart by their index.
+    input["pools"][8] = json!(["x/y", "z"]);
+    input["pools"][9] = json!(["x", "y/z"]);
+    let again = as_input(&written(&input));
+    assert_eq!(input.to_string(), again.to_string());
+}
+
+#[test]
+fn captured_sessions_are_exact_too() {
+    let text = "[[pools]]\ndatabase = \"a\"\n[sessions]\nage_ms = 7\ntruncated = true\n\
+                [[holders]]\npool = \"a/app\"\nstate = \"running\"\nendable = false\n\
+                [[holders]]\npool = \"a/app\"\nbackend_pid = 0\n[[groups]]\npool = \"a/app\"\n";
+    let input = as_input(&read(text).expect("fine"));
+    assert_eq!(input["window"]["sessions"]["holders"]["state"], json!([1, 2]));
+    assert_eq!(input["window"]["sessions"]["holders"]["endable"], json!([0, 1]));
+    assert_eq!(input.to_string(), as_input(&written(&input)).to_string());
+    let none = as_input(&read("").expect("fine"));
+    assert_eq!(none["window"]["sessions"], Value::Null);
+    assert_eq!(none.to_string(), as_input(&written(&none)).to_string());
+}
+
+#[test]
+fn a_number_beyond_toml_is_written_as_json() {
+    let mut input = as_input(&read("[[pools]]\ndatabase = \"a\"\n").expect("fine"));
+    input["window"]["target"]["data_age_ms"] = json!(u64::MAX);
+    assert_eq!(super::write::window(&input).0, "window.json");
+    assert_eq!(input.to_string(), as_input(&written(&input)).to_string());
+}
+
+#[test]
+fn the_file_format_has_every_column_of_the_contract() {
+    // Reading an input fails when a column is missing; here one that is too many would show.
+    let text = "[[pools]]\ndatabase = \"a\"\n[database]\n[past]\n[[past.pools]]\npool = \"a/app\"\n\
+                [[holders]]\npool = \"a/app\"\n[[groups]]\npool = \"a/app\"\n";
+    let read = read(text).expect("fine");
+    let input = as_input(&read);
+    for part in ["target", "database", "scopes", "pools", "past", "sessions"] {
+        let keys = |of: &Value| {
+            let table = of["window"][part].as_object().expect("a table");
+            table.keys().cloned().collect::<std::collections::BTreeSet<String>>()
+        };
+        assert_eq!(keys(&read), keys(&input), "{part}");
+    }
+}
