@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::{facts, write};
@@ -39,7 +39,7 @@ pub enum CaptureError {
 /// A recorded evaluation, as the API gives it.
 #[derive(Debug, Deserialize)]
 pub struct Recorded {
-    settings: Value,
+    settings: Map<String, Value>,
     input: Value,
     memory_hex: String,
     #[serde(default)]
@@ -98,7 +98,7 @@ impl Recorded {
         };
         let (name, text) = write::window(&self.input);
         put(name, text.as_bytes())?;
-        if self.settings.as_object().is_none_or(|settings| !settings.is_empty()) {
+        if !self.settings.is_empty() {
             let (name, text) = write::settings(&self.settings);
             put(name, text.as_bytes())?;
         }

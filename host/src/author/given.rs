@@ -167,7 +167,7 @@ fn built_in(dir: &Path) -> Result<PathBuf, GivenError> {
 
 /// Says whether a folder holds policies, and not the source of one.
 pub(super) fn is_folder_of_policies(dir: &Path) -> bool {
-    let sources = ["Cargo.toml", "package.json", "pyproject.toml", "cases", "src"];
+    let sources = ["Cargo.toml", "package.json", "pyproject.toml", "policy.toml", "cases", "src"];
     let has_source = || sources.iter().any(|name| dir.join(name).exists());
     let has_plugin = || plugins_in(dir).is_ok_and(|plugins| !plugins.is_empty());
     dir.is_dir() && has_plugin() && !has_source()

@@ -153,6 +153,18 @@ fn as_input(json: &Value) -> Value {
     serde_json::from_slice(&input.to_json().expect("JSON")).expect("JSON")
 }
 
+/// Compares inputs as texts, which tell `-0.0` from `0.0`, and shows where they differ.
+fn assert_same(input: &Value) {
+    let (before, after) = (as_input(input).to_string(), as_input(&written(input)).to_string());
+    let at = before.bytes().zip(after.bytes()).take_while(|(a, b)| a == b).count();
+    let around = |text: &str| {
+        let bytes = text.as_bytes();
+        let end = bytes.len().min(at + 60);
+        String::from_utf8_lossy(&bytes[at.saturating_sub(60).min(end)..end]).into_owned()
+    };
+    assert!(before == after, "{}\n{}", around(&before), around(&after));
+}
+
 #[test]
 fn a_captured_window_is_exact_to_the_last_bit() {
     let hour = std::time::Duration::from_secs(3_600);
@@ -170,8 +182,7 @@ fn a_captured_window_is_exact_to_the_last_bit() {
     // Two pools that would be written alike are told apart by their index.
     input["pools"][8] = json!(["x/y", "z"]);
     input["pools"][9] = json!(["x", "y/z"]);
-    let again = as_input(&written(&input));
-    assert_eq!(input.to_string(), again.to_string());
+    assert_same(&input);
 }
 
 #[test]
@@ -182,18 +193,17 @@ fn captured_sessions_are_exact_too() {
     let input = as_input(&read(text).expect("fine"));
     assert_eq!(input["window"]["sessions"]["holders"]["state"], json!([1, 2]));
     assert_eq!(input["window"]["sessions"]["holders"]["endable"], json!([0, 1]));
-    assert_eq!(input.to_string(), as_input(&written(&input)).to_string());
+    assert_same(&input);
     let none = as_input(&read("").expect("fine"));
     assert_eq!(none["window"]["sessions"], Value::Null);
-    assert_eq!(none.to_string(), as_input(&written(&none)).to_string());
+    assert_same(&none);
 }
 
 #[test]
-fn a_number_beyond_toml_is_written_as_json() {
+fn a_number_that_toml_does_not_promise_is_exact_too() {
     let mut input = as_input(&read("[[pools]]\ndatabase = \"a\"\n").expect("fine"));
     input["window"]["target"]["data_age_ms"] = json!(u64::MAX);
-    assert_eq!(super::write::window(&input).0, "window.json");
-    assert_eq!(input.to_string(), as_input(&written(&input)).to_string());
+    assert_same(&input);
 }
 
 #[test]

@@ -24,21 +24,27 @@ const ZEROS: [&str; 9] = [
 /// A file of a case: its name and text.
 pub(super) type File = (&'static str, String);
 
-/// Writes a window; as JSON where a number is too large for TOML.
+/// Writes a window.
 pub(super) fn window(input: &Value) -> File {
-    let table = Value::Object(Writing { input }.table());
-    match toml::to_string(&table) {
-        Ok(text) => ("window.toml", text),
-        Err(_) => ("window.json", format!("{table:#}\n")),
+    let table = Writing { input }.table();
+    match as_toml(&table) {
+        Some(text) => ("window.toml", text),
+        None => ("window.json", format!("{:#}\n", Value::Object(table))),
     }
 }
 
 /// Writes settings.
-pub(super) fn settings(settings: &Value) -> File {
-    match toml::to_string(settings) {
-        Ok(text) => ("settings.toml", text),
-        Err(_) => ("settings.json", format!("{settings:#}\n")),
+pub(super) fn settings(settings: &Map<String, Value>) -> File {
+    match as_toml(settings) {
+        Some(text) => ("settings.toml", text),
+        None => ("settings.json", format!("{:#}\n", Value::Object(settings.clone()))),
     }
+}
+
+/// Writes TOML, unless it would be read as something else: it has no null and smaller numbers.
+fn as_toml(table: &Map<String, Value>) -> Option<String> {
+    let text = toml::to_string(table).ok()?;
+    super::rows::parse(false, &text).is_ok_and(|read| read == *table).then_some(text)
 }
 
 /// Writes the text of `expected.toml` for an answer.
