@@ -6,6 +6,7 @@ mod capture;
 mod check;
 mod common;
 mod inspect;
+mod language;
 mod new;
 mod test;
 
