@@ -142,26 +142,48 @@ fn name(path: &Path) -> Result<PolicyName, NameError> {
 }
 
 /// Finds the plugin that is built from a folder of source, or the only one in a folder.
+///
+/// Of several places where a build may have put it, the one that was written last counts.
 fn built_in(dir: &Path) -> Result<PathBuf, GivenError> {
-    let inside = plugins_in(dir)?;
-    if let [one] = inside.as_slice() {
-        return Ok(one.clone());
+    let file = format!("{}.wasm", project_name(dir));
+    let policies = ["policies", "../policies", "../../policies"].map(|folder| dir.join(folder));
+    let folders = [dir.to_owned(), dir.join("build"), PathBuf::from("policies")];
+    let looked: Vec<PathBuf> =
+        folders.iter().chain(&policies).map(|folder| folder.join(&file)).collect();
+    let written = |path: &&PathBuf| fs::metadata(path).and_then(|data| data.modified()).ok();
+    if let Some(newest) = looked.iter().filter(|path| path.is_file()).max_by_key(written) {
+        return Ok(newest.clone());
     }
-    let absolute = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
-    let name = absolute.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let file = format!("{name}.wasm");
-    let mut looked = vec![dir.join(&file), dir.join("build").join(&file)];
-    for above in ["..", "../.."] {
-        looked.push(dir.join(above).join("policies").join(&file));
-    }
-    looked.push(Path::new("policies").join(&file));
-    if let Some(found) = looked.iter().find(|path| path.is_file()) {
-        return Ok(found.clone());
-    }
+    let mut inside = plugins_in(dir)?;
     let dir = dir.to_owned();
-    Err(match inside.as_slice() {
-        [] => GivenError::NotBuilt { dir, looked },
-        _ => GivenError::Several { dir, plugins: inside },
+    match (inside.pop(), inside.is_empty()) {
+        (Some(one), true) => Ok(one),
+        (None, _) => Err(GivenError::NotBuilt { dir, looked }),
+        (Some(last), false) => {
+            inside.push(last);
+            Err(GivenError::Several { dir, plugins: inside })
+        }
+    }
+}
+
+/// Gives the name that a folder's manifest has, or that of the folder.
+fn project_name(dir: &Path) -> String {
+    let manifests = [
+        ("Cargo.toml", "/package/name"),
+        ("package.json", "/name"),
+        ("pyproject.toml", "/project/name"),
+        ("policy.toml", "/name"),
+    ];
+    let told = manifests.iter().find_map(|(file, key)| {
+        let text = fs::read_to_string(dir.join(file)).ok()?;
+        let table = super::rows::parse(file.ends_with("json"), &text).ok()?;
+        let name = serde_json::Value::Object(table).pointer(key)?.as_str()?.to_owned();
+        // A package of npm may be of a scope.
+        Some(name.rsplit('/').next().unwrap_or_default().to_owned())
+    });
+    told.unwrap_or_else(|| {
+        let absolute = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+        absolute.file_name().unwrap_or_default().to_string_lossy().into_owned()
     })
 }
 
