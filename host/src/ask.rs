@@ -1,5 +1,5 @@
 //! The command line's questions to a running sidecar: `pools`, `decisions`, `alerts`, `explain`,
-//! `health`.
+//! `silence`, `health`.
 //!
 //! They go over HTTP like everybody else's, so that they work from another machine and never see
 //! more than the API tells. For people there are plain tables without colours; `--output json`
@@ -13,6 +13,7 @@ mod explain;
 mod health;
 mod pools;
 pub(crate) mod print;
+mod silence;
 mod when;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use error::AskError;
 pub use explain::Explain;
 pub use health::Health;
 pub use pools::Pools;
+pub use silence::Silence;
 
 /// Where the sidecar is asked when nobody says otherwise.
 const DEFAULT_URL: &str = "http://127.0.0.1:7432";

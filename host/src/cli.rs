@@ -49,6 +49,7 @@ enum Command {
     Pools(ask::Pools),
     Decisions(ask::Decisions),
     Alerts(ask::Alerts),
+    Silence(ask::Silence),
     Explain(ask::Explain),
     Health(ask::Health),
     #[command(name = COMPILE_COMMAND, hide = true)]
@@ -89,6 +90,7 @@ impl Cli {
             Command::Pools(pools) => asked(pools.run()),
             Command::Decisions(decisions) => asked(decisions.run()),
             Command::Alerts(alerts) => asked(alerts.run()),
+            Command::Silence(silence) => asked(silence.run()),
             Command::Explain(explain) => asked(explain.run()),
             Command::Health(health) => asked(health.run()),
             Command::CompilePlugin(compile) => compile.run(),

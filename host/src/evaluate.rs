@@ -28,7 +28,7 @@ pub use convert::Input;
 pub use fault::Fault;
 pub use file::{PolicyFile, PolicyFileError};
 pub use load::LoadError;
-pub use policy::{Answered, Policy, PolicyResult};
+pub use policy::{Answered, Part, Policy, PolicyResult, Round};
 pub use registry::{Evaluated, PolicySet, PolicyState, PolicyStatus, Registry};
 pub use replay::{Replay, ReplayError, Replayed, replay};
 pub use runtime::{Runtime, RuntimeError};

@@ -56,6 +56,8 @@ pub struct Facts<'a> {
     pub changes_last_hour: u32,
     /// What PostgreSQL can take, where that is known.
     pub budget: Option<Budget>,
+    /// What another policy asks for that is heard instead, if one is.
+    pub rival: Option<String>,
     /// The effective mode: the stricter of the target's and the policy's.
     pub mode: Mode,
 }

@@ -97,6 +97,11 @@ impl Metrics {
         self.lock().store_failed(kind);
     }
 
+    /// Counts one reading of a target's longer past, with the rows that are at hand after it.
+    pub fn past_read(&self, target: &TargetName, took: Duration, rows: usize) {
+        self.lock().past_read(target, took, rows);
+    }
+
     /// Counts one whole tick of a target, from the poll to what was recorded.
     pub fn tick(&self, target: &TargetName, took: Duration) {
         self.lock().tick(target, took);

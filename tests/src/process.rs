@@ -67,6 +67,18 @@ pub fn run_with(config: &Path, arguments: &[&str]) -> Ran {
     Ran { code: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
 }
 
+/// Asks a running sidecar through the command line, to its end; blocks.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+pub fn ask(url: &str, arguments: &[&str]) -> Ran {
+    let output = command(&binary()).args(arguments).arg("--url").arg(url).output();
+    let output = output.expect("the binary can be run");
+    let text = [output.stdout, output.stderr].concat();
+    Ran { code: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
+}
+
 /// Runs a subcommand that needs no configuration, in a folder, to its end.
 ///
 /// # Panics

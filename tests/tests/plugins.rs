@@ -156,6 +156,23 @@ fn each_kind_of_nonsense_is_a_fault_that_says_what() {
 }
 
 #[test]
+fn a_pool_that_the_scope_leaves_out_cannot_be_forged() {
+    let folder = Folder::with_counter();
+    folder.put("answers-nonsense.wasm", fixture("answers-nonsense"));
+    folder.put(
+        "answers-nonsense.toml",
+        "settings = { what = \"pool-beyond-scope\", when = \"with-pools\" }\n\
+         [scope]\ndatabases = [\"db0\"]\n",
+    );
+    folder.scan();
+    // The target has three pools; the policy sees the first and names the second.
+    let results = folder.tick(window(3));
+    let said = fault(result_of(&results, "answers-nonsense"));
+    assert_eq!(*said, Fault::Nonsense("pool 1 is not in the window".to_owned()));
+    answered(result_of(&results, "counter"));
+}
+
+#[test]
 fn an_impossible_size_is_left_to_the_guard() {
     let folder = Folder::default();
     folder.put("answers-nonsense.wasm", fixture("answers-nonsense"));

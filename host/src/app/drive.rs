@@ -11,6 +11,8 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::EVENTS;
+use super::cadence::Cadence;
+use super::past::Pasts;
 use super::recorder::{Recorder, bytes_of};
 use crate::actuate::{Actuated, log_in, set_default};
 use crate::clock::Clock;
@@ -19,11 +21,12 @@ use crate::config::Console;
 use crate::control::{
     Acted, Answer, Control, Effect, Event, Heard, Memories, PoolBucket, Replayable, Resize, View,
 };
-use crate::evaluate::{PolicyResult, Registry};
+use crate::evaluate::{Part, Policy, PolicyResult, Registry, Round};
 use crate::history::Bucket;
 use crate::model::{TargetName, Timestamp, Window};
-use crate::record::{Batch, Evaluation, HistorySample, Memory, PoolCounts};
+use crate::record::{Batch, Evaluation, HistorySample, Memory, PoolCounts, SilenceChange};
 use crate::report::chain;
+use crate::serve::{Ask, Refused, Reply};
 
 /// How often history and memories go to the store and old rows leave it.
 const UPKEEP: Duration = Duration::from_secs(10);
@@ -57,6 +60,10 @@ pub struct Drive {
     shown: Instant,
     /// Targets that do not answer, with the kind of failure that was logged.
     failing: BTreeMap<TargetName, &'static str>,
+    /// When each policy was last asked.
+    cadence: Cadence,
+    /// What policies see of the longer past.
+    pasts: Arc<Pasts>,
     /// When the poll that led to the present evaluation came in.
     tick_start: BTreeMap<TargetName, Instant>,
     events: mpsc::Sender<Event>,
@@ -69,6 +76,8 @@ pub struct Drive {
     remembered: Vec<Memory>,
     /// Bytes of the batches that wait for the store.
     waiting: Arc<AtomicUsize>,
+    /// Who waits for a silence to be recorded; one at a time, the others queue.
+    asker: Option<Reply>,
 }
 
 impl Drive {
@@ -89,6 +98,8 @@ impl Drive {
             clock,
             actors,
             registry,
+            cadence: Cadence::default(),
+            pasts: Arc::new(Pasts::new(Arc::clone(&recorder))),
             recorder,
             batches,
             show,
@@ -101,6 +112,7 @@ impl Drive {
             unwritten: Arc::default(),
             remembered: Vec::new(),
             waiting,
+            asker: None,
         }
     }
 
@@ -108,6 +120,7 @@ impl Drive {
     pub async fn run(
         mut self,
         mut collected: mpsc::Receiver<Collected>,
+        mut asks: mpsc::Receiver<Ask>,
         mut stops: mpsc::Receiver<()>,
     ) {
         let mut events = self.incoming.take().expect("run is called once");
@@ -120,6 +133,7 @@ impl Drive {
                 biased;
                 _ = stops.recv() => break,
                 Some(event) = events.recv() => self.take(event),
+                Some(ask) = asks.recv(), if self.asker.is_none() => self.ask(ask),
                 Some(seen) = collected.recv() => self.see(seen),
                 _ = upkeep.tick() => self.upkeep(),
                 _ = heartbeat.tick() => self.show(),
@@ -152,8 +166,28 @@ impl Drive {
         self.take(event);
     }
 
+    /// Takes in what a person asks for; the answer comes when it is recorded and holds.
+    fn ask(&mut self, ask: Ask) {
+        self.asker = Some(ask.reply);
+        self.take(Event::SilenceAsked(ask.change));
+    }
+
+    fn answer(&mut self, answer: Result<(), Refused>) {
+        if let Some(asker) = self.asker.take() {
+            // Who has gone does not want to know.
+            let _ = asker.send(answer);
+        }
+    }
+
     fn take(&mut self, event: Event) {
-        let urgent = matches!(event, Event::Acted { .. } | Event::PollFailed { .. });
+        let urgent = matches!(
+            event,
+            Event::Acted { .. } | Event::PollFailed { .. } | Event::SilenceKept { .. }
+        );
+        let kept = match &event {
+            Event::SilenceKept { kept, .. } => Some(kept.clone().map_err(Refused::NotRecorded)),
+            _ => None,
+        };
         let effects = self.control.apply(event, self.clock.now());
         let acts = !effects.is_empty() && effects.iter().any(|e| !is_evaluation(e));
         for effect in effects {
@@ -161,6 +195,10 @@ impl Drive {
         }
         if urgent || acts || self.shown.elapsed() >= SHOW {
             self.show();
+        }
+        // Only now, so that who asks next sees it.
+        if let Some(kept) = kept {
+            self.answer(kept);
         }
     }
 
@@ -176,6 +214,8 @@ impl Drive {
             }
             Effect::Record(batch) => self.record(batch),
             Effect::Resize(resize) => self.resize(resize),
+            Effect::KeepSilence { change, batch } => self.keep_silence(*change, batch),
+            Effect::RefuseSilence(refusal) => self.answer(Err(Refused::Refused(refusal))),
         }
     }
 
@@ -183,11 +223,25 @@ impl Drive {
         let (registry, events) = (Arc::clone(&self.registry), self.events.clone());
         let recorder = Arc::clone(&self.recorder);
         let start = self.tick_start.get(&target).copied();
+        let set = registry.serving();
+        let (now, pasts) = (self.clock.now(), Arc::clone(&self.pasts));
+        let ready = |policy: &Policy| {
+            policy.past().is_none_or(|span| pasts.ready(&target, span, now, &self.work))
+        };
+        let due = self.cadence.take_due(&set, &target, now, ready);
         self.work.spawn(async move {
-            let (set, name) = (registry.serving(), target.clone());
-            let evaluate = move || set.evaluate(&name, *window, &memories);
-            let results = match tokio::task::spawn_blocking(evaluate).await {
-                Ok(results) => results,
+            let name = target.clone();
+            let evaluate = move || {
+                set.evaluate_round(Round {
+                    target: &name,
+                    window: *window,
+                    memories: &memories,
+                    due: &|policy| due.iter().any(|one| std::ptr::eq(one.as_ref(), policy)),
+                    past: &|span, pools| pasts.of(&name, span, pools),
+                })
+            };
+            let parts = match tokio::task::spawn_blocking(evaluate).await {
+                Ok(parts) => parts,
                 // A panic in there is a defect of the host; the target's next tick goes on.
                 Err(error) => {
                     tracing::error!(%error, "an evaluation died");
@@ -196,8 +250,9 @@ impl Drive {
                 }
             };
             let metrics = &recorder.metrics;
-            recorder.remember(&results);
-            for result in &results {
+            for part in &parts {
+                let Part::Asked(result) = part else { continue };
+                recorder.remember(result);
                 registry.report(result);
                 metrics.evaluated(&target, result);
                 if let Err(fault) = &result.outcome {
@@ -208,7 +263,7 @@ impl Drive {
             if let Some(start) = start {
                 metrics.tick(&target, start.elapsed());
             }
-            let results = results.into_iter().map(Heard::from).collect();
+            let results = parts.into_iter().map(Heard::from).collect();
             // Only a control task that has ended does not take it.
             let _ = events.send(Event::Evaluated { target, results }).await;
         });
@@ -222,6 +277,14 @@ impl Drive {
             self.recorder.metrics.store_failed("overflow");
             tracing::error!("too much waits for the store; a record is lost");
         }
+    }
+
+    fn keep_silence(&self, change: SilenceChange, batch: Box<Batch>) {
+        let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
+        self.work.spawn(async move {
+            let kept = recorder.write(&batch).await.map_err(|error| error.kind().to_owned());
+            let _ = events.send(Event::SilenceKept { change, kept }).await;
+        });
     }
 
     fn resize(&self, resize: Box<Resize>) {
@@ -267,6 +330,11 @@ impl Drive {
         });
         let (recorder, unwritten) = (Arc::clone(&self.recorder), Arc::clone(&self.unwritten));
         let now = self.clock.now();
+        // In order with what is recorded of the same alerts otherwise.
+        let pending = self.control.pending_alerts(now);
+        if !pending.alerts.is_empty() {
+            self.record(Box::new(pending));
+        }
         self.work.spawn(async move {
             // First, because it is what makes room.
             let maintained = recorder.store.maintain(now).await;
@@ -333,6 +401,8 @@ impl From<PolicyResult> for Heard {
         Self {
             policy: result.policy.name().clone(),
             mode: result.policy.mode(),
+            priority: result.policy.priority(),
+            shadow_of: result.policy.shadow_of().cloned(),
             digest: result.policy.digest(),
             version: result.policy.version(),
             answer,

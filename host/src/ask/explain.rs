@@ -117,10 +117,11 @@ fn said(detail: &Detail) -> String {
     let reason = clean(&detail.decision.reason);
     let asked = match detail.decision.kind.as_str() {
         "alert" => format!(
-            "alert {} ({}), to hold for {} ms before it fires",
+            "alert {} ({}), to hold for {} ms before it fires{}",
             text("name"),
             text("severity"),
-            number("hold_ms")
+            number("hold_ms"),
+            more_of_alert(&detail.proposal),
         ),
         "recommendation" => format!("recommendation {}: {}", text("name"), text("action")),
         _ => format!(
@@ -131,6 +132,20 @@ fn said(detail: &Detail) -> String {
         ),
     };
     format!("What the policy said\n  {asked}\n  because: {reason}\n")
+}
+
+/// Writes an alert's labels and runbook, each on a line of its own.
+fn more_of_alert(proposal: &Value) -> String {
+    let labels = proposal["labels"].as_object().filter(|labels| !labels.is_empty());
+    let labels = labels.map(|labels| {
+        let one = |(name, value): (&String, &Value)| {
+            format!(" {name}={}", value.as_str().unwrap_or_default())
+        };
+        format!("\n  labels:{}", clean(&labels.iter().map(one).collect::<String>()))
+    });
+    let runbook = proposal["runbook"].as_str().filter(|runbook| !runbook.is_empty());
+    let runbook = runbook.map(|runbook| format!("\n  runbook: {}", clean(runbook)));
+    labels.unwrap_or_default() + &runbook.unwrap_or_default()
 }
 
 fn judged(detail: &Detail) -> String {

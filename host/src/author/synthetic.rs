@@ -3,12 +3,11 @@
 //! Most pools are calm, some queue, a few are stuck: what a sidecar sees in a bad hour, which is
 //! when the time of an evaluation matters.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value, json};
 
 use super::window;
 use crate::evaluate::Input;
+use crate::model::PastSpan;
 
 /// A stream of numbers that looks random and is the same for one seed: SplitMix64 (Steele, Lea and
 /// Flood, "Fast splittable pseudorandom number generators", 2014).
@@ -33,14 +32,14 @@ impl Seeded {
 ///
 /// # Panics
 /// Never: what is made here is a window as people write it.
-pub fn window_of(pools: u32, seed: u64, past: Option<(Duration, u32)>) -> Input {
+pub fn window_of(pools: u32, seed: u64, past: Option<PastSpan>) -> Input {
     let table = table(pools, seed, past);
     let json = window::read(&table).expect("made-up windows have known keys only");
     let json = serde_json::to_vec(&json).expect("JSON is written");
     Input::from_json(&json).expect("a window file has what the contract wants")
 }
 
-pub(super) fn table(pools: u32, seed: u64, past: Option<(Duration, u32)>) -> Map<String, Value> {
+pub(super) fn table(pools: u32, seed: u64, past: Option<PastSpan>) -> Map<String, Value> {
     let mut seeded = Seeded(seed);
     let mut scopes = vec![json!({ "name": "default" })];
     let mut rows = Vec::new();
@@ -65,7 +64,7 @@ pub(super) fn table(pools: u32, seed: u64, past: Option<(Duration, u32)>) -> Map
     table.insert("database".into(), json!({ "max_connections": 5_000, "others": 7 }));
     table.insert("scopes".into(), Value::Array(scopes));
     table.insert("pools".into(), Value::Array(rows));
-    if let Some((step, steps)) = past {
+    if let Some(PastSpan { step, steps }) = past {
         let step_ms = u64::try_from(step.as_millis()).unwrap_or(u64::MAX);
         table
             .insert("past".into(), json!({ "step_ms": step_ms, "steps": steps, "pools": courses }));

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::case::{Case, list};
 use super::{rows, window};
+use crate::model::PastSpan;
 
 fn read(text: &str) -> Result<Value, Vec<String>> {
     window::read(&rows::parse(false, text).expect("TOML"))
@@ -167,8 +168,8 @@ fn assert_same(input: &Value) {
 
 #[test]
 fn a_captured_window_is_exact_to_the_last_bit() {
-    let hour = std::time::Duration::from_secs(3_600);
-    let table = super::synthetic::table(40, 3, Some((hour, 30)));
+    let past = PastSpan { step: std::time::Duration::from_secs(3_600), steps: 30 };
+    let table = super::synthetic::table(40, 3, Some(past));
     let mut input = as_input(&window::read(&table).expect("fine"));
     for (at, awkward) in
         [-0.0, 5e-324, f64::MAX, 0.1, 1.0 / 3.0, 1e23, 9_007_199_254_740_993.0].iter().enumerate()

@@ -4,18 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::advice::AdviceBook;
-use super::alerts::{AlertBook, Sight};
+use super::alerts::{AlertBook, Anew, Sight};
+use super::contest::Contest;
 use super::decide::Said;
 use super::record::{is_empty, memories};
 use super::scope::{Afterwards, ScopeControl};
+use super::shadow::ShadowBook;
+use super::silences::SilenceBook;
 use super::{Acted, Effect, Heard, Memories, Turn};
 use crate::guard::Budget;
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
-    Alert, Decision, DecisionId, Mode, PolicyName, PoolSize, ScopeKey, Snapshot, Status,
-    TargetName, TargetStatus, Timestamp, Transition,
+    Decision, DecisionId, Mode, PolicyName, PoolSize, ScopeKey, Snapshot, Status, TargetName,
+    TargetStatus, Timestamp, Transition,
 };
-use crate::record::{Batch, Memory, ScopeState};
+use crate::record::{Batch, Memory, ScopeState, StoredAlert};
 
 /// What control starts a target with.
 #[derive(Debug)]
@@ -47,7 +50,7 @@ pub struct Known {
     /// Size scopes.
     pub scopes: Vec<ScopeState>,
     /// Alerts that are not over.
-    pub alerts: Vec<Alert>,
+    pub alerts: Vec<StoredAlert>,
     /// Standing advice.
     pub advice: Vec<Decision>,
     /// What the policies remember.
@@ -71,6 +74,8 @@ pub(super) struct TargetControl {
     pub scopes: BTreeMap<ScopeKey, ScopeControl>,
     pub alerts: AlertBook,
     pub advice: AdviceBook,
+    pub contest: Contest,
+    pub shadows: ShadowBook,
     /// What was last said about a scope by a policy, so that a repetition is not recorded.
     pub said: BTreeMap<(PolicyName, ScopeKey), Said>,
     /// What PostgreSQL can take, as of the newest poll.
@@ -119,6 +124,8 @@ impl TargetControl {
             scopes,
             alerts: AlertBook::new(known.alerts, known.now),
             advice: AdviceBook::new(known.advice, known.now),
+            contest: Contest::default(),
+            shadows: ShadowBook::default(),
             said: BTreeMap::new(),
             budget: None,
             problem: None,
@@ -218,9 +225,16 @@ impl TargetControl {
         self.memories.iter().map(row).collect()
     }
 
+    /// Looks up which silences mute which alerts.
+    pub fn mute(&mut self, silences: &SilenceBook, anew: Anew) {
+        self.alerts.match_silences(silences, (&self.facts.name, &self.facts.labels), anew);
+    }
+
     /// Ends the state of policies that are no longer asked.
     pub fn forget_others(&mut self, asked: &BTreeSet<PolicyName>) {
         self.said.retain(|(policy, _), _| asked.contains(policy));
+        self.contest.keep_policies(asked);
+        self.shadows.keep_policies(asked);
     }
 
     fn ask(&mut self, now: Timestamp) -> Vec<Effect> {

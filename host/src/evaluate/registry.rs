@@ -8,14 +8,15 @@ mod slot;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::load::{LoadError, Plugin, digest, load_plugin};
-use super::policy::{Memories, Policy, PolicyResult, evaluate_all};
+use super::policy::{Memories, Part, Policy, PolicyResult, Round, evaluate_round};
 use super::{PolicyFile, PolicyFileError, Runtime};
 use crate::config::Policies;
-use crate::model::{Digest, Mode, PolicyName, TargetName, Timestamp, Window};
+use crate::model::{Digest, Mode, PastSpan, PolicyName, TargetName, Timestamp, Window};
 pub use latest::Evaluated;
 use scan::Found;
 use slot::Slot;
@@ -34,7 +35,18 @@ impl PolicySet {
         window: Window,
         memories: &Memories,
     ) -> Vec<PolicyResult> {
-        evaluate_all(&self.policies, target, window, memories)
+        let round = Round { target, window, memories, due: &|_| true, past: &|_, _| None };
+        self.evaluate_round(round).into_iter().filter_map(Part::result).collect()
+    }
+
+    /// Evaluates the policies that are due; blocks for the sum of their times.
+    pub fn evaluate_round(&self, round: Round<'_>) -> Vec<Part> {
+        evaluate_round(&self.policies, round)
+    }
+
+    /// Gives the policies that cover a target.
+    pub fn covering(&self, target: &TargetName) -> impl Iterator<Item = &Arc<Policy>> {
+        self.policies.iter().filter(|policy| policy.covers(target))
     }
 
     /// Gives the policies.
@@ -76,6 +88,7 @@ pub struct PolicyStatus {
     pub state: PolicyState,
     pub mode: Mode,
     pub priority: i32,
+    pub shadow_of: Option<PolicyName>,
     pub plugin: String,
     pub plugin_version: String,
     pub purpose: String,
@@ -84,6 +97,9 @@ pub struct PolicyStatus {
     pub settings_schema: Value,
     pub loaded_at: Option<Timestamp>,
     pub problem: Option<String>,
+    pub every: Option<Duration>,
+    pub past: Option<PastSpan>,
+    pub evaluated_at: Option<Timestamp>,
     pub evaluations: u64,
     pub evaluation_us: u64,
     pub faults: u64,

@@ -6,11 +6,10 @@ use std::time::Duration;
 use wasmtime::component::Component;
 
 use super::component::{VERSION, check_import, component_bytes};
-use super::instance::Guest;
 use super::load::{Plugin, load_plugin};
 use super::{LoadError, Policy, PolicyFile, Runtime, Setting, settings};
 use crate::config::PluginLimits;
-use crate::model::{Digest, PolicyName, Timestamp};
+use crate::model::{Digest, PastSpan, PolicyName, Timestamp};
 
 /// Whether a plugin may import something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +84,6 @@ fn allowed(name: &str) -> Allowed {
 pub struct Trial {
     runtime: Arc<Runtime>,
     plugin: Arc<Plugin>,
-    every: Duration,
-    past: Option<(Duration, u32)>,
 }
 
 impl std::fmt::Debug for Trial {
@@ -106,17 +103,7 @@ impl Trial {
         limits: &PluginLimits,
     ) -> Result<Self, LoadError> {
         let plugin = Arc::new(load_plugin(runtime, bytes, limits)?);
-        let guest = Guest {
-            runtime: Arc::clone(runtime),
-            pre: plugin.pre.clone(),
-            limits: PluginLimits::widest(),
-            name: Arc::from("(loading)"),
-            log: Arc::default(),
-        };
-        let described = guest.describe().map_err(LoadError::Describe)?;
-        let past = described.past.map(|past| (Duration::from_millis(past.step_ms), past.steps));
-        let every = Duration::from_millis(described.every_ms);
-        Ok(Self { runtime: Arc::clone(runtime), plugin, every, past })
+        Ok(Self { runtime: Arc::clone(runtime), plugin })
     }
 
     /// Makes a policy of it; every check that needs no traffic happens here.
@@ -150,12 +137,12 @@ impl Trial {
 
     /// Gives the least time between two evaluations; zero for whenever there is news.
     pub fn every(&self) -> Duration {
-        self.every
+        self.plugin.every
     }
 
-    /// Gives how much of the past it wants: the length of a step and their number.
-    pub fn past(&self) -> Option<(Duration, u32)> {
-        self.past
+    /// Gives how much of the past it wants.
+    pub fn past(&self) -> Option<PastSpan> {
+        self.plugin.past
     }
 
     /// Gives its settings schema.

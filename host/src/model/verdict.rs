@@ -40,10 +40,28 @@ pub enum Rule {
     Change,
     Cooldown,
     ChangesPerHour,
+    Priority,
     Mode,
 }
 
 impl Rule {
+    /// Every rule, in the order in which they are asked.
+    pub const ALL: [Self; 13] = [
+        Self::Actionable,
+        Self::FreshData,
+        Self::TargetState,
+        Self::StandDown,
+        Self::InFlight,
+        Self::Bounds,
+        Self::Step,
+        Self::Budget,
+        Self::Change,
+        Self::Cooldown,
+        Self::ChangesPerHour,
+        Self::Priority,
+        Self::Mode,
+    ];
+
     /// Gives the name that store and API use.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -58,6 +76,7 @@ impl Rule {
             Self::Change => "change",
             Self::Cooldown => "cooldown",
             Self::ChangesPerHour => "changes_per_hour",
+            Self::Priority => "priority",
             Self::Mode => "mode",
         }
     }
@@ -106,4 +125,13 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// Every rule's word, in order.
     pub rules: Vec<RuleWord>,
+}
+
+impl Verdict {
+    /// Gives the rule that refused, when exactly one did.
+    pub fn only_refusal(&self) -> Option<Rule> {
+        let mut refused = self.rules.iter().filter(|said| said.word == Word::Reject);
+        let first = refused.next()?;
+        refused.next().is_none().then_some(first.rule)
+    }
 }

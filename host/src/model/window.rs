@@ -9,7 +9,7 @@ mod past;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use past::Past;
+pub use past::{Past, PastSpan};
 
 use super::{Evidence, Labels, PoolKey, ScopeKey, Settings, TargetName, Timestamp};
 

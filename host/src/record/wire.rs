@@ -23,20 +23,6 @@ const SEVERITIES: [Severity; 3] = [Severity::Info, Severity::Warning, Severity::
 const OUTCOMES: [Outcome; 4] =
     [Outcome::Approved, Outcome::Clamped, Outcome::Rejected, Outcome::Shadowed];
 const WORDS: [Word; 4] = [Word::Pass, Word::Clamp, Word::Reject, Word::Shadow];
-const RULES: [Rule; 12] = [
-    Rule::Actionable,
-    Rule::FreshData,
-    Rule::TargetState,
-    Rule::StandDown,
-    Rule::InFlight,
-    Rule::Bounds,
-    Rule::Step,
-    Rule::Budget,
-    Rule::Change,
-    Rule::Cooldown,
-    Rule::ChangesPerHour,
-    Rule::Mode,
-];
 
 /// What a decision's columns do not hold.
 #[derive(Serialize, Deserialize)]
@@ -247,7 +233,7 @@ impl TryFrom<WireVerdict> for Verdict {
     fn try_from(wire: WireVerdict) -> Result<Self, Malformed> {
         let rule = |said: WireRule| -> Result<RuleWord, Malformed> {
             Ok(RuleWord {
-                rule: named(&RULES, Rule::as_str, &said.rule)?,
+                rule: named(&Rule::ALL, Rule::as_str, &said.rule)?,
                 word: named(&WORDS, Word::as_str, &said.word)?,
                 reason: said.reason,
             })

@@ -2,6 +2,7 @@
 //!
 //! One program instead of one a file, because linking costs more than most of these stories.
 
+mod alerts;
 mod capture;
 mod closes;
 mod command_line;
@@ -11,5 +12,7 @@ mod disk;
 mod drift;
 mod guard;
 mod logins;
+mod misbehaviour;
 mod modes;
+mod several;
 mod shutdown;

@@ -14,6 +14,7 @@ use crate::ask::print::{Table, clean};
 use crate::author::{Given, GivenError};
 use crate::cli::failed;
 use crate::evaluate::{Allowed, Import, Interface, LoadError, RuntimeError, Setting, Trial};
+use crate::model::PastSpan;
 
 /// Show what a plugin is: contract, imports, exports, digest, and its settings as a table.
 #[derive(Debug, Args)]
@@ -114,10 +115,10 @@ fn every(every: Duration) -> String {
     }
 }
 
-fn past(past: Option<(Duration, u32)>) -> String {
+fn past(past: Option<PastSpan>) -> String {
     match past {
         None => "not asked for".to_owned(),
-        Some((step, steps)) => {
+        Some(PastSpan { step, steps }) => {
             let whole = step.saturating_mul(steps);
             format!("{} in {steps} steps of {}", span(whole), span(step))
         }
@@ -192,7 +193,7 @@ fn add_description(value: &mut Value, trial: &Trial) {
     value["every_ms"] = json!(millis(trial.every()));
     let past = trial.past();
     value["past"] = past
-        .map_or(Value::Null, |(step, steps)| json!({ "step_ms": millis(step), "steps": steps }));
+        .map_or(Value::Null, |past| json!({ "step_ms": millis(past.step), "steps": past.steps }));
     value["settings"] = trial.settings().iter().map(setting).collect();
     value["settings_schema"] = trial.schema().clone();
 }

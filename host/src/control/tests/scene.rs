@@ -7,14 +7,19 @@ use uuid::Uuid;
 
 use crate::control::{
     Acted, Answer, Control, Effect, Event, HandBack, Heard, Known, Memories, Replayable, Resize,
-    TargetSetup, TargetView,
+    SilenceRefusal, TargetSetup, TargetView,
 };
 use crate::history::{Spans, TargetFacts};
 use crate::model::{
     DatabaseRow, DecisionId, Digest, Limits, Mode, PolicyName, PoolKey, PoolRow, PoolSize,
-    Proposal, ScopeKey, Server, Severity, Snapshot, Subject, TargetName, Timestamp,
+    Proposal, ScopeKey, Server, Severity, Silence, Snapshot, Subject, TargetName, Timestamp,
 };
-use crate::record::{Batch, Evaluation};
+use crate::record::{Batch, Evaluation, SilenceChange};
+
+/// The moment at which every scene begins.
+pub fn start() -> Timestamp {
+    Timestamp::from_millis(1_000_000)
+}
 
 pub fn size(size: u32) -> PoolSize {
     PoolSize::new(size).expect("above zero")
@@ -63,6 +68,9 @@ impl Replayable for Blank {
     }
 }
 
+/// One policy's word in a turn: name, priority, whom it shadows, what it says.
+pub type Said<'a> = (&'a str, i32, Option<&'a str>, Option<Vec<Proposal>>);
+
 /// What came of one event.
 #[derive(Debug)]
 pub struct Effects(pub Vec<Effect>);
@@ -71,23 +79,36 @@ impl Effects {
     pub fn resizes(self) -> Vec<Resize> {
         let resize = |effect| match effect {
             Effect::Resize(resize) => Some(*resize),
-            Effect::Evaluate { .. } | Effect::Record(_) => None,
+            _ => None,
         };
         self.0.into_iter().filter_map(resize).collect()
     }
 
-    pub fn batch(self) -> Batch {
-        let batch = |effect| match effect {
-            Effect::Record(batch) => Some(*batch),
-            Effect::Evaluate { .. } | Effect::Resize(_) => None,
-        };
-        self.0.into_iter().find_map(batch).expect("something is recorded")
+    pub fn take_resizes(&mut self) -> Vec<Resize> {
+        Self(std::mem::take(&mut self.0)).resizes()
+    }
+
+    pub fn batch(mut self) -> Batch {
+        self.take_batch()
+    }
+
+    pub fn take_batch(&mut self) -> Batch {
+        let at = self.0.iter().position(|effect| matches!(effect, Effect::Record(_)));
+        match self.0.remove(at.expect("something is recorded")) {
+            Effect::Record(batch) => *batch,
+            _ => unreachable!("it is a record"),
+        }
+    }
+
+    pub fn take_batch_or_none(&mut self) -> Batch {
+        let recorded = self.0.iter().any(|effect| matches!(effect, Effect::Record(_)));
+        if recorded { self.take_batch() } else { Batch::default() }
     }
 
     pub fn memories(self) -> Memories {
         let memories = |effect| match effect {
             Effect::Evaluate { memories, .. } => Some(memories),
-            Effect::Record(_) | Effect::Resize(_) => None,
+            _ => None,
         };
         self.0.into_iter().find_map(memories).expect("the policies are asked")
     }
@@ -121,7 +142,7 @@ impl Scene {
         let facts =
             TargetFacts { name: target(), labels: Arc::default(), limits: limits(), can_act: true };
         let setup = TargetSetup { facts, mode, spans: spans(), hand_back, known };
-        let now = Timestamp::from_millis(1_000_000);
+        let now = start();
         Self { control: Control::new(vec![setup], ids), now, full_at: now }
     }
 
@@ -177,10 +198,30 @@ impl Scene {
         self.hear_with(answer, Vec::new())
     }
 
+    /// Hears several policies in one turn.
+    pub fn hear_all(&mut self, said: &[Said<'_>]) -> Effects {
+        let name = |name: &str| PolicyName::new(name).expect("a fine name");
+        let heard = said.iter().map(|(policy, priority, shadow_of, proposals)| Heard {
+            policy: name(policy),
+            mode: if shadow_of.is_some() { Mode::Observe } else { Mode::Enforce },
+            priority: *priority,
+            shadow_of: shadow_of.map(name),
+            digest: Digest([7; 32]),
+            version: Arc::from("1.0.0"),
+            beyond: Vec::new(),
+            answer: proposals.clone().map(|proposals| Answer { proposals, memory: Arc::from([]) }),
+            evaluation: Arc::new(Blank),
+        });
+        let results = heard.collect();
+        self.apply(Event::Evaluated { target: target(), results })
+    }
+
     fn hear_with(&mut self, answer: Option<Answer>, beyond: Vec<ScopeKey>) -> Effects {
         let heard = Heard {
             policy: PolicyName::new("p").expect("a fine name"),
             mode: Mode::Enforce,
+            priority: 0,
+            shadow_of: None,
             digest: Digest([7; 32]),
             version: Arc::from("1.0.0"),
             beyond,
@@ -192,6 +233,31 @@ impl Scene {
 
     pub fn acted(&mut self, id: DecisionId, acted: Acted) -> Effects {
         self.apply(Event::Acted { target: target(), id, acted })
+    }
+
+    /// Asks for a change of the silences and records it; gives why not, if it is refused.
+    pub fn silence(&mut self, change: SilenceChange) -> Result<Batch, SilenceRefusal> {
+        match self.apply(Event::SilenceAsked(change)).0.pop() {
+            Some(Effect::KeepSilence { change, batch }) => {
+                let kept = Event::SilenceKept { change: *change, kept: Ok(()) };
+                assert!(self.apply(kept).0.is_empty());
+                Ok(*batch)
+            }
+            Some(Effect::RefuseSilence(refusal)) => Err(refusal),
+            other => panic!("{other:?} answers no silence"),
+        }
+    }
+
+    pub fn event(&mut self, event: Event) -> Effects {
+        self.apply(event)
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub fn silences(&self) -> Vec<Arc<Silence>> {
+        self.control.view(self.now).silences
     }
 
     pub fn stopping(&mut self) -> Effects {
@@ -223,7 +289,7 @@ impl Scene {
     fn asks_count(&self, asked: &[Effect]) -> bool {
         asked.iter().any(|effect| match effect {
             Effect::Evaluate { memories, .. } => !memories.is_empty(),
-            Effect::Record(_) | Effect::Resize(_) => false,
+            _ => false,
         })
     }
 }

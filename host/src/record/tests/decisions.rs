@@ -10,20 +10,6 @@ use crate::record::DecisionFilter;
 const OUTCOMES: [Outcome; 4] =
     [Outcome::Approved, Outcome::Clamped, Outcome::Rejected, Outcome::Shadowed];
 const MODES: [Mode; 3] = [Mode::Observe, Mode::Recommend, Mode::Enforce];
-const RULES: [Rule; 12] = [
-    Rule::Actionable,
-    Rule::FreshData,
-    Rule::TargetState,
-    Rule::StandDown,
-    Rule::InFlight,
-    Rule::Bounds,
-    Rule::Step,
-    Rule::Budget,
-    Rule::Change,
-    Rule::Cooldown,
-    Rule::ChangesPerHour,
-    Rule::Mode,
-];
 
 fn subjects() -> [Subject; 6] {
     [
@@ -82,7 +68,7 @@ fn verdict(number: usize) -> Option<Verdict> {
     };
     Some(Verdict {
         outcome: OUTCOMES[number % OUTCOMES.len()],
-        rules: RULES.into_iter().enumerate().map(rule).collect(),
+        rules: Rule::ALL.into_iter().enumerate().map(rule).collect(),
     })
 }
 

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{About, Numbers, Text, millis};
+use super::{About, LabelsShown, Numbers, Text, millis};
 use crate::model::{self, DecisionId, Digest, Origin, PoolSize, Proposal, RuleWord};
 use crate::record;
 
@@ -72,6 +72,12 @@ enum Said<'a> {
         hold_ms: u64,
         /// How long it stays silent after it resolved.
         cooldown_ms: u64,
+        /// The policy's own labels.
+        #[schema(value_type = std::collections::BTreeMap<String, String>)]
+        labels: LabelsShown<'a>,
+        /// Where to read what to do: a path in the documentation or a URL.
+        #[serde(skip_serializing_if = "str::is_empty")]
+        runbook: &'a str,
     },
     /// Advice for a person.
     Recommendation {
@@ -142,12 +148,16 @@ impl<'a> From<&'a model::Decision> for Decision<'a> {
 impl<'a> From<&'a Proposal> for Said<'a> {
     fn from(proposal: &'a Proposal) -> Self {
         match proposal {
-            Proposal::Alert { name, severity, summary, hold, cooldown, .. } => Self::Alert {
+            Proposal::Alert {
+                name, severity, summary, hold, cooldown, labels, runbook, ..
+            } => Self::Alert {
                 name,
                 severity: severity.as_str(),
                 summary,
                 hold_ms: millis(*hold),
                 cooldown_ms: millis(*cooldown),
+                labels: LabelsShown(labels),
+                runbook,
             },
             Proposal::Recommendation { name, summary, action, .. } => {
                 Self::Recommendation { name, summary, action }

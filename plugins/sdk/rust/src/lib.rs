@@ -41,6 +41,7 @@
 #[doc(hidden)]
 pub mod bindings;
 mod names;
+mod past;
 mod pool;
 mod proposal;
 mod scope;
@@ -59,6 +60,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use crate::names::PoolName;
+pub use crate::past::{Moment, Past, PoolPast, Step};
 pub use crate::pool::{Condition, Pool, PoolMode};
 pub use crate::proposal::{Alert, Proposal, Recommendation, Resize, Severity, Subject};
 pub use crate::scope::{Scope, ScopeKind};

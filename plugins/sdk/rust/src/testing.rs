@@ -3,6 +3,10 @@
 //! The contract's columns are cheap to cross a border and tedious to write down; a test wants to
 //! say "a pool like this one, but with three waiters". Not compiled into a plugin.
 
+mod past;
+
+pub use past::{PastStep, past};
+
 use crate::contract::{Pools, Scopes, Target, TargetStatus, Window as Columns};
 use crate::{PoolName, Window, WindowError};
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::bindings::poolwarden::policy::types;
 use crate::names::{Names, PoolName};
+use crate::past::Past;
 use crate::pool::Pool;
 use crate::proposal::Subject;
 use crate::scope::Scope;
@@ -92,6 +93,16 @@ impl Window {
         self
     }
 
+    /// Puts a past into a window, for tests and benchmarks.
+    ///
+    /// # Errors
+    /// When it has another number of pools than the window.
+    pub fn with_past(mut self, past: types::Past) -> Result<Self, WindowError> {
+        check_past(&past, self.columns.pools.scope.len())?;
+        self.columns.past = Some(past);
+        Ok(self)
+    }
+
     /// Returns the wall-clock time of the newest sample, milliseconds since 1970.
     pub fn at_ms(&self) -> u64 {
         self.columns.at_ms
@@ -133,6 +144,13 @@ impl Window {
         (0..self.columns.scopes.kind.len()).map(|index| Scope::new(self, index))
     }
 
+    /// Returns the longer past that [`Policy::PAST`](crate::Policy::PAST) asks for.
+    ///
+    /// `None` until the sidecar has read it, and while its store cannot be read.
+    pub fn past(&self) -> Option<Past<'_>> {
+        self.columns.past.as_ref().map(Past::new)
+    }
+
     /// Returns the subject of a proposal that is about the whole target.
     pub fn target_subject(&self) -> Subject {
         Subject::Target
@@ -155,6 +173,9 @@ fn check(window: &types::Window) -> Result<(), WindowError> {
     let pools = check_pools(&window.pools)?;
     if u32::try_from(scopes).is_err() || u32::try_from(pools).is_err() {
         return Err(WindowError::TooManyRows);
+    }
+    if let Some(past) = &window.past {
+        check_past(past, pools)?;
     }
     let unknown = |scope: &u32| usize::try_from(*scope).map_or(true, |scope| scope >= scopes);
     match window.pools.scope.iter().position(unknown) {
@@ -216,6 +237,26 @@ fn check_pools(pools: &types::Pools) -> Result<usize, WindowError> {
             ("idle-in-transaction-max-ms", pools.idle_in_transaction_max_ms.len()),
         ],
     )
+}
+
+fn check_past(past: &types::Past, pools: usize) -> Result<(), WindowError> {
+    let steps = usize::try_from(past.steps).map_err(|_| WindowError::TooManyRows)?;
+    let rows = pools.checked_mul(steps).ok_or(WindowError::TooManyRows)?;
+    let columns = [
+        ("past.samples", past.samples.len()),
+        ("past.clients-max", past.clients_max.len()),
+        ("past.waiting-max", past.waiting_max.len()),
+        ("past.waiting-mean", past.waiting_mean.len()),
+        ("past.busy-max", past.busy_max.len()),
+        ("past.busy-mean", past.busy_mean.len()),
+        ("past.servers-max", past.servers_max.len()),
+        ("past.size", past.size.len()),
+        ("past.wait-max-us", past.wait_max_us.len()),
+        ("past.transactions", past.transactions.len()),
+        ("past.transaction-mean-us", past.transaction_mean_us.len()),
+        ("past.wait-mean-us", past.wait_mean_us.len()),
+    ];
+    same_length(rows, &columns).map(drop)
 }
 
 fn same_length(expected: usize, columns: &[(&'static str, usize)]) -> Result<usize, WindowError> {
