@@ -25,7 +25,7 @@ use std::time::Duration;
 use crate::model::{Labels, Limits, Mode, SessionLimits, TargetName};
 
 pub use example::{environment_table, example};
-pub use problem::{ConfigError, Problem};
+pub use problem::{ConfigError, Problem, nearest};
 pub use schema::schema;
 pub use secret::Secret;
 

@@ -126,7 +126,8 @@ fn a_plugin_that_asks_for_more_or_for_another_contract_is_refused_by_name() {
     let said = folder.problem("imports-forbidden");
     assert!(said.contains("imports \"acme:net/http"), "{said}");
     let said = folder.problem("future-contract");
-    let why = "the plugin is built for contract 2.0.0; this Poolwarden speaks 1.0.0";
+    let why = "the plugin is built for contract 2.0.0; this Poolwarden speaks 1.0.0: run it on one \
+               that speaks 2.0.0, or build it against 1.0.0";
     assert_eq!(said, format!("future-contract.wasm: {why}"));
     assert_eq!(folder.serving(), ["counter"]);
 }

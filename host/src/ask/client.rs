@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use super::{AskError, Sidecar, TOKEN_VARIABLE};
+use super::{AskError, DEFAULT_URL, Sidecar, TOKEN_VARIABLE, URL_VARIABLE};
 use crate::config::Secret;
 
 /// Time for a whole question; the sidecar itself gives up after ten seconds.
@@ -26,7 +26,7 @@ const DEFAULT_PORT: u16 = 7432;
 
 /// An answer of the sidecar.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub url: String,
     pub status: u16,
     pub body: Bytes,
@@ -105,7 +105,7 @@ struct Question<'a> {
 
 impl Sidecar {
     /// Asks for a path; the caller judges the status.
-    pub(super) async fn ask(&self, path: &str) -> Result<Answer, AskError> {
+    pub(crate) async fn ask(&self, path: &str) -> Result<Answer, AskError> {
         self.put(Question { method: Method::GET, path, body: None }).await
     }
 
@@ -121,13 +121,18 @@ impl Sidecar {
     }
 
     async fn put(&self, question: Question<'_>) -> Result<Answer, AskError> {
-        let base = Base::new(&self.url)?;
+        let url = self.url();
+        let base = Base::new(&url)?;
         let token = self.token()?;
-        let url = self.url.clone();
         match tokio::time::timeout(DEADLINE, ask(&url, &base, question, token)).await {
             Ok(answer) => answer,
             Err(_) => Err(AskError::Timeout { url, within: DEADLINE }),
         }
+    }
+
+    fn url(&self) -> String {
+        let named = self.url.clone().or_else(|| std::env::var(URL_VARIABLE).ok());
+        named.filter(|url| !url.is_empty()).unwrap_or_else(|| DEFAULT_URL.to_owned())
     }
 
     fn token(&self) -> Result<Option<Secret>, AskError> {
@@ -202,7 +207,7 @@ fn request(
 }
 
 /// Writes parameters as a query, percent-encoded; those without a value are left out.
-pub(super) fn query(parameters: &[(&str, Option<String>)]) -> String {
+pub(crate) fn query(parameters: &[(&str, Option<String>)]) -> String {
     let given = parameters.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
     let mut query = String::new();
     for (key, value) in given {
@@ -215,7 +220,7 @@ pub(super) fn query(parameters: &[(&str, Option<String>)]) -> String {
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters.
-pub(super) fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     let one = |byte: u8| match plain(byte) {
         true => char::from(byte).to_string(),

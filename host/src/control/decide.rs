@@ -270,6 +270,9 @@ impl TargetControl {
         recording: &mut Recording<'_>,
     ) -> Option<Effect> {
         let Ask { heard: result, proposal, scope, size: asked, .. } = ask;
+        if self.size_of(scope).is_some_and(|size| size.get() == *asked) {
+            return None; // Asks for nothing, and only holds its place against rivals.
+        }
         let policy = &result.policy;
         let mode = self.mode.stricter(result.mode);
         let mut facts = self.guard_facts(scope, mode, turn.now);

@@ -84,6 +84,16 @@ impl Input {
         &self.beyond
     }
 
+    /// Gives the name of the target.
+    pub fn target(&self) -> &str {
+        &self.window.target.name
+    }
+
+    /// Gives the number of rows of the past: pools times steps.
+    pub fn past_rows(&self) -> usize {
+        self.window.past.as_ref().map_or(0, |past| past.samples.len())
+    }
+
     /// Gives the number of pools.
     pub fn pools(&self) -> usize {
         self.pools.len()

@@ -56,7 +56,10 @@ pub enum LoadError {
     #[error("the plugin imports {0:?}, which no policy may have")]
     ForbiddenImport(String),
     /// Built for another version of the contract.
-    #[error("the plugin is built for contract {needs}; this Poolwarden speaks {speaks}")]
+    #[error(
+        "the plugin is built for contract {needs}; this Poolwarden speaks {speaks}: run it on one \
+         that speaks {needs}, or build it against {speaks}"
+    )]
     Contract {
         /// The version that the plugin was built for.
         needs: String,
@@ -183,21 +186,6 @@ fn link(runtime: &Arc<Runtime>, bytes: &[u8]) -> Result<PolicyPre<State>, LoadEr
         .instantiate_pre(&component)
         .and_then(PolicyPre::new)
         .map_err(|error| LoadError::Link(format!("{error:#}")))
-}
-
-/// Checks settings against a plugin's schema, giving every problem.
-pub(super) fn check_settings(schema: &Value, settings: &Value) -> Result<(), LoadError> {
-    let validator =
-        jsonschema::validator_for(schema).map_err(|error| LoadError::Schema(error.to_string()))?;
-    let problems: Vec<String> = validator
-        .iter_errors(settings)
-        .map(|error| {
-            let place = error.instance_path().to_string();
-            let key = place.trim_start_matches('/').replace('/', ".");
-            if key.is_empty() { error.to_string() } else { format!("{key}: {error}") }
-        })
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(LoadError::Settings(problems)) }
 }
 
 /// Evaluates an empty window, to find what would fail at once.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::bindings::types;
 use super::convert::Input;
 use super::instance::Guest;
-use super::load::{LoadError, Plugin, check_settings, dry_run};
+use super::load::{LoadError, Plugin, dry_run};
+use super::settings::check_settings;
 use super::{Fault, PolicyFile, Runtime, answer};
 use crate::model::{
     Digest, Mode, Past, PastSpan, PolicyName, PoolKey, Proposal, TargetName, Timestamp, Window,
@@ -44,6 +45,11 @@ pub struct Answered {
 }
 
 impl Answered {
+    /// Gives the answer as the plugin gave it.
+    pub(super) fn raw(&self) -> Arc<types::Answer> {
+        Arc::clone(&self.raw)
+    }
+
     /// Writes the answer as the plugin gave it, exact to the last bit.
     ///
     /// # Errors
@@ -189,6 +195,14 @@ impl Policy {
         calls: usize,
     ) -> Result<Vec<Duration>, Fault> {
         self.guest.time_calls(input, &self.settings, memory, calls)
+    }
+
+    /// Evaluates once and gives the bytes of memory and tables that the instance had in the end.
+    ///
+    /// # Errors
+    /// When the plugin misbehaves.
+    pub fn measure_memory(&self, input: &Arc<Input>, memory: &[u8]) -> Result<usize, Fault> {
+        self.guest.measure_memory(input, &self.settings, memory)
     }
 }
 

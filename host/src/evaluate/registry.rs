@@ -1,6 +1,7 @@
 //! The policies folder as it is, and the policies that serve: two things, and only what passed every
 //! check moves from the one to the other.
 
+mod latest;
 mod scan;
 mod slot;
 
@@ -16,6 +17,7 @@ use super::policy::{Memories, Part, Policy, PolicyResult, Round, evaluate_round}
 use super::{PolicyFile, PolicyFileError, Runtime};
 use crate::config::Policies;
 use crate::model::{Digest, Mode, PastSpan, PolicyName, TargetName, Timestamp, Window};
+pub use latest::Evaluated;
 use scan::Found;
 use slot::Slot;
 
@@ -181,6 +183,18 @@ impl Registry {
         if slot.count(result, self.config.limits.faults_max) {
             self.publish(&slots);
         }
+    }
+
+    /// Gives a policy's latest evaluation of a target, if there was one.
+    pub fn latest(&self, policy: &str, target: &str) -> Option<Evaluated> {
+        let policy = PolicyName::new(policy).ok()?;
+        self.lock().get(&policy)?.latest().of(target)
+    }
+
+    /// Gives the targets that a policy was asked about; `None` when there is no such policy.
+    pub fn targets_of(&self, policy: &str) -> Option<Vec<String>> {
+        let policy = PolicyName::new(policy).ok()?;
+        Some(self.lock().get(&policy)?.latest().targets())
     }
 
     /// Gives every policy that the folder names, with what serves for it.

@@ -2,6 +2,7 @@
 //! it.
 
 pub(super) mod decisions;
+pub(super) mod evaluation;
 pub(super) mod health;
 pub(super) mod now;
 pub(super) mod silences;
@@ -45,6 +46,7 @@ pub(super) fn all() -> Vec<(&'static str, MethodRouter<Shared>)> {
         ("/v1/silences/{id}", delete(silences::remove)),
         ("/v1/recommendations", get(now::recommendations)),
         ("/v1/policies", get(now::policies)),
+        ("/v1/policies/{policy}/evaluation", get(evaluation::latest)),
         ("/v1/targets", get(now::targets)),
         ("/metrics", get(text::metrics)),
         ("/openapi.json", get(text::openapi)),

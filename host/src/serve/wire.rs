@@ -4,6 +4,7 @@
 
 mod alert;
 mod decision;
+mod evaluation;
 mod health;
 mod history;
 mod policy;
@@ -20,6 +21,7 @@ use utoipa::ToSchema;
 
 pub(super) use alert::{Alert, AlertList, Recommendation, RecommendationList, Which};
 pub(super) use decision::{Decision, DecisionDetail, DecisionPage, Show, Transition};
+pub(super) use evaluation::Evaluation;
 pub(super) use health::{Grade, Health, Quick, Store};
 pub(super) use history::PoolHistory;
 pub(super) use policy::PolicyList;

@@ -3,6 +3,7 @@
 //! One program instead of one a file, because linking costs more than most of these stories.
 
 mod alerts;
+mod capture;
 mod closes;
 mod command_line;
 mod conditions;
@@ -14,5 +15,6 @@ mod leaks;
 mod logins;
 mod misbehaviour;
 mod modes;
+mod past;
 mod several;
 mod shutdown;

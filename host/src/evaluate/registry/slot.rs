@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::latest::Latest;
 use super::scan::Stamp;
 use super::{PolicyState, PolicyStatus, Refusal};
 use crate::evaluate::{Fault, Policy, PolicyResult};
@@ -29,6 +30,7 @@ pub struct Slot {
     evaluations: u64,
     evaluation_time: Duration,
     evaluated_at: Option<Timestamp>,
+    latest: Latest,
 }
 
 impl Slot {
@@ -69,6 +71,7 @@ impl Slot {
         self.evaluations += 1;
         self.evaluation_time += result.took;
         self.evaluated_at = self.evaluated_at.max(Some(result.input.at()));
+        self.latest.note(result);
         let is_current =
             self.active.as_ref().is_some_and(|active| Arc::ptr_eq(active, &result.policy));
         match &result.outcome {
@@ -110,6 +113,11 @@ impl Slot {
             (None, _, true) => PolicyState::Quarantined,
             (None, _, false) => PolicyState::Broken,
         }
+    }
+
+    /// Gives the latest evaluations.
+    pub fn latest(&self) -> &Latest {
+        &self.latest
     }
 
     /// Gives what the API shows.

@@ -51,6 +51,7 @@ mod window;
 #[doc(hidden)]
 pub mod fixture;
 pub mod log;
+pub mod numbers;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 
