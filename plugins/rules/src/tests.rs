@@ -239,3 +239,23 @@ fn no_rules_are_valid_settings() {
     assert_eq!(ask(r#"{"rules":[]}"#, &usual()), Ok(Vec::new()));
     assert_eq!(Settings::default().rules, []);
 }
+
+#[test]
+fn the_readme_lists_every_field_with_its_type_and_meaning() {
+    let readme = include_str!("../README.md");
+    let mut rest = readme;
+    for root in crate::field::Root::ALL {
+        let title = format!("`{}.…`:", root.name());
+        rest = rest.split_once(&title).unwrap_or_else(|| panic!("no section {title}")).1;
+        for field in root.fields() {
+            let short = match field.short {
+                "" => String::new(),
+                short => format!(" or `{short}`"),
+            };
+            let kind = field.kind().to_string();
+            let kind = kind.trim_start_matches("an ").trim_start_matches("a ");
+            let row = format!("| `{}`{short} | {kind} | {} |", field.name, field.means);
+            assert!(rest.contains(&row), "{}: no row {row}", root.name());
+        }
+    }
+}

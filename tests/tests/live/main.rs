@@ -11,4 +11,5 @@ mod drift;
 mod guard;
 mod logins;
 mod modes;
+mod rules;
 mod shutdown;
