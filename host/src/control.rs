@@ -12,6 +12,7 @@ mod decide;
 mod drift;
 mod record;
 mod scope;
+mod sessions;
 mod shadow;
 mod silences;
 mod target;
@@ -27,8 +28,8 @@ use uuid::Uuid;
 
 pub use crate::history::PoolView;
 use crate::model::{
-    DecisionId, Digest, Mode, PolicyName, PoolSize, Proposal, ScopeKey, Silence, Snapshot,
-    TargetName, Timestamp, Window,
+    Databases, DecisionId, Digest, Ended, Look, Mode, PolicyName, PoolSize, Proposal, ScopeKey,
+    SessionKey, Silence, Snapshot, TargetName, Timestamp, Window,
 };
 use crate::record::{Batch, Evaluation, SilenceChange};
 use alerts::Anew;
@@ -79,6 +80,22 @@ pub enum Event {
         /// What came of it.
         acted: Acted,
     },
+    /// A look at single sessions ended; `None` when it failed.
+    Looked {
+        /// The target.
+        target: TargetName,
+        /// What was seen.
+        look: Option<Box<Look>>,
+    },
+    /// Ending a session was tried.
+    Ended {
+        /// The target.
+        target: TargetName,
+        /// The decision.
+        id: DecisionId,
+        /// What came of it.
+        ended: Ended,
+    },
     /// A person asks for a silence, or for its end.
     SilenceAsked(SilenceChange),
     /// What was asked for has been recorded, or could not be.
@@ -103,6 +120,8 @@ pub struct Heard {
     pub priority: i32,
     /// The policy that this one is compared with; it is recorded and never heard.
     pub shadow_of: Option<PolicyName>,
+    /// Whether the policy's file lets it end sessions.
+    pub may_end_sessions: bool,
     /// The plugin's bytes.
     pub digest: Digest,
     /// The version that the plugin says it has.
@@ -120,6 +139,8 @@ pub struct Heard {
 pub struct Answer {
     /// What it proposes.
     pub proposals: Vec<Proposal>,
+    /// Why it asks for a look at single sessions, if it does.
+    pub look: Option<String>,
     /// What it wants to remember.
     pub memory: Arc<[u8]>,
 }
@@ -159,6 +180,19 @@ pub enum Effect {
     Record(Box<Batch>),
     /// Put the intent into the store, then change the size, then say what came of it.
     Resize(Box<Resize>),
+    /// Look at single sessions, then say what was seen.
+    Look {
+        /// The target.
+        target: TargetName,
+        /// The policy that asked first.
+        policy: PolicyName,
+        /// Why it asks.
+        reason: String,
+        /// `SHOW DATABASES`, which tells the pools of clients.
+        databases: Arc<Databases>,
+    },
+    /// Put the intent into the store, then end the session, then say what came of it.
+    EndSession(Box<EndSession>),
     /// Put this change of the silences into the store, then say what came of it.
     KeepSilence {
         /// The change.
@@ -168,6 +202,21 @@ pub enum Effect {
     },
     /// Tell who asked for a silence that it cannot be had.
     RefuseSilence(SilenceRefusal),
+}
+
+/// The end of a session that passed the guard.
+#[derive(Debug)]
+pub struct EndSession {
+    /// The decision.
+    pub id: DecisionId,
+    /// The target.
+    pub target: TargetName,
+    /// The session; one that has moved on is another one.
+    pub session: SessionKey,
+    /// After this moment the decision is too old to be carried out.
+    pub until: Timestamp,
+    /// The intent, to be recorded before anything is done.
+    pub intent: Batch,
 }
 
 /// What the policies remember of one target.
@@ -274,6 +323,12 @@ impl Control {
             }
             Event::Acted { target, id, acted } => {
                 self.targets.get_mut(&target).map(|t| t.acted(id, &acted, now))
+            }
+            Event::Looked { target, look } => {
+                self.targets.get_mut(&target).map(|t| t.looked(look.map(|look| *look), now))
+            }
+            Event::Ended { target, id, ended } => {
+                self.targets.get_mut(&target).map(|t| t.ended(id, &ended, now))
             }
             Event::SilenceAsked(change) => Some(vec![match self.silences.judge(&change) {
                 Ok(batch) => {

@@ -4,6 +4,7 @@
 //! "why not?" is complete. Rules that clamp come before those that judge the clamped size.
 
 mod budget;
+mod ending;
 mod rules;
 
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 use std::time::Duration;
 
 pub use budget::Budget;
+pub use ending::{SessionFacts, judge_ending};
 use rules::Case;
 
 use crate::model::{

@@ -12,6 +12,7 @@ mod own;
 mod process;
 #[cfg(test)]
 pub(crate) mod sample;
+mod sessions;
 mod tally;
 mod text;
 
@@ -90,6 +91,25 @@ impl Metrics {
     /// Counts a change that was tried: `verified`, or the short name of its failure.
     pub fn resized(&self, target: &TargetName, took: Duration, outcome: &str) {
         self.lock().resized(target, took, outcome);
+    }
+
+    /// Counts a look at single sessions, with what it cost, by command.
+    pub fn looked(&self, target: &TargetName, took: Duration, costs: &[Cost]) {
+        let mut tally = self.lock();
+        tally.sessions.looked(target, took);
+        for cost in costs {
+            tally.poll(target, cost);
+        }
+    }
+
+    /// Counts a failed look at single sessions by the short name of its failure.
+    pub fn look_failed(&self, target: &TargetName, kind: &'static str) {
+        self.lock().sessions.look_failed(target, kind);
+    }
+
+    /// Counts a session that was to be ended, by what came of it.
+    pub fn session_ended(&self, target: &TargetName, outcome: &'static str) {
+        self.lock().sessions.ended(target, outcome);
     }
 
     /// Counts a write that the store refused, by the short name of its failure.

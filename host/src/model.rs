@@ -6,6 +6,7 @@
 mod alert;
 mod decision;
 mod name;
+mod session;
 mod settings;
 mod silence;
 mod size;
@@ -17,7 +18,11 @@ mod window;
 pub use alert::{Alert, AlertKey, AlertState};
 pub use decision::{Decision, DecisionId, Evidence, Kind, Origin, Status, Transition};
 pub use name::{Digest, NameError, PolicyName, PoolKey, ScopeKey, TargetName};
-pub use settings::{Labels, Limits, Mode, Settings};
+pub use session::{
+    BackendIdentity, ClientGroup, Ended, Holder, HolderRow, Look, OWN_APPLICATION, SessionKey,
+    SessionState, SessionsWindow,
+};
+pub use settings::{Labels, Limits, Mode, SessionLimits, Settings};
 pub use silence::{
     Alerting, Glob, LABELS_MAX, Matchers, Silence, SilenceError, SilenceId, is_label_name,
 };

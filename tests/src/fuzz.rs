@@ -72,6 +72,10 @@ impl Answers {
                 self.check_scope(scope);
                 check_words("resize", reason, evidence);
             }
+            Proposal::EndSession { session, reason, evidence } => {
+                self.check_subject(&Subject::Pool(session.pool.clone()));
+                check_words("end-session", reason, evidence);
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use poolwarden::app::App;
 use poolwarden::control::{AlertView, ScopeView, TargetView, View};
+use poolwarden::evaluate::PolicyStatus;
 use poolwarden::history::PoolView;
 use poolwarden::model::{Decision, Kind, Mode, Outcome, Status, Timestamp};
 use poolwarden::record::{DecisionFilter, Store};
@@ -20,6 +21,16 @@ pub struct Sidecar {
 impl Sidecar {
     pub(crate) fn new(app: App) -> Self {
         Self { app }
+    }
+
+    /// Returns the value of a series of `/metrics`, by its name and labels; 0 when it is not there.
+    ///
+    /// # Panics
+    /// When the sidecar does not answer.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let (_, text) = self.http("GET", "/metrics", "").await;
+        let mut values = text.lines().filter_map(|line| line.strip_prefix(series));
+        values.find_map(|value| value.strip_prefix(' ')?.trim().parse().ok()).unwrap_or(0.0)
     }
 
     /// Returns the store.
@@ -124,6 +135,16 @@ impl Sidecar {
     pub async fn verified_since(&self, since: Timestamp) -> Option<Decision> {
         let newest = self.changes().await.into_iter().rev();
         newest.filter(|one| one.at >= since).find(|one| one.status == Status::Verified)
+    }
+
+    /// Returns what the API shows of a policy.
+    ///
+    /// # Panics
+    /// When there is none of that name.
+    #[must_use]
+    pub fn policy(&self, name: &str) -> PolicyStatus {
+        let all = self.app.registry().statuses();
+        all.into_iter().find(|one| one.name.as_str() == name).expect("the policy is there")
     }
 
     /// Stops it as SIGTERM does; says whether the grace period was enough.

@@ -1,5 +1,7 @@
 //! The control task: takes events one by one, lets control decide, and carries out what it says.
 
+mod sessions;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +10,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 use super::EVENTS;
 use super::cadence::Cadence;
@@ -17,14 +18,12 @@ use super::recorder::{Recorder, bytes_of};
 use crate::actuate::{Actuated, log_in, set_default};
 use crate::clock::Clock;
 use crate::collect::Collected;
-use crate::config::Console;
-use crate::control::{
-    Acted, Answer, Control, Effect, Event, Heard, Memories, PoolBucket, Replayable, Resize, View,
-};
-use crate::evaluate::{Part, Policy, PolicyResult, Registry, Round};
+use crate::config::{Console, Target};
+use crate::control::{Acted, Control, Effect, Event, Heard, Memories, PoolBucket, Resize, View};
+use crate::evaluate::{Part, Policy, Registry, Round};
 use crate::history::Bucket;
-use crate::model::{TargetName, Timestamp, Window};
-use crate::record::{Batch, Evaluation, HistorySample, Memory, PoolCounts, SilenceChange};
+use crate::model::{TargetName, Window};
+use crate::record::{Batch, HistorySample, Memory, PoolCounts, SilenceChange};
 use crate::report::chain;
 use crate::serve::{Ask, Refused, Reply};
 
@@ -44,7 +43,7 @@ const WAITING_MAX_BYTES: usize = 32 << 20;
 /// What it takes to act on a target.
 #[derive(Debug)]
 pub struct Actor {
-    pub console: Console,
+    pub target: Arc<Target>,
     pub nudge: Arc<Notify>,
 }
 
@@ -182,7 +181,10 @@ impl Drive {
     fn take(&mut self, event: Event) {
         let urgent = matches!(
             event,
-            Event::Acted { .. } | Event::PollFailed { .. } | Event::SilenceKept { .. }
+            Event::Acted { .. }
+                | Event::Ended { .. }
+                | Event::PollFailed { .. }
+                | Event::SilenceKept { .. }
         );
         let kept = match &event {
             Event::SilenceKept { kept, .. } => Some(kept.clone().map_err(Refused::NotRecorded)),
@@ -214,6 +216,10 @@ impl Drive {
             }
             Effect::Record(batch) => self.record(batch),
             Effect::Resize(resize) => self.resize(resize),
+            Effect::Look { target, policy, reason, databases } => {
+                self.look(target, &policy, &reason, databases);
+            }
+            Effect::EndSession(end) => self.end_session(end),
             Effect::KeepSilence { change, batch } => self.keep_silence(*change, batch),
             Effect::RefuseSilence(refusal) => self.answer(Err(Refused::Refused(refusal))),
         }
@@ -289,11 +295,11 @@ impl Drive {
 
     fn resize(&self, resize: Box<Resize>) {
         let Some(actor) = self.actors.get(&resize.target) else { return };
-        let (console, nudge) = (actor.console.clone(), Arc::clone(&actor.nudge));
+        let (target, nudge) = (Arc::clone(&actor.target), Arc::clone(&actor.nudge));
         let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
         self.work.spawn(async move {
             let start = Instant::now();
-            let acted = act(&recorder, &console, &resize).await;
+            let acted = act(&recorder, &target.console, &resize).await;
             recorder.metrics.resized(&resize.target, start.elapsed(), kind_of(&acted));
             let (target, id, size) = (resize.target, resize.id, resize.size);
             match &acted {
@@ -388,44 +394,6 @@ impl Drive {
             }
         }
         self.work.reopen();
-    }
-}
-
-/// Hands a policy's result to control, which knows nothing of Wasm.
-impl From<PolicyResult> for Heard {
-    fn from(result: PolicyResult) -> Self {
-        let answer = result.outcome.as_ref().ok().map(|answered| Answer {
-            proposals: answered.proposals.clone(),
-            memory: Arc::from(answered.memory.as_slice()),
-        });
-        Self {
-            policy: result.policy.name().clone(),
-            mode: result.policy.mode(),
-            priority: result.policy.priority(),
-            shadow_of: result.policy.shadow_of().cloned(),
-            digest: result.policy.digest(),
-            version: result.policy.version(),
-            answer,
-            beyond: result.input.beyond().to_vec(),
-            evaluation: Arc::new(result),
-        }
-    }
-}
-
-impl Replayable for PolicyResult {
-    fn write_down(&self, id: Uuid, at: Timestamp, target: &TargetName) -> Evaluation {
-        let answer = self.outcome.as_ref().ok().and_then(|answer| answer.to_json().ok());
-        Evaluation {
-            id,
-            at,
-            target: target.clone(),
-            policy: self.policy.name().clone(),
-            digest: self.policy.digest(),
-            settings: self.policy.settings().to_string(),
-            input: self.input.to_json().unwrap_or_default(),
-            memory: self.memory_before.to_vec(),
-            answer: answer.unwrap_or_default(),
-        }
     }
 }
 

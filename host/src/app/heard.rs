@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::control::{Heard, Replayable};
-use crate::evaluate::{Part, Policy};
+use crate::control::{Answer, Heard, Replayable};
+use crate::evaluate::{Part, Policy, PolicyResult};
 use crate::model::{TargetName, Timestamp};
 use crate::record::Evaluation;
 
@@ -16,6 +16,7 @@ impl From<Part> for Heard {
             Part::Waits(policy) => Self {
                 policy: policy.name().clone(),
                 mode: policy.mode(),
+                may_end_sessions: policy.may_end_sessions(),
                 priority: policy.priority(),
                 shadow_of: policy.shadow_of().cloned(),
                 digest: policy.digest(),
@@ -44,6 +45,45 @@ impl Replayable for NotAsked {
             input: Vec::new(),
             memory: Vec::new(),
             answer: Vec::new(),
+        }
+    }
+}
+
+impl From<PolicyResult> for Heard {
+    fn from(result: PolicyResult) -> Self {
+        let answer = result.outcome.as_ref().ok().map(|answered| Answer {
+            proposals: answered.proposals.clone(),
+            look: answered.look.clone(),
+            memory: Arc::from(answered.memory.as_slice()),
+        });
+        Self {
+            policy: result.policy.name().clone(),
+            mode: result.policy.mode(),
+            priority: result.policy.priority(),
+            shadow_of: result.policy.shadow_of().cloned(),
+            may_end_sessions: result.policy.may_end_sessions(),
+            digest: result.policy.digest(),
+            version: result.policy.version(),
+            answer,
+            beyond: result.input.beyond().to_vec(),
+            evaluation: Arc::new(result),
+        }
+    }
+}
+
+impl Replayable for PolicyResult {
+    fn write_down(&self, id: Uuid, at: Timestamp, target: &TargetName) -> Evaluation {
+        let answer = self.outcome.as_ref().ok().and_then(|answer| answer.to_json().ok());
+        Evaluation {
+            id,
+            at,
+            target: target.clone(),
+            policy: self.policy.name().clone(),
+            digest: self.policy.digest(),
+            settings: self.policy.settings().to_string(),
+            input: self.input.to_json().unwrap_or_default(),
+            memory: self.memory_before.to_vec(),
+            answer: answer.unwrap_or_default(),
         }
     }
 }

@@ -121,7 +121,7 @@ impl App {
                     nudge: Arc::clone(&nudge),
                 };
                 tasks.spawn(collector.run(collected.clone(), stop.clone()));
-                (target.name.clone(), Actor { console: target.console.clone(), nudge })
+                (target.name.clone(), Actor { target: Arc::new(target.clone()), nudge })
             })
             .collect();
         let (show, view) = watch::channel(Arc::new(control.view(clock.now())));
@@ -244,6 +244,7 @@ fn setup(config: &Config, target: &Target, known: Known) -> TargetSetup {
             can_act: target.console.act.is_some(),
         },
         mode: target.mode,
+        sessions: target.sessions,
         spans: Spans {
             short: history.short_span,
             long: history.long_span,

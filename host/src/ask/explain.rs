@@ -124,6 +124,14 @@ fn said(detail: &Detail) -> String {
             more_of_alert(&detail.proposal),
         ),
         "recommendation" => format!("recommendation {}: {}", text("name"), text("action")),
+        "end_session" => format!(
+            "end the session of client {} ({}, {}), backend process {}, seen {}",
+            text("client"),
+            text("application"),
+            text("address"),
+            number("backend_pid"),
+            text("state").replace('_', " ")
+        ),
         _ => format!(
             "size {} for {}{}",
             number("size"),
@@ -154,6 +162,7 @@ fn judged(detail: &Detail) -> String {
     };
     let came_out = match (verdict.outcome.as_str(), detail.decision.size_to) {
         ("rejected", _) => "rejected, nothing is to be done".to_owned(),
+        ("shadowed", None) => "shadowed: fine, but the mode forbids acting".to_owned(),
         ("shadowed", Some(to)) => {
             format!("shadowed: {to} would be fine, but the mode forbids acting")
         }
@@ -170,6 +179,9 @@ fn judged(detail: &Detail) -> String {
 fn done(detail: &Detail) -> String {
     if detail.transitions.is_empty() {
         return match detail.decision.status.as_str() {
+            "proposed" if detail.decision.kind == "end_session" => {
+                "What was done: no session was ended (yet).\n".to_owned()
+            }
             "proposed" => "What was done: nothing was sent to PgBouncer (yet).\n".to_owned(),
             status => format!("What was done: {}, nothing since.\n", clean(status)),
         };

@@ -43,7 +43,9 @@ impl Contest {
                 size: *size,
                 fresh: true,
             }),
-            Proposal::Alert { .. } | Proposal::Recommendation { .. } => None,
+            Proposal::Alert { .. }
+            | Proposal::Recommendation { .. }
+            | Proposal::EndSession { .. } => None,
         });
         self.asks.insert(heard.policy.clone(), asks.collect());
     }

@@ -67,12 +67,16 @@ impl TargetControl {
             self.contest.hear(result);
             self.shadows.note(result);
         }
+        let mut ends = Vec::new();
         for result in &heard {
             // A policy that faulted, or was not asked this time, has said nothing: what it said
             // before stands.
             let Some(answer) = &result.answer else { continue };
             self.hear_alerts(result, &answer.proposals, turn, &mut recording);
             self.hear_advice(result, &answer.proposals, turn, &mut recording);
+            for proposal in &answer.proposals {
+                ends.extend(self.hear_ending(result, proposal, turn, &mut recording));
+            }
         }
         self.retire(results, turn, &mut recording.batch);
         // Before a change is under way, which would be in the way of everything.
@@ -88,6 +92,8 @@ impl TargetControl {
             effects.push(Effect::Record(Box::new(recording.batch)));
         }
         effects.extend(resizes);
+        effects.extend(ends);
+        effects.extend(self.want_look(&heard, turn.now));
         effects
     }
 
@@ -195,6 +201,10 @@ impl TargetControl {
                     let first = self.contest.rival(policy, scope, self.mode).is_none();
                     waits && sees_all && first && self.may_stand(scope, *size, turn.now)
                 }
+                Proposal::EndSession { session, .. } => {
+                    let word = self.judge_ending(result, session, Mode::Recommend, turn.now);
+                    waits && word.outcome != Outcome::Rejected
+                }
                 Proposal::Alert { .. } => false,
             })
             .cloned()
@@ -203,7 +213,7 @@ impl TargetControl {
             match change {
                 Change::Record(key, proposal, old) => {
                     let origin = recording.origin(result, || turn.uuid());
-                    let decision = self.stand(origin, key, proposal, turn);
+                    let decision = self.stand(result, origin, (key, proposal), turn);
                     let note = format!("decision {} says it anew", decision.id);
                     recording.batch.decisions.push(decision);
                     let newer =
@@ -223,9 +233,9 @@ impl TargetControl {
     /// Makes the decision under which an advice stands.
     fn stand(
         &mut self,
+        result: &Heard,
         origin: Origin,
-        key: AdviceKey,
-        proposal: Proposal,
+        (key, proposal): (AdviceKey, Proposal),
         turn: &mut Turn<'_>,
     ) -> Decision {
         let mut decision =
@@ -234,6 +244,11 @@ impl TargetControl {
             let judged = judge(*size, &self.guard_facts(scope, Mode::Recommend, turn.now));
             decision.size_to = judged.size;
             decision.verdict = Some(judged.verdict);
+            decision.mode = Mode::Recommend;
+        }
+        if let Proposal::EndSession { session, .. } = &proposal {
+            let verdict = self.judge_ending(result, session, Mode::Recommend, turn.now);
+            decision.verdict = Some(verdict);
             decision.mode = Mode::Recommend;
         }
         self.advice.recorded(key, proposal, decision.id, turn.now);
@@ -255,6 +270,9 @@ impl TargetControl {
         recording: &mut Recording<'_>,
     ) -> Option<Effect> {
         let Ask { heard: result, proposal, scope, size: asked, .. } = ask;
+        if self.size_of(scope).is_some_and(|size| size.get() == *asked) {
+            return None; // Asks for nothing, and only holds its place against rivals.
+        }
         let policy = &result.policy;
         let mode = self.mode.stricter(result.mode);
         let mut facts = self.guard_facts(scope, mode, turn.now);
@@ -392,7 +410,7 @@ impl TargetControl {
         }
     }
 
-    fn decision(
+    pub fn decision(
         &self,
         policy: &PolicyName,
         origin: Origin,
@@ -405,6 +423,7 @@ impl TargetControl {
                 (subject.clone(), None)
             }
             Proposal::Resize { scope, .. } => (Subject::Scope(scope.clone()), self.size_of(scope)),
+            Proposal::EndSession { session, .. } => (Subject::Pool(session.pool.clone()), None),
         };
         Decision {
             id: turn.decision_id(),

@@ -184,6 +184,10 @@ fn item(proposal: &Proposal) -> (Key, String) {
             ((name.clone(), subject.clone()), action.clone())
         }
         Proposal::Resize { scope, size, .. } => (resize_key(scope), size.to_string()),
+        Proposal::EndSession { session, .. } => {
+            let name = format!("end-session-{}", session.backend_pid);
+            ((name, Subject::Pool(session.pool.clone())), session.client.clone())
+        }
     }
 }
 

@@ -9,14 +9,15 @@ use super::contest::Contest;
 use super::decide::Said;
 use super::record::{is_empty, memories};
 use super::scope::{Afterwards, ScopeControl};
+use super::sessions::SessionBook;
 use super::shadow::ShadowBook;
 use super::silences::SilenceBook;
 use super::{Acted, Effect, Heard, Memories, Turn};
 use crate::guard::Budget;
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
-    Decision, DecisionId, Mode, PolicyName, PoolSize, ScopeKey, Snapshot, Status, TargetName,
-    TargetStatus, Timestamp, Transition,
+    Decision, DecisionId, Kind, Mode, PolicyName, PoolSize, ScopeKey, SessionLimits, Snapshot,
+    Status, TargetName, TargetStatus, Timestamp, Transition,
 };
 use crate::record::{Batch, Memory, ScopeState, StoredAlert};
 
@@ -29,6 +30,8 @@ pub struct TargetSetup {
     pub mode: Mode,
     /// Spans of the history.
     pub spans: Spans,
+    /// What is done about single sessions.
+    pub sessions: SessionLimits,
     /// Whether sizes are handed back when the sidecar stops.
     pub hand_back: HandBack,
     /// What the store knows.
@@ -82,7 +85,10 @@ pub(super) struct TargetControl {
     pub budget: Option<Budget>,
     pub problem: Option<(&'static str, String)>,
     pub restarted: Option<Timestamp>,
+    pub sessions: SessionBook,
     unsettled: Vec<Unsettled>,
+    /// Ends of sessions that were begun before the start.
+    lost: Vec<DecisionId>,
     memories: Memories,
     evaluation: Evaluation,
     /// What the policies that are being asked can see.
@@ -110,7 +116,9 @@ enum Evaluation {
 
 impl TargetControl {
     pub fn new(setup: TargetSetup) -> Self {
-        let known = setup.known;
+        let mut known = setup.known;
+        let is_end = |decision: &mut Decision| decision.kind() == Kind::EndSession;
+        let lost = known.unsettled.extract_if(.., is_end).map(|decision| decision.id).collect();
         let scope = |state: &ScopeState| {
             (state.scope.clone(), ScopeControl::known(state, &known.changes, known.now))
         };
@@ -130,7 +138,9 @@ impl TargetControl {
             budget: None,
             problem: None,
             restarted: None,
+            sessions: SessionBook::new(setup.sessions),
             unsettled: known.unsettled.iter().map(Unsettled::of).collect(),
+            lost,
             memories: memories(known.memories),
             evaluation: Evaluation::Idle,
             sight: Sight::of(0),
@@ -143,6 +153,7 @@ impl TargetControl {
         self.history.absorb(snapshot);
         self.budget = self.default_budget();
         let mut batch = self.settle(now);
+        self.settle_lost(now, &mut batch);
         let mut effects = self.reconcile(turn, &mut batch);
         if !is_empty(&batch) {
             effects.insert(0, Effect::Record(Box::new(batch)));
@@ -237,12 +248,13 @@ impl TargetControl {
         self.shadows.keep_policies(asked);
     }
 
-    fn ask(&mut self, now: Timestamp) -> Vec<Effect> {
+    pub fn ask(&mut self, now: Timestamp) -> Vec<Effect> {
         if self.evaluation != Evaluation::Idle {
             self.evaluation = Evaluation::Again;
             return Vec::new();
         }
-        let Some(window) = self.history.window(now) else { return Vec::new() };
+        let Some(mut window) = self.history.window(now) else { return Vec::new() };
+        self.show_sessions(&mut window, now);
         self.evaluation = Evaluation::Running;
         let old = window.target.data_age > self.spans.stale_after;
         let blind = old || window.target.status == TargetStatus::Down;
@@ -252,6 +264,18 @@ impl TargetControl {
             window: Box::new(window),
             memories: self.memories.clone(),
         }]
+    }
+
+    /// Closes what was begun before the start: a session that was to be ended cannot be told from
+    /// another one any more.
+    fn settle_lost(&mut self, now: Timestamp, batch: &mut Batch) {
+        let unknown = |id| Transition {
+            id,
+            at: now,
+            status: Status::Failed,
+            note: "settled afterwards: the sidecar stopped before it knew what came of it".into(),
+        };
+        batch.transitions.extend(self.lost.drain(..).map(unknown));
     }
 
     /// Settles changes without an outcome by what is in force now: after a crash between intent and

@@ -3,6 +3,7 @@
 mod alerts;
 mod policies;
 mod scene;
+mod sessions;
 
 use std::time::Duration;
 

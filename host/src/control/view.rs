@@ -61,6 +61,8 @@ pub struct TargetView {
     pub advice: Vec<AdviceView>,
     /// How policies that shadow others compare with them.
     pub shadows: Vec<ShadowView>,
+    /// Asks for a look at single sessions that were not granted.
+    pub looks_refused: u64,
 }
 
 /// A size scope at one moment.
@@ -157,6 +159,7 @@ impl TargetControl {
             alerts: self.alert_views(now),
             advice: self.advice_views(),
             shadows: self.shadows.views(),
+            looks_refused: self.sessions.refused,
         }
     }
 

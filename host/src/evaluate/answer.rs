@@ -39,7 +39,16 @@ pub(super) fn proposals(
             return Err(Fault::Nonsense(format!("two sizes for scope {}", resize.scope)));
         }
     }
-    proposals.iter().map(|one| proposal(input, one.clone())).collect()
+    proposals.iter().filter_map(|one| proposal(input, one.clone()).transpose()).collect()
+}
+
+/// Gives the reason of the first wish for a look at single sessions.
+pub(super) fn look(proposals: &[types::Proposal]) -> Result<Option<String>, Fault> {
+    let mut reasons = proposals.iter().filter_map(|one| match one {
+        types::Proposal::LookAtSessions(reason) => Some(reason.clone()),
+        _ => None,
+    });
+    reasons.next().map(|reason| text("reason", reason)).transpose()
 }
 
 /// Most proposals about so many pools: several about each, in the worst hour.
@@ -50,9 +59,9 @@ fn proposals_max(pools: usize) -> usize {
 /// Bytes of an answer beyond the policy's limit that each pool adds: many pools, many words.
 pub(super) const ANSWER_BYTES_PER_POOL: u64 = 4096;
 
-fn proposal(input: &Input, proposal: types::Proposal) -> Result<Proposal, Fault> {
-    match proposal {
-        types::Proposal::Alert(alert) => Ok(Proposal::Alert {
+fn proposal(input: &Input, proposal: types::Proposal) -> Result<Option<Proposal>, Fault> {
+    Ok(Some(match proposal {
+        types::Proposal::Alert(alert) => Proposal::Alert {
             subject: subject(input, alert.subject)?,
             severity: match alert.severity {
                 types::Severity::Info => Severity::Info,
@@ -66,29 +75,33 @@ fn proposal(input: &Input, proposal: types::Proposal) -> Result<Proposal, Fault>
             evidence: evidence(alert.evidence)?,
             summary: text("summary", alert.summary)?,
             name: name(alert.name)?,
-        }),
-        types::Proposal::Recommendation(advice) => Ok(Proposal::Recommendation {
+        },
+        types::Proposal::Recommendation(advice) => Proposal::Recommendation {
             subject: subject(input, advice.subject)?,
             action: text("action", advice.action)?,
             evidence: evidence(advice.evidence)?,
             summary: text("summary", advice.summary)?,
             name: name(advice.name)?,
-        }),
-        // Nothing of the host looks at sessions yet, so there is nothing to end.
-        types::Proposal::EndSession(end) => Err(outside("session", end.holder)),
-        types::Proposal::LookAtSessions(_) => {
-            Err(Fault::Nonsense("a look at sessions is not offered".to_owned()))
+        },
+        types::Proposal::EndSession(end) => {
+            let session = input.session(end.holder);
+            Proposal::EndSession {
+                session: session.ok_or_else(|| outside("session", end.holder))?,
+                reason: text("reason", end.reason)?,
+                evidence: evidence(end.evidence)?,
+            }
         }
         types::Proposal::Resize(resize) => {
             let scope = input.scope(resize.scope).cloned();
-            Ok(Proposal::Resize {
+            Proposal::Resize {
                 scope: scope.ok_or_else(|| outside("scope", resize.scope))?,
                 size: resize.size,
                 reason: text("reason", resize.reason)?,
                 evidence: evidence(resize.evidence)?,
-            })
+            }
         }
-    }
+        types::Proposal::LookAtSessions(_) => return Ok(None),
+    }))
 }
 
 fn subject(input: &Input, subject: types::Subject) -> Result<Subject, Fault> {

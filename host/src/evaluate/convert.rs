@@ -1,12 +1,16 @@
 //! Between the domain's window and the contract's; the only code that knows both.
 
+mod sessions;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::bindings::types;
-use crate::model::{Past, PoolKey, ScopeKey, Settings, TargetStatus, Timestamp, Window};
+use crate::model::{
+    Past, PoolKey, ScopeKey, SessionKey, Settings, TargetStatus, Timestamp, Window,
+};
 
 /// A window as plugins get it, with the names behind its indices.
 #[derive(Debug, Serialize, Deserialize)]
@@ -18,6 +22,9 @@ pub struct Input {
     scopes: Vec<ScopeKey>,
     #[serde(default)]
     settings: Arc<Settings>,
+    /// Which session of its process each holder is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    identities: Vec<sessions::Identity>,
     #[serde(skip)]
     beyond: Vec<ScopeKey>,
     /// The input as JSON, where that was costly to write.
@@ -61,8 +68,9 @@ impl Input {
                 scopes,
                 pools: pools(window.pools),
                 past: window.past.as_deref().map(past),
-                sessions: None,
+                sessions: window.sessions.as_ref().map(sessions::sessions),
             },
+            identities: window.sessions.as_ref().map(sessions::identities).unwrap_or_default(),
             settings: window.settings,
             pools: window.pool_keys,
             scopes: window.scope_keys,
@@ -99,6 +107,12 @@ impl Input {
     /// Gives a setting of the PgBouncer.
     pub fn setting(&self, name: &str) -> Option<&str> {
         self.settings.get(name).map(AsRef::as_ref)
+    }
+
+    /// Gives the session of a holder's index.
+    pub fn session(&self, index: u32) -> Option<SessionKey> {
+        let shown = self.window.sessions.as_ref()?;
+        sessions::session(shown, &self.identities, &self.pools, index)
     }
 
     /// Gives the scope of an index.

@@ -42,6 +42,8 @@ pub struct PolicyFile {
     pub targets: Vec<String>,
     /// Patterns of the databases that it sees.
     pub databases: Vec<String>,
+    /// Whether it may have sessions ended.
+    pub may_end_sessions: bool,
     /// Limits of its evaluations.
     pub limits: PluginLimits,
     /// Settings, for the plugin to understand.
@@ -58,6 +60,8 @@ struct Raw {
     every_ms: Option<u64>,
     #[serde(default)]
     scope: RawScope,
+    #[serde(default)]
+    actions: RawActions,
     #[serde(default)]
     limits: RawLimits,
     settings: Option<Value>,
@@ -76,6 +80,12 @@ enum RawMode {
 struct RawScope {
     targets: Vec<String>,
     databases: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawActions {
+    end_sessions: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -106,6 +116,7 @@ impl PolicyFile {
             every: None,
             targets: scope.targets,
             databases: scope.databases,
+            may_end_sessions: false,
             limits: limits.clone(),
             settings: Value::Object(serde_json::Map::new()),
         }
@@ -140,6 +151,7 @@ impl PolicyFile {
             every: raw.every_ms.map(every).transpose().map_err(wrong)?,
             targets: raw.scope.targets,
             databases: raw.scope.databases,
+            may_end_sessions: raw.actions.end_sessions,
             limits: merge(&raw.limits, limits).map_err(wrong)?,
             settings: raw.settings.unwrap_or_else(|| Value::Object(serde_json::Map::new())),
         })
@@ -248,6 +260,14 @@ mod tests {
     #[test]
     fn an_empty_file_is_a_policy_that_only_observes() {
         assert_eq!(parse(""), Ok(PolicyFile::bare("a.wasm", &limits())));
+    }
+
+    #[test]
+    fn sessions_are_ended_only_where_the_file_says_so() {
+        let file = parse("[actions]\nend_sessions = true").expect("fine");
+        assert!(file.may_end_sessions);
+        assert!(!parse("mode = \"enforce\"").expect("fine").may_end_sessions);
+        assert!(parse("[actions]\nend_session = true").is_err());
     }
 
     #[test]

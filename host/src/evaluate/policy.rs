@@ -37,6 +37,8 @@ impl std::fmt::Debug for Policy {
 pub struct Answered {
     /// What it proposes.
     pub proposals: Vec<Proposal>,
+    /// Why it asks for a look at single sessions, if it does.
+    pub look: Option<String>,
     /// What it wants to remember.
     pub memory: Vec<u8>,
     raw: Arc<types::Answer>,
@@ -121,6 +123,11 @@ impl Policy {
         self.file.shadow_of.as_ref()
     }
 
+    /// Says whether its file lets it end sessions.
+    pub fn may_end_sessions(&self) -> bool {
+        self.file.may_end_sessions
+    }
+
     /// Says whether it decides about a target.
     pub fn covers(&self, target: &TargetName) -> bool {
         self.file.covers_target(target.as_str())
@@ -201,7 +208,8 @@ impl Policy {
 
 fn read(input: &Input, raw: types::Answer) -> Result<Answered, Fault> {
     let proposals = answer::proposals(input, &raw.proposals)?;
-    Ok(Answered { proposals, memory: raw.memory.clone(), raw: Arc::new(raw) })
+    let look = answer::look(&raw.proposals)?;
+    Ok(Answered { proposals, look, memory: raw.memory.clone(), raw: Arc::new(raw) })
 }
 
 /// What the policies remember of one target.

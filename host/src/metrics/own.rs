@@ -64,6 +64,7 @@ pub(super) fn write(text: &mut Text, scrape: &Scrape<'_>) {
     write_scopes(text, scrape.view);
     write_alerts(text, scrape.view);
     write_policies(text, scrape);
+    write_looks(text, scrape.view);
     write_store(text, scrape);
 }
 
@@ -236,6 +237,14 @@ fn write_policies(text: &mut Text, scrape: &Scrape<'_>) {
     }
     text.gauge("poolwarden_policies_failing", "1 while the policies folder cannot be read.")
         .sample(&[], u8::from(scrape.folder_failing));
+}
+
+fn write_looks(text: &mut Text, view: &View) {
+    let help = "Asks for a look at single sessions that came too early.";
+    let mut refused = text.counter("poolwarden_session_looks_refused_total", help);
+    for target in &view.targets {
+        refused.sample(&[("target", target.name.as_str())], target.looks_refused);
+    }
 }
 
 fn write_store(text: &mut Text, scrape: &Scrape<'_>) {

@@ -73,6 +73,7 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
                 evidence: Vec::new(),
             },
         }],
+        looks_refused: 3,
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::histogram::{EVALUATIONS, Histogram, ROUND_TRIPS};
+use super::sessions::Sessions;
 use super::text::{Kind, Text};
 use crate::console::Cost;
 use crate::model::{Decision, Outcome, PolicyName, TargetName, Transition};
@@ -21,6 +22,7 @@ pub(super) struct Tally {
     resize_times: BTreeMap<TargetName, Histogram>,
     store_failures: BTreeMap<String, u64>,
     ticks: BTreeMap<TargetName, Histogram>,
+    pub sessions: Sessions,
     pasts: BTreeMap<TargetName, (Histogram, usize)>,
 }
 
@@ -92,6 +94,7 @@ impl Tally {
         self.write_polls(text);
         self.write_policies(text);
         self.write_decisions(text);
+        self.sessions.write(text);
         self.write_pasts(text);
         let mut failures =
             text.counter("poolwarden_store_failures_total", "Writes that the store refused.");

@@ -41,12 +41,17 @@ pub enum Rule {
     Cooldown,
     ChangesPerHour,
     Priority,
+    EndingAllowed,
+    IdleSession,
+    KnownBackend,
+    OwnSession,
+    EndsPerMinute,
     Mode,
 }
 
 impl Rule {
     /// Every rule, in the order in which they are asked.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::Actionable,
         Self::FreshData,
         Self::TargetState,
@@ -59,6 +64,11 @@ impl Rule {
         Self::Cooldown,
         Self::ChangesPerHour,
         Self::Priority,
+        Self::EndingAllowed,
+        Self::IdleSession,
+        Self::KnownBackend,
+        Self::OwnSession,
+        Self::EndsPerMinute,
         Self::Mode,
     ];
 
@@ -77,6 +87,11 @@ impl Rule {
             Self::Cooldown => "cooldown",
             Self::ChangesPerHour => "changes_per_hour",
             Self::Priority => "priority",
+            Self::EndingAllowed => "ending_allowed",
+            Self::IdleSession => "idle_session",
+            Self::KnownBackend => "known_backend",
+            Self::OwnSession => "own_session",
+            Self::EndsPerMinute => "ends_per_minute",
             Self::Mode => "mode",
         }
     }

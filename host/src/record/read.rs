@@ -118,14 +118,14 @@ impl Store {
         rows.iter().map(decision).collect::<sqlx::Result<_>>().map_err(|error| self.fail(error))
     }
 
-    /// Gives the advice about a target that stands: recommendations, and sizes that wait for a person.
+    /// Gives the advice about a target that stands: recommendations, and what waits for a person.
     ///
     /// # Errors
     /// When the file fails or a row does not read back.
     pub async fn standing(&self, target: &TargetName) -> Result<Vec<Decision>, RecordError> {
         let mut query = QueryBuilder::<Sqlite>::new(DECISION);
         query.push(" WHERE status = 'proposed' AND target = ").push_bind(target.as_str());
-        query.push(" AND (kind = 'recommendation' OR (kind = 'resize' AND mode = 'recommend'");
+        query.push(" AND (kind = 'recommendation' OR (kind IN ('resize', 'end_session') AND mode = 'recommend'");
         query.push(" AND outcome IN ('approved', 'clamped'))) ORDER BY id");
         let found = query.build().fetch_all(&self.readers).await;
         let rows = found.map_err(|error| self.fail(error))?;

@@ -4,12 +4,16 @@
 //! it. The names are those of the model's `as_str`, and reading searches the model's variants for
 //! them, so that a name stands in one place.
 
+mod session;
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use session::WireSession;
 
 use crate::model::{
     Evidence, Mode, Outcome, PoolKey, Proposal, Rule, RuleWord, Severity, Subject, Timestamp,
@@ -71,6 +75,11 @@ pub(super) enum WireProposal {
     Resize {
         scope: String,
         size: u32,
+        reason: String,
+        evidence: Vec<WireEvidence>,
+    },
+    EndSession {
+        session: WireSession,
         reason: String,
         evidence: Vec<WireEvidence>,
     },
@@ -164,6 +173,11 @@ impl From<&Proposal> for WireProposal {
                 reason: reason.clone(),
                 evidence: evidence_to_wire(evidence),
             },
+            Proposal::EndSession { session, reason, evidence } => Self::EndSession {
+                session: session.into(),
+                reason: reason.clone(),
+                evidence: evidence_to_wire(evidence),
+            },
         }
     }
 }
@@ -206,6 +220,11 @@ impl TryFrom<WireProposal> for Proposal {
             WireProposal::Resize { scope, size, reason, evidence } => Self::Resize {
                 scope: scope.parse()?,
                 size,
+                reason,
+                evidence: evidence_from_wire(evidence),
+            },
+            WireProposal::EndSession { session, reason, evidence } => Self::EndSession {
+                session: session.try_into()?,
                 reason,
                 evidence: evidence_from_wire(evidence),
             },

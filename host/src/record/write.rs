@@ -187,15 +187,15 @@ fn names(subject: &Subject) -> (Option<&str>, Option<&str>) {
     }
 }
 
-/// Says whether PgBouncer is to be touched: an enforced resize that the guard let pass, or one of
-/// the sidecar itself that no guard was asked about.
+/// Says whether something is to be done: an enforced resize or end of a session that the guard let
+/// pass, or a resize of the sidecar itself that no guard was asked about.
 fn acts(decision: &Decision) -> bool {
-    let resize = matches!(decision.proposal, Proposal::Resize { .. });
+    let deed = matches!(decision.proposal, Proposal::Resize { .. } | Proposal::EndSession { .. });
     let passed = match &decision.verdict {
         Some(verdict) => matches!(verdict.outcome, Outcome::Approved | Outcome::Clamped),
         None => decision.origin == Origin::Host,
     };
-    resize && passed && decision.mode == Mode::Enforce
+    deed && passed && decision.mode == Mode::Enforce
 }
 
 async fn write_transition(

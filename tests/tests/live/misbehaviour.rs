@@ -76,7 +76,7 @@ const FOUND_OUT_WHILE_SERVING: [Guest; 11] = [
     guest(
         "remembers-too-much",
         "remembers-too-much",
-        "[settings]\nbytes = 1000000\nwhen = \"with-pools\"\n",
+        "[settings]\nbytes = 70000\nwhen = \"with-pools\"\n",
         "too_much",
         "65536 are allowed",
     ),
@@ -110,7 +110,12 @@ async fn metric(sidecar: &Sidecar, series: &str) -> u64 {
     line.and_then(|value| value.parse().ok()).unwrap_or(0)
 }
 
-/// Polls that were seen, and evaluations of each good policy.
+/// Polls that were seen.
+async fn polls(sidecar: &Sidecar) -> u64 {
+    metric(sidecar, "poolwarden_poll_seconds_count{target=\"main\",command=\"pools\"}").await
+}
+
+/// Ticks that came to an end, and evaluations of each good policy.
 async fn counts(sidecar: &Sidecar) -> (u64, Vec<u64>) {
     let ticks = "poolwarden_tick_seconds_count{target=\"main\"}";
     let mut evaluations = Vec::new();
@@ -149,7 +154,7 @@ async fn misbehaving_plugins_are_found_out_and_cost_the_others_no_tick() {
         put(&policies, one.policy, one.plugin, one.file);
     }
     for (plugin, _) in FOUND_OUT_AT_THE_DOOR {
-        put(&policies, &format!("door-{plugin}"), plugin, "");
+        put(&policies, &format!("door-{plugin}"), plugin, "mode = \"observe\"\n");
     }
     // Two pools, so that there is one beyond a scope of one database.
     let other =
@@ -188,13 +193,20 @@ async fn misbehaving_plugins_are_found_out_and_cost_the_others_no_tick() {
 
     // Since the start, bad ticks included, and then for twenty more.
     let ticks = in_step(&bench, &sidecar).await;
+    let polled = polls(&sidecar).await;
+    println!("{polled} polls, {ticks} ticks until all are in quarantine");
     assert!(ticks >= 3, "the guests were asked three times each");
+    // What a poll brings while the policies are asked is asked about at the end: three ticks took as
+    // long as all guests together may.
+    assert!(polled <= ticks + 15, "{polled} polls, {ticks} ticks");
     bench
         .until("there are twenty more ticks", seconds(60), async || {
             (counts(&sidecar).await.0 >= ticks + 20).then_some(())
         })
         .await;
-    in_step(&bench, &sidecar).await;
+    let more = in_step(&bench, &sidecar).await - ticks;
+    let polled = polls(&sidecar).await - polled;
+    assert!(polled <= more + 2, "{polled} polls, {more} ticks");
     for name in GOOD {
         let good = policy(&sidecar, name).await;
         assert_eq!((&good["state"], &good["faults"]), (&"serving".into(), &0.into()), "{name}");

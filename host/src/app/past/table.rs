@@ -87,7 +87,10 @@ impl Table {
             self.pools.clear();
         }
         let from = known.map_or(frame.first, |until| until.saturating_sub(again));
+        let entered = self.frame.end().clamp(frame.first, frame.end());
         self.frame = frame;
+        // What the ring held there is from long ago, and reading may fail before it is overwritten.
+        self.clear(entered, u32::try_from(frame.end() - entered).unwrap_or(u32::MAX));
         from.clamp(frame.first, frame.end())..frame.end()
     }
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::control::{
-    Acted, Answer, Control, Effect, Event, HandBack, Heard, Known, Memories, Replayable, Resize,
-    SilenceRefusal, TargetSetup, TargetView,
+    Acted, Answer, Control, Effect, EndSession, Event, HandBack, Heard, Known, Memories,
+    Replayable, Resize, SilenceRefusal, TargetSetup, TargetView,
 };
 use crate::history::{Spans, TargetFacts};
 use crate::model::{
-    DatabaseRow, DecisionId, Digest, Limits, Mode, PolicyName, PoolKey, PoolRow, PoolSize,
-    Proposal, ScopeKey, Server, Severity, Silence, Snapshot, Subject, TargetName, Timestamp,
+    DatabaseRow, DecisionId, Digest, Ended, Limits, Look, Mode, PolicyName, PoolKey, PoolRow,
+    PoolSize, Proposal, ScopeKey, Server, SessionLimits, SessionsWindow, Severity, Silence,
+    Snapshot, Subject, TargetName, Timestamp,
 };
 use crate::record::{Batch, Evaluation, SilenceChange};
 
@@ -84,6 +85,18 @@ impl Effects {
         self.0.into_iter().filter_map(resize).collect()
     }
 
+    pub fn looks(&self) -> usize {
+        self.0.iter().filter(|effect| matches!(effect, Effect::Look { .. })).count()
+    }
+
+    pub fn ends(self) -> Vec<EndSession> {
+        let end = |effect| match effect {
+            Effect::EndSession(end) => Some(*end),
+            _ => None,
+        };
+        self.0.into_iter().filter_map(end).collect()
+    }
+
     pub fn take_resizes(&mut self) -> Vec<Resize> {
         Self(std::mem::take(&mut self.0)).resizes()
     }
@@ -118,6 +131,7 @@ pub struct Scene {
     control: Control,
     now: Timestamp,
     full_at: Timestamp,
+    pub may_end_sessions: bool,
 }
 
 impl Scene {
@@ -141,9 +155,19 @@ impl Scene {
         });
         let facts =
             TargetFacts { name: target(), labels: Arc::default(), limits: limits(), can_act: true };
-        let setup = TargetSetup { facts, mode, spans: spans(), hand_back, known };
+        let setup = TargetSetup {
+            facts,
+            mode,
+            spans: spans(),
+            sessions: SessionLimits {
+                look_every: Some(Duration::from_secs(15)),
+                ends_per_minute: 2,
+            },
+            hand_back,
+            known,
+        };
         let now = start();
-        Self { control: Control::new(vec![setup], ids), now, full_at: now }
+        Self { control: Control::new(vec![setup], ids), now, full_at: now, may_end_sessions: false }
     }
 
     pub fn pass(&mut self, time: Duration) {
@@ -175,11 +199,11 @@ impl Scene {
     }
 
     pub fn heard(&mut self, proposals: Vec<Proposal>) -> Effects {
-        self.hear(Some(Answer { proposals, memory: Arc::from([]) }))
+        self.hear(Some(Answer { proposals, look: None, memory: Arc::from([]) }))
     }
 
     pub fn heard_beyond(&mut self, proposals: Vec<Proposal>, beyond: Vec<ScopeKey>) -> Effects {
-        self.hear_with(Some(Answer { proposals, memory: Arc::from([]) }), beyond)
+        self.hear_with(Some(Answer { proposals, look: None, memory: Arc::from([]) }), beyond)
     }
 
     pub fn faulted(&mut self) -> Effects {
@@ -191,7 +215,45 @@ impl Scene {
     }
 
     pub fn remember(&mut self, memory: &[u8]) {
-        self.hear(Some(Answer { proposals: Vec::new(), memory: Arc::from(memory) }));
+        let (proposals, memory) = (Vec::new(), Arc::from(memory));
+        self.hear(Some(Answer { proposals, look: None, memory }));
+    }
+
+    /// Hears a policy that also asks for a look at sessions.
+    pub fn heard_asking(&mut self, proposals: Vec<Proposal>) -> Effects {
+        let look = Some("something is held".to_owned());
+        self.hear(Some(Answer { proposals, look, memory: Arc::from([]) }))
+    }
+
+    pub fn looked(&mut self, mut look: Look) -> Option<SessionsWindow> {
+        look.at = self.now;
+        let look = Some(Box::new(look));
+        self.asked_with(Event::Looked { target: target(), look })
+    }
+
+    pub fn look_failed(&mut self) {
+        self.control.apply(Event::Looked { target: target(), look: None }, self.now);
+    }
+
+    /// Gives the sessions that the policies are shown after a poll, if they are asked.
+    pub fn shown(&mut self) -> Option<SessionsWindow> {
+        self.pass(Duration::from_secs(1));
+        let snapshot = snapshot(self.now, self.now, 5, 0);
+        self.asked_with(Event::Polled { target: target(), snapshot })
+    }
+
+    fn asked_with(&mut self, event: Event) -> Option<SessionsWindow> {
+        let window = |effect| match effect {
+            Effect::Evaluate { window, .. } => Some(window),
+            _ => None,
+        };
+        let window = self.control.apply(event, self.now).into_iter().find_map(window)?;
+        self.control.apply(Event::EvaluationDied { target: target() }, self.now);
+        window.sessions
+    }
+
+    pub fn ended(&mut self, id: DecisionId, ended: Ended) -> Effects {
+        self.apply(Event::Ended { target: target(), id, ended })
     }
 
     fn hear(&mut self, answer: Option<Answer>) -> Effects {
@@ -206,10 +268,15 @@ impl Scene {
             mode: if shadow_of.is_some() { Mode::Observe } else { Mode::Enforce },
             priority: *priority,
             shadow_of: shadow_of.map(name),
+            may_end_sessions: false,
             digest: Digest([7; 32]),
             version: Arc::from("1.0.0"),
             beyond: Vec::new(),
-            answer: proposals.clone().map(|proposals| Answer { proposals, memory: Arc::from([]) }),
+            answer: proposals.clone().map(|proposals| Answer {
+                proposals,
+                look: None,
+                memory: Arc::from([]),
+            }),
             evaluation: Arc::new(Blank),
         });
         let results = heard.collect();
@@ -222,6 +289,7 @@ impl Scene {
             mode: Mode::Enforce,
             priority: 0,
             shadow_of: None,
+            may_end_sessions: self.may_end_sessions,
             digest: Digest([7; 32]),
             version: Arc::from("1.0.0"),
             beyond,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::model::{Kind, PoolKey, Severity};
+use crate::model::{BackendIdentity, Kind, PoolKey, SessionKey, SessionState, Severity};
 use crate::record::DecisionFilter;
 
 const OUTCOMES: [Outcome; 4] =
@@ -55,6 +55,25 @@ fn proposals(subject: &Subject) -> Vec<Proposal> {
             reason: String::new(),
             evidence: evidence(),
         });
+    }
+    if let Subject::Pool(pool) = subject {
+        all.extend(
+            [None, Some(BackendIdentity { backend_start_us: 1, state_change_us: i64::MAX })].map(
+                |identity| Proposal::EndSession {
+                    session: SessionKey {
+                        pool: pool.clone(),
+                        client: "0x5581 \"c\"".into(),
+                        application: "shöp".into(),
+                        address: "[::1]:4711".into(),
+                        backend_pid: u32::MAX,
+                        state: SessionState::IdleInTransaction,
+                        identity,
+                    },
+                    reason: "it idles".into(),
+                    evidence: evidence(),
+                },
+            ),
+        );
     }
     all
 }

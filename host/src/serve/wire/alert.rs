@@ -158,8 +158,8 @@ pub(in crate::serve) struct Recommendation<'a> {
     id: Text<DecisionId>,
     target: &'a str,
     policy: &'a str,
-    /// `resize` is a size that waits for a person.
-    #[schema(pattern = "^(recommendation|resize)$")]
+    /// `resize` and `end_session` wait for a person.
+    #[schema(pattern = "^(recommendation|resize|end_session)$")]
     kind: &'static str,
     /// Stable name of the advice.
     name: &'a str,
@@ -185,6 +185,11 @@ impl<'a> Recommendation<'a> {
                 }
                 Proposal::Resize { scope, size, reason, evidence } => {
                     ("resize", "resize", reason, resize_action(scope, *size), evidence)
+                }
+                Proposal::EndSession { session, reason, evidence } => {
+                    let pid = session.backend_pid;
+                    let action = format!("select pg_terminate_backend({pid});");
+                    ("end_session", "end-session", reason, action, evidence)
                 }
                 Proposal::Alert { .. } => return None,
             };

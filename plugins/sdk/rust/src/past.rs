@@ -255,6 +255,27 @@ impl Step<'_> {
         self.columns.servers_max[self.row]
     }
 
+    /// Returns the servers that the pool could have used.
+    ///
+    /// Those that were busy at the most, and what would have drained the mean queue within a quarter
+    /// of a second: Q waiters whose transactions take W seconds need Q·W/H more servers and at most Q,
+    /// by Little's law (J. D. C. Little, "A Proof for the Queuing Formula: L = λW", Operations Research
+    /// 9(3), 1961). Without the queue a pool that was too small would look like one that fits.
+    pub fn wanted(&self) -> f64 {
+        f64::from(self.busy_max()) + self.queue()
+    }
+
+    /// Returns the mean number of servers that the pool could have used.
+    pub fn wanted_mean(&self) -> f64 {
+        self.busy_mean() + self.queue()
+    }
+
+    fn queue(&self) -> f64 {
+        /// As the sidecar's own `drain_horizon` is by default.
+        const DRAIN_US: f64 = 250_000.0;
+        self.waiting_mean() * (self.transaction_mean_us() / DRAIN_US).min(1.0)
+    }
+
     /// Returns the pool's size at the end of the step.
     pub fn size(&self) -> u32 {
         self.columns.size[self.row]

@@ -13,6 +13,7 @@ use crate::past::Past;
 use crate::pool::Pool;
 use crate::proposal::Subject;
 use crate::scope::Scope;
+use crate::session::Sessions;
 
 /// What the sidecar knows of one target at one moment.
 #[derive(Debug, Clone)]
@@ -40,6 +41,11 @@ pub enum WindowError {
         /// Index that it gives.
         scope: u32,
     },
+    /// A session names a pool that the window does not have.
+    UnknownPool {
+        /// Index that it gives.
+        pool: u32,
+    },
     /// More rows than an index of the contract can count.
     TooManyRows,
 }
@@ -52,6 +58,9 @@ impl std::fmt::Display for WindowError {
             }
             Self::UnknownScope { pool, scope } => {
                 write!(f, "pool {pool} is sized by scope {scope}, which the window does not have")
+            }
+            Self::UnknownPool { pool } => {
+                write!(f, "a session is of pool {pool}, which the window does not have")
             }
             Self::TooManyRows => write!(f, "the window has more rows than an index can count"),
         }
@@ -156,6 +165,11 @@ impl Window {
         Subject::Target
     }
 
+    /// Returns the sidecar's last look at single sessions, for a short while after one.
+    pub fn sessions(&self) -> Option<Sessions<'_>> {
+        self.columns.sessions.as_ref().map(|columns| Sessions::new(self, columns))
+    }
+
     /// Fetches a setting of the PgBouncer as `SHOW CONFIG` gives it, if it is known.
     pub fn setting(&self, name: &str) -> Option<String> {
         self.names.setting(name)
@@ -174,12 +188,50 @@ fn check(window: &types::Window) -> Result<(), WindowError> {
     if u32::try_from(scopes).is_err() || u32::try_from(pools).is_err() {
         return Err(WindowError::TooManyRows);
     }
+    if let Some(sessions) = &window.sessions {
+        check_sessions(sessions, pools)?;
+    }
     if let Some(past) = &window.past {
         check_past(past, pools)?;
     }
     let unknown = |scope: &u32| usize::try_from(*scope).map_or(true, |scope| scope >= scopes);
     match window.pools.scope.iter().position(unknown) {
         Some(pool) => Err(WindowError::UnknownScope { pool, scope: window.pools.scope[pool] }),
+        None => Ok(()),
+    }
+}
+
+fn check_sessions(sessions: &types::Sessions, pools: usize) -> Result<(), WindowError> {
+    let (h, g) = (&sessions.holders, &sessions.groups);
+    same_length(
+        h.pool.len(),
+        &[
+            ("holders.state", h.state.len()),
+            ("holders.endable", h.endable.len()),
+            ("holders.client", h.client.len()),
+            ("holders.application", h.application.len()),
+            ("holders.address", h.address.len()),
+            ("holders.backend-pid", h.backend_pid.len()),
+            ("holders.connected-ms", h.connected_ms.len()),
+            ("holders.request-age-ms", h.request_age_ms.len()),
+            ("holders.state-age-ms", h.state_age_ms.len()),
+            ("holders.transaction-age-ms", h.transaction_age_ms.len()),
+            ("holders.statement-age-ms", h.statement_age_ms.len()),
+        ],
+    )?;
+    same_length(
+        g.pool.len(),
+        &[
+            ("groups.application", g.application.len()),
+            ("groups.address", g.address.len()),
+            ("groups.clients", g.clients.len()),
+            ("groups.holding", g.holding.len()),
+            ("groups.oldest-ms", g.oldest_ms.len()),
+        ],
+    )?;
+    let unknown = |pool: &&u32| usize::try_from(**pool).map_or(true, |pool| pool >= pools);
+    match h.pool.iter().chain(&g.pool).find(unknown) {
+        Some(pool) => Err(WindowError::UnknownPool { pool: *pool }),
         None => Ok(()),
     }
 }
