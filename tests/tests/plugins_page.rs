@@ -186,6 +186,7 @@ async fn every_command_of_the_page_does_what_the_page_says() {
     let mut setup: Setup = bench.setup();
     // So few servers that clients queue from the first command to the last.
     setup.target().limit("ceiling", 5);
+    "confirm_ms = 3600000\n".clone_into(&mut setup.autosize);
     setup.write();
     add_shipped(&setup.dir.join("policies"));
     let sidecar = bench.sidecar(&setup).await;
