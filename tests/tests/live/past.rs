@@ -138,7 +138,7 @@ async fn a_week_of_history_becomes_a_recommendation_with_its_lines() {
 #[tokio::test]
 async fn a_pool_is_prepared_for_a_ramp_that_every_day_had() {
     let bench = Bench::small().await;
-    let mut setup = bench.setup();
+    let setup = bench.setup();
     let file = "every_ms = 1000\nmode = \"enforce\"\n[limits]\ndeadline_ms = 5000\n\
                 [settings]\nalerts_enabled = false\n";
     add(&setup, "forecast", &shipped("forecast"), file);
