@@ -12,7 +12,8 @@ fn folders() -> Vec<PathBuf> {
     let entries = fs::read_dir(plugins).expect("the folder of the plugins");
     let mut folders: Vec<PathBuf> = entries
         .map(|entry| entry.expect("an entry of it").path())
-        .filter(|path| path.join("cases").is_dir())
+        // The examples have cases too, which `policy new` writes: the plugins' page runs these.
+        .filter(|path| path.join("cases").is_dir() && path.join("Cargo.toml").is_file())
         .collect();
     folders.sort();
     folders

@@ -128,7 +128,7 @@ impl Recorded {
 
     fn memory(&self) -> Result<Vec<u8>, CaptureError> {
         let hex = self.memory_hex.as_str();
-        if !hex.is_ascii() || hex.len() % 2 != 0 {
+        if !hex.is_ascii() || !hex.len().is_multiple_of(2) {
             return Err(CaptureError::Memory);
         }
         let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16);
