@@ -66,11 +66,16 @@ struct ConfigArg {
 
 impl ConfigArg {
     fn load(&self) -> Result<Config, ConfigError> {
-        let env = std::env::vars_os()
-            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Config::load(self.config.as_deref(), &env)
+        Config::load(self.config.as_deref(), &environment())
     }
+}
+
+/// The environment, as far as it is text.
+fn environment() -> std::collections::BTreeMap<String, String> {
+    let pairs = std::env::vars_os();
+    pairs
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 impl Cli {

@@ -64,7 +64,7 @@ fn four_languages_decide_the_same_about_several_scopes_and_remember_it() {
     for round in 1..=5_u32 {
         let (proposals, memory) = same(&folder.tick(two_scopes()), "two scopes");
         let sizes: Vec<_> = proposals.iter().filter_map(size_of).collect();
-        assert_eq!(sizes, ["default: 32", "database billing: pool_size=9"]);
+        assert_eq!(sizes, ["default: 32", "database:billing: pool_size=9"]);
         assert!(memory.starts_with(&format!("{{\"rounds\":{round},")), "{memory}");
         last = memory;
     }

@@ -5,6 +5,7 @@ mod build;
 mod capture;
 mod check;
 mod inspect;
+mod language;
 mod new;
 mod test;
 

@@ -54,7 +54,7 @@ function alert(pool, memory) {
     .holdMs(2_000)
     .cooldownMs(60_000)
     .label("pool_mode", pool.mode)
-    .runbook("plugins/examples/README.md#queue")
+    .runbook("README.md#queue")
     .evidence("waiting", pool.clWaiting)
     .evidence("waiting_share", pool.clWaiting / (pool.clWaiting + pool.clActive))
     .evidence("wait_mean_us", pool.waitMeanUs)

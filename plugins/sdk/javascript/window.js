@@ -12,7 +12,7 @@ export const Condition = Object.freeze({
   IDLE: "idle",
   SERVING: "serving",
   QUEUEING: "queueing",
-  LOGIN_QUEUE: "login-queue",
+  LOGIN_QUEUE: "login_queue",
   PAUSED: "paused",
   WEDGED: "wedged",
   STALE: "stale",
@@ -25,7 +25,7 @@ const MODES = Object.values(PoolMode);
 export const ScopeKind = Object.freeze({ DEFAULT: "default", DATABASE: "database", USER: "user" });
 const KINDS = Object.values(ScopeKind);
 
-const STATES = ["unknown", "active", "idle-in-transaction", "idle"];
+const STATES = ["unknown", "active", "idle_in_transaction", "idle"];
 
 const POOL_COLUMNS = [
   "clActive", "clWaiting", "svActive", "svIdle", "svLogin", "size", "reserve", "maxwaitUs",

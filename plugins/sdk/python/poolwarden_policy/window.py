@@ -18,7 +18,7 @@ class Condition(Enum):
     IDLE = "idle"
     SERVING = "serving"
     QUEUEING = "queueing"
-    LOGIN_QUEUE = "login-queue"
+    LOGIN_QUEUE = "login_queue"
     PAUSED = "paused"
     WEDGED = "wedged"
     STALE = "stale"
@@ -43,7 +43,7 @@ class ScopeKind(Enum):
 _CONDITIONS = list(Condition)
 _MODES = list(PoolMode)
 _KINDS = list(ScopeKind)
-_STATES = ["unknown", "active", "idle-in-transaction", "idle"]
+_STATES = ["unknown", "active", "idle_in_transaction", "idle"]
 
 
 def _coded(names: List[Any], code: int, otherwise: Any) -> Any:
@@ -183,7 +183,7 @@ class Holder(_OfPool):
 
     @property
     def state(self) -> str:
-        """``unknown``, ``active``, ``idle-in-transaction`` or ``idle``."""
+        """``unknown``, ``active``, ``idle_in_transaction`` or ``idle``."""
         return _coded(_STATES, self._columns.state[self.index], "unknown")
 
     @property
