@@ -15,6 +15,7 @@ BENCHMARKS.md. With WHAT, measures only that and prints it:
   http        decision queries against a bare axum route
   idle        memory and CPU at idle beside PyPI's prometheus-pgbouncer-exporter
   reload      taking over a plugin, and a write to the store
+  languages   the example policy in four languages: time, memory, hot reload
 
 Takes about five minutes. Servers run on loopback, in a temporary folder that is removed.
 
@@ -41,6 +42,11 @@ need_compiler
 need_rust
 plugins/build.sh
 cargo build --release --locked -p poolwarden
+
+if (($# == 0)) || [[ " $* " == *" languages "* ]]; then
+    need_languages
+    POOLWARDEN=$(realpath "${CARGO_TARGET_DIR:-target}/release/poolwarden") plugins/examples/build.sh
+fi
 
 # The exporter that is measured beside the sidecar; without Python its row is left out.
 wants_exporter() { (($# == 0)) || [[ " $* " == *" idle "* ]]; }

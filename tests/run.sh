@@ -60,6 +60,7 @@ run plugins/build.sh --fixtures
 # The live tests kill it, so they need it as a program.
 run cargo build -p poolwarden --bin poolwarden --locked
 run plugins/examples/build.sh
+run plugins/sdk/c/generate.sh --check
 
 if [[ -z $fast ]]; then
     run cargo fmt --all --check

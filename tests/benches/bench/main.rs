@@ -7,6 +7,7 @@
 mod evaluate;
 mod http;
 mod idle;
+mod languages;
 mod overload;
 mod page;
 mod process;
@@ -23,7 +24,7 @@ use anyhow::{Context, Result, bail};
 use crate::page::Section;
 
 /// What can be measured, in the order of the page.
-const ALL: [&str; 6] = ["evaluate", "tick", "overload", "http", "idle", "reload"];
+const ALL: [&str; 7] = ["evaluate", "tick", "overload", "http", "idle", "reload", "languages"];
 
 fn main() -> Result<()> {
     // Cargo adds a flag of its own.
@@ -58,6 +59,7 @@ fn measure(what: &str) -> Result<Section> {
             runtime.block_on(idle::run(&plugins, &sidecar()?, exporter.as_ref()))
         }
         "reload" => runtime.block_on(reload::run(&plugins)),
+        "languages" => runtime.block_on(languages::run(&plugins, &sidecar()?)),
         other => bail!("{other:?} cannot be measured; there are: {}", ALL.join(", ")),
     }
 }

@@ -10,6 +10,7 @@ mod crash;
 mod disk;
 mod drift;
 mod guard;
+mod languages;
 mod logins;
 mod misbehaviour;
 mod modes;
