@@ -38,7 +38,9 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// History buckets that wait for a store that fails; the oldest are let go.
 const SAMPLES_MAX: usize = 100_000;
 /// Bytes of records that wait for a store that fails; what comes then is let go.
-const WAITING_MAX_BYTES: usize = 32 << 20;
+///
+/// A week of 500 pools is an input of 24 MB, and two policies may look back in one tick.
+const WAITING_MAX_BYTES: usize = 96 << 20;
 
 /// What it takes to act on a target.
 #[derive(Debug)]
