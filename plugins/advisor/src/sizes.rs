@@ -40,19 +40,19 @@ fn too_small(settings: &Settings, scope: Scope<'_>, pools: &[&Stats<'_>]) -> Opt
     let size = scope.size();
     let wanted =
         servers_up(one.wanted_p99 / settings.target_utilization).max(size.saturating_add(1));
-    let expected = match mean_wait(wanted, one.load_p95, one.took_us) {
-        Some(wait) => format!("from {} to about {}", ms(one.wait_mean_p95_us), ms(wait)),
-        None => format!("from {}", ms(one.wait_mean_p95_us)),
+    let expected = match mean_wait(wanted, one.load_p99, one.took_us) {
+        Some(wait) => format!("from {} to about {}", ms(one.wait_mean_p99_us), ms(wait)),
+        None => format!("from {}", ms(one.wait_mean_p99_us)),
     };
     let summary = format!(
         "{} had clients waiting with all {size} servers busy in {} of the last {:.1} days' steps, up \
-         to {}. At the load of its busiest 5 % ({:.1} servers on average, transactions of {}) the \
+         to {}. At the load of its busiest 1 % ({:.1} servers on average, transactions of {}) the \
          mean wait falls {expected} with {wanted}.",
         one.pool.name(),
         percent(one.full_share),
         one.days,
         ms(one.wait_max_us),
-        one.load_p95,
+        one.load_p99,
         ms(one.took_us),
     );
     let advice = Recommendation::new("pool-too-small", scope.subject())
@@ -61,7 +61,7 @@ fn too_small(settings: &Settings, scope: Scope<'_>, pools: &[&Stats<'_>]) -> Opt
         .evidence("size", size)
         .evidence("wanted", wanted)
         .evidence("wanted-p99", one.wanted_p99)
-        .evidence("load-p95", one.load_p95)
+        .evidence("load-p99", one.load_p99)
         .evidence("full-share", one.full_share)
         .evidence("wait-p99-ms", one.wait_p99_us / 1e3)
         .evidence("wait-max-ms", one.wait_max_us / 1e3)

@@ -20,13 +20,13 @@ pub(crate) struct Stats<'w> {
     pub clients_max: u32,
     /// Servers wanted in all but 1 % of the steps: busy ones, and what would drain the queue.
     pub wanted_p99: f64,
-    /// Mean number of servers that were wanted in the busiest 5 % of the steps, in erlangs.
-    pub load_p95: f64,
+    /// Mean number of servers that were wanted in the busiest 1 % of the steps, in erlangs.
+    pub load_p99: f64,
     /// Longest wait in all but 1 % of the steps, and of all, µs.
     pub wait_p99_us: f64,
     pub wait_max_us: f64,
-    /// Mean wait of a transaction in the busiest 5 % of the steps, µs; the database's.
-    pub wait_mean_p95_us: f64,
+    /// Mean wait of a transaction in the slowest 1 % of the steps, µs; the database's.
+    pub wait_mean_p99_us: f64,
     /// Mean time of a transaction over the whole past, µs; the database's.
     pub took_us: f64,
     /// Transactions of the database.
@@ -75,10 +75,10 @@ impl<'w> Stats<'w> {
             servers_max: of_pool.servers_max().iter().copied().max()?,
             clients_max: of_pool.clients_max().iter().copied().max()?,
             wanted_p99: quantile_of(&mut wanted, 0.99)?,
-            load_p95: quantile_of(&mut loads, 0.95)?,
+            load_p99: quantile_of(&mut loads, 0.99)?,
             wait_p99_us: quantile_of(&mut waits, 0.99)?,
             wait_max_us: quantile_of(&mut waits, 1.0)?,
-            wait_mean_p95_us: quantile_of(&mut mean_waits, 0.95)?,
+            wait_mean_p99_us: quantile_of(&mut mean_waits, 0.99)?,
             took_us: if sums.transactions > 0.0 { sums.took / sums.transactions } else { 0.0 },
             transactions: sums.transactions,
             full_share: share(sums.full),

@@ -125,6 +125,14 @@ fn step_ms(past: &Past<'_>) -> u64 {
     u64::try_from(past.step().as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Writes hours as a person reads them.
+fn span(hours: f64) -> String {
+    if hours < 2.0 {
+        return format!("{:.0} min", hours * 60.0);
+    }
+    format!("{hours:.0} h")
+}
+
 fn say(
     settings: &Settings,
     past: &Past<'_>,
@@ -139,14 +147,14 @@ fn say(
         false => "as at this time on earlier days".to_owned(),
     };
     let late = match found.high_h >= f64::from(settings.horizon_h) {
-        true => format!("later than {:.0} h", found.high_h),
-        false => format!("{:.0} h", found.high_h),
+        true => format!("later than {}", span(found.high_h)),
+        false => span(found.high_h),
     };
     let summary = format!(
-        "{what} in about {:.0} h, at {} (between {:.0} h and {late}): {why}.",
-        found.mid_h,
+        "{what} in about {}, at {} (between {} and {late}): {why}.",
+        span(found.mid_h),
         past.begin_of(found.step),
-        found.low_h,
+        span(found.low_h),
     );
     let soon = found.mid_h <= 24.0;
     alert
