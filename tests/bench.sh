@@ -10,6 +10,7 @@ Installs what is missing, builds the plugins and the sidecar in release, measure
 BENCHMARKS.md. With WHAT, measures only that and prints it:
 
   evaluate    a plugin through Wasm against the same function called natively
+  rules       20 rules in CEL, and one of them as a Rust plugin and in Rego (regorus)
   tick        a whole tick against the bare console round trips that it needs
   overload    from the first waiter to the verified resize, on the whole sidecar
   http        decision queries against a bare axum route
@@ -40,7 +41,15 @@ need_servers
 need_compiler
 need_rust
 plugins/build.sh
+plugins/build.sh --fixtures threshold
 cargo build --release --locked -p poolwarden
+
+# The interpreter that one rule is measured beside.
+if (($# == 0)) || [[ " $* " == *" rules "* ]]; then
+    rego_dir=${CARGO_TARGET_DIR:-target}/rego
+    cargo build --release --locked --manifest-path tests/rego/Cargo.toml --target-dir "$rego_dir"
+    REGO_BENCH=$(realpath -s "$rego_dir/release/rego") && export REGO_BENCH
+fi
 
 # The exporter that is measured beside the sidecar; without Python its row is left out.
 wants_exporter() { (($# == 0)) || [[ " $* " == *" idle "* ]]; }

@@ -177,15 +177,15 @@ fn runbook(runbook: String) -> Result<String, Fault> {
     let is_page = ["http://", "https://"]
         .iter()
         .any(|scheme| runbook.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
-    let is_path = runbook.starts_with("docs/runbooks/")
-        && runbook.ends_with(".md")
-        && !runbook.split('/').any(|part| part == "..");
+    let is_path = runbook.ends_with(".md")
+        && !runbook.contains(':')
+        && !runbook.split('/').any(|part| part.is_empty() || part == "..");
     let is_plain = runbook.chars().all(|c| !c.is_control() && !c.is_whitespace());
     if runbook.is_empty() || (is_plain && (is_page || is_path)) {
         return Ok(runbook);
     }
     Err(Fault::Nonsense(format!(
-        "runbook {:?} is neither docs/runbooks/….md nor an http or https URL",
+        "runbook {:?} is neither a relative path such as docs/runbooks/x.md nor an http(s) URL",
         cut(&runbook, NAME_BYTES)
     )))
 }
@@ -238,12 +238,15 @@ mod tests {
 
     #[test]
     fn a_runbook_is_a_page_of_the_documentation_or_of_the_web() {
-        for fine in ["", "docs/runbooks/long-wait.md", "https://wiki.example/x?y=z", "http://w/"] {
+        for fine in
+            ["", "docs/runbooks/long-wait.md", "x.md", "https://wiki.example/x?y=z", "http://w/"]
+        {
             assert!(runbook(fine.to_owned()).is_ok(), "{fine:?}");
         }
         for bad in [
             "docs/runbooks/../../etc/passwd.md",
-            "/etc/passwd",
+            "/etc/passwd.md",
+            "docs/runbooks/x",
             "javascript:alert(1)",
             "https://",
             "https://a b",

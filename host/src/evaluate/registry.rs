@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::load::{LoadError, Plugin, digest, load_plugin};
 use super::policy::{Memories, Part, Policy, PolicyResult, Round, evaluate_round};
-use super::{PolicyFile, PolicyFileError, Runtime};
+use super::{Fault, PolicyFile, PolicyFileError, Runtime};
 use crate::config::Policies;
 use crate::model::{Digest, Mode, PastSpan, PolicyName, TargetName, Timestamp, Window};
 pub use latest::Evaluated;
@@ -260,7 +260,9 @@ impl Registry {
                 format!("{:?} is the sidecar's own name; take another", found.name.as_str());
             return Err(at_file(PolicyFileError { path: path.clone(), reason }.into()));
         }
-        let file = match found.read_file().map_err(at_file)? {
+        let text = found.read_file().map_err(at_file)?;
+        let has_file = text.is_some();
+        let file = match text {
             Some(text) => PolicyFile::parse(&path, &text, &default_plugin, limits)
                 .map_err(|error| at_file(error.into()))?,
             None => PolicyFile::bare(&default_plugin, limits),
@@ -282,6 +284,8 @@ impl Registry {
         let name = found.name.clone();
         Policy::new(&self.runtime, name, file, plugin, now).map(Some).map_err(|error| match error {
             LoadError::Settings(_) => at_file(error),
+            // What the plugin itself refuses at once are its settings.
+            LoadError::DryRun(Fault::Refused(_)) if has_file => at_file(error),
             other => at_plugin(other),
         })
     }

@@ -146,6 +146,7 @@ pub struct StoredAlert {
 
 /// A change of the silences.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, for the length of a request")]
 pub enum SilenceChange {
     /// A new one.
     Add(Silence),

@@ -10,7 +10,9 @@ use poolwarden_policy::PoolName;
 use serde::{Deserialize, Serialize};
 
 /// Most groups whose growth is followed.
-pub(crate) const TRAILS_MAX: usize = 100;
+pub(crate) const TRAILS_MAX: usize = 60;
+/// Most pools that are followed; a look shows the sessions of all of them anyway.
+const SUSPECTS_MAX: usize = 150;
 
 /// What `leak-hunter` keeps between evaluations.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -60,8 +62,11 @@ impl Memory {
         self.pools.get(&key(pool)).cloned().unwrap_or_default()
     }
 
+    /// Keeps a pool's suspicion while there is room: what is remembered is bounded.
     pub(crate) fn keep(&mut self, pool: &PoolName, suspect: Suspect) {
-        self.pools.insert(key(pool), suspect);
+        if self.pools.len() < SUSPECTS_MAX {
+            self.pools.insert(key(pool), suspect);
+        }
     }
 }
 

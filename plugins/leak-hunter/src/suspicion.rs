@@ -45,14 +45,17 @@ pub(crate) fn follow(
         suspect.unfinished_ms = unfinished.then(|| suspect.unfinished_ms.unwrap_or(at_ms));
         let growing = pool.clients_trend_per_min() >= settings.growth_per_min_min;
         suspect.growing_ms = growing.then(|| suspect.growing_ms.unwrap_or(at_ms));
-        if let Some(cause) = cause(settings, &pool, &suspect, at_ms) {
+        let cause = cause(settings, &pool, &suspect, at_ms);
+        if let Some(cause) = cause {
             if look.is_none() && is_due(settings, &suspect, cause, at_ms) {
                 look = Some(LookAtSessions::new(reason(cause, &pool, &name)));
             }
         } else {
             (suspect.fruitless, suspect.looked_ms) = (0, 0);
         }
-        memory.keep(&name, suspect);
+        if cause.is_some() || suspect != Suspect::default() {
+            memory.keep(&name, suspect);
+        }
     }
     look
 }

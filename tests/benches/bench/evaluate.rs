@@ -159,7 +159,7 @@ pub fn load(runtime: Arc<Runtime>, plugins: &Path, folder: &Path, mode: &str) ->
 }
 
 /// Gives the limits that a machine which is busy with other things does not break.
-fn policies(folder: &Path) -> Policies {
+pub fn policies(folder: &Path) -> Policies {
     Policies {
         dir: folder.to_owned(),
         rescan_interval: Duration::from_secs(5),

@@ -12,6 +12,7 @@ mod page;
 mod process;
 mod reload;
 mod rows;
+mod rules;
 mod setup;
 mod stats;
 mod tick;
@@ -23,7 +24,7 @@ use anyhow::{Context, Result, bail};
 use crate::page::Section;
 
 /// What can be measured, in the order of the page.
-const ALL: [&str; 6] = ["evaluate", "tick", "overload", "http", "idle", "reload"];
+const ALL: [&str; 7] = ["evaluate", "rules", "tick", "overload", "http", "idle", "reload"];
 
 fn main() -> Result<()> {
     // Cargo adds a flag of its own.
@@ -50,6 +51,7 @@ fn measure(what: &str) -> Result<Section> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     match what {
         "evaluate" => evaluate::run(&plugins),
+        "rules" => rules::run(&plugins),
         "tick" => runtime.block_on(tick::run(&plugins)),
         "overload" => runtime.block_on(overload::run(&plugins)),
         "http" => runtime.block_on(http::run(&plugins)),

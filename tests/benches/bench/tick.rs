@@ -269,6 +269,7 @@ fn control(config: &Config, clock: &Clock) -> Control {
             can_act: true,
         },
         mode: target.mode,
+        sessions: target.sessions,
         spans: Spans {
             short: config.history.short_span,
             long: config.history.long_span,
@@ -277,7 +278,6 @@ fn control(config: &Config, clock: &Clock) -> Control {
             wedged_after: config.history.wedged_after,
             stale_after: Duration::from_secs(5),
         },
-        sessions: target.sessions,
         hand_back: HandBack::Keep,
         known: Known { now: clock.now(), ..Known::default() },
     };

@@ -4,6 +4,7 @@ use std::fs;
 
 use poolwarden::control::AlertView;
 use poolwarden::model::{Alert, AlertState, DecisionId, Kind, Proposal, Status};
+use poolwarden::sandbox::SandboxOptions;
 use poolwarden_tests::plugins::variant;
 use poolwarden_tests::process::{Ran, ask};
 use poolwarden_tests::{Bench, Setup, Sidecar, seconds};
@@ -223,5 +224,35 @@ async fn silences_are_made_and_ended_from_the_command_line() {
     assert!(run(words).await.text.contains("no silence"), "twice");
     assert!(run(&["silence", "list"]).await.text.starts_with("no silences"));
     assert!(sidecar.firing("pool-exhausted").is_some_and(|alert| alert.is_heard()));
+    assert!(sidecar.stop().await);
+}
+
+#[tokio::test]
+async fn a_pool_that_postgresql_does_not_let_grow_is_told_with_what_is_seen_of_it() {
+    let options = SandboxOptions { default_pool_size: 5, ..SandboxOptions::default() };
+    let bench = Bench::start(options).await;
+    let limited = "alter role app connection limit 2";
+    bench.sandbox.postgres().query("postgres", limited).await.expect("altered");
+    let mut setup = bench.setup();
+    setup.target().mode = "observe";
+    setup.target().database = bench.database();
+    setup.alerts =
+        "[settings.server_logins_failing]\nwaiting_min_ms = 1000\nhold_ms = 300\n".to_owned();
+    let sidecar = bench.sidecar(&setup).await;
+    let load = bench.load(12).await;
+    // It is served, slowly: neither exhausted nor wedged, and no mean shows it.
+    let alert = firing(&bench, &sidecar, "server-logins-failing").await;
+    let Some(Proposal::Alert { summary, .. }) = &alert.proposal else { panic!("{alert:?}") };
+    assert!(summary.contains("has 2 of 5 servers"), "{summary}");
+    assert!(summary.contains("connections in use."), "{summary}");
+    for other in ["wedged-queue", "pool-exhausted", "database-trouble"] {
+        assert!(sidecar.firing(other).is_none(), "{other}");
+    }
+    load.stop().await.expect("stopped");
+    bench
+        .until("it is over", seconds(10), async || {
+            sidecar.firing("server-logins-failing").is_none().then_some(())
+        })
+        .await;
     assert!(sidecar.stop().await);
 }

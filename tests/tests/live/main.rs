@@ -16,5 +16,6 @@ mod logins;
 mod misbehaviour;
 mod modes;
 mod past;
+mod rules;
 mod several;
 mod shutdown;

@@ -55,7 +55,8 @@ async fn a_silence_is_added_listed_and_removed() {
 #[tokio::test]
 async fn a_silence_that_says_too_little_or_too_much_is_refused_by_the_field() {
     let served = Served::start().await;
-    let cases: [(&str, fn(&mut Value)); 9] = [
+    type Change = fn(&mut Value);
+    let cases: [(&str, Change); 9] = [
         ("matchers", |it| it["matchers"] = json!({})),
         ("alert", |it| it["matchers"] = json!({ "alert": "" })),
         ("labels", |it| it["matchers"] = json!({ "labels": { "a-b": "x" } })),
