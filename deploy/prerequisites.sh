@@ -64,6 +64,30 @@ need_servers() {
     fi
 }
 
+# What the example policies in JavaScript, Python and C are built with; packages of npm and PyPI go into
+# folders of the examples.
+need_languages() {
+    local missing=()
+    # componentize-qjs wants node 18, which is what Debian 12 has.
+    node_is_new_enough || missing+=(nodejs)
+    command -v npm >/dev/null || missing+=(npm)
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+    has_clang || missing+=(clang lld)
+    ((${#missing[@]} == 0)) || install "${missing[@]}"
+}
+
+node_is_new_enough() {
+    local version
+    version=$(node --version 2>/dev/null) || return 1
+    version=${version#v}
+    ((${version%%.*} >= 18))
+}
+
+has_clang() {
+    command -v clang >/dev/null || return 1
+    command -v wasm-ld >/dev/null || compgen -G '/usr/lib/llvm-*/bin/wasm-ld' >/dev/null
+}
+
 # SQLite and the cryptography are built from C.
 need_compiler() {
     local missing=()

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// Folders of `plugins/` that go into the program.
 const FOLDERS: [&str; 3] = ["examples", "sdk", "wit"];
-/// What tools leave behind.
-const LEFT_BEHIND: [&str; 4] = ["node_modules", "target", "__pycache__", "package-lock.json"];
+/// What tools leave behind, and what an author does not need.
+const LEFT_BEHIND: [&str; 6] =
+    ["node_modules", "target", "__pycache__", "package-lock.json", "generate", "generate.sh"];
 
 fn main() -> io::Result<()> {
     let host = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo says it"));

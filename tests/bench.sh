@@ -16,6 +16,7 @@ BENCHMARKS.md. With WHAT, measures only that and prints it:
   http        decision queries against a bare axum route
   idle        memory and CPU at idle beside PyPI's prometheus-pgbouncer-exporter
   reload      taking over a plugin, and a write to the store
+  languages   the example policy in four languages: time, memory, hot reload
 
 Takes about five minutes. Servers run on loopback, in a temporary folder that is removed.
 
@@ -49,6 +50,11 @@ if (($# == 0)) || [[ " $* " == *" rules "* ]]; then
     rego_dir=${CARGO_TARGET_DIR:-target}/rego
     cargo build --release --locked --manifest-path tests/rego/Cargo.toml --target-dir "$rego_dir"
     REGO_BENCH=$(realpath -s "$rego_dir/release/rego") && export REGO_BENCH
+fi
+
+if (($# == 0)) || [[ " $* " == *" languages "* ]]; then
+    need_languages
+    POOLWARDEN=$(realpath "${CARGO_TARGET_DIR:-target}/release/poolwarden") plugins/examples/build.sh
 fi
 
 # The exporter that is measured beside the sidecar; without Python its row is left out.

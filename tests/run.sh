@@ -54,10 +54,13 @@ step="installing what is missing"
 need_servers
 need_compiler
 need_rust
+need_languages
 run plugins/build.sh
 run plugins/build.sh --fixtures
 # The live tests kill it, so they need it as a program.
 run cargo build -p poolwarden --bin poolwarden --locked
+run plugins/examples/build.sh
+run plugins/sdk/c/generate.sh --check
 
 if [[ -z $fast ]]; then
     run cargo fmt --all --check

@@ -47,7 +47,7 @@ pub fn shipped(name: &str) -> Vec<u8> {
 /// # Panics
 /// When it is not built.
 pub fn example(language: &str) -> Vec<u8> {
-    let path = target_dir().join("examples").join(format!("{language}.wasm"));
+    let path = target_dir().join("examples").join(language).join("queue-watch.wasm");
     read(&path, "plugins/examples/build.sh")
 }
 

@@ -12,6 +12,9 @@ use poolwarden_tests::plugins::{
 
 /// What a busy machine may add to a deadline.
 const SLACK: Duration = Duration::from_secs(5);
+/// What is said of a guest that wants more than its memory.
+const OUT_OF_MEMORY: &str = "asked for more memory than its 16777216 bytes (`memory_mib` under \
+                             `[limits]` of the policy's file says how much)";
 /// Lets a guest pass its dry run on an empty window, and misbehave as soon as there are pools.
 const WITH_POOLS: &str = "settings = { when = \"with-pools\" }\n";
 
@@ -85,10 +88,10 @@ fn a_guest_that_always_misbehaves_is_found_out_by_its_dry_run() {
     let said = [
         ("traps", "trapped: wasm trap: wasm `unreachable` instruction executed"),
         ("overflows-stack", "overflowed its stack"),
-        ("eats-memory", "asked for more memory than its 16777216 bytes"),
+        ("eats-memory", OUT_OF_MEMORY),
         ("errs", "answered with an error: this guest always returns an error"),
         ("loops", "took longer than 2000 ms"),
-        ("remembers-too-much", "asked for more memory than its 16777216 bytes"),
+        ("remembers-too-much", OUT_OF_MEMORY),
     ];
     for (guest, _) in said {
         folder.put(&format!("{guest}.wasm"), fixture(guest));

@@ -135,7 +135,7 @@ pub struct RawPluginLimits {
     /// Milliseconds that an evaluation may take.
     #[schemars(range(min = 1, max = 10_000))]
     pub deadline_ms: u64,
-    /// Linear memory of an evaluation in MiB.
+    /// Linear memory of an evaluation in MiB; an interpreter starts with about 25.
     #[schemars(range(min = 1, max = 1024))]
     pub memory_mib: u64,
     /// Largest answer of an evaluation in KiB.
@@ -151,7 +151,7 @@ pub struct RawPluginLimits {
 
 impl Default for RawPluginLimits {
     fn default() -> Self {
-        Self { deadline_ms: 50, memory_mib: 16, answer_kib: 256, blob_kib: 64, faults_max: 3 }
+        Self { deadline_ms: 50, memory_mib: 64, answer_kib: 256, blob_kib: 64, faults_max: 3 }
     }
 }
 

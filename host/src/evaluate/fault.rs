@@ -12,7 +12,10 @@ pub enum Fault {
     #[error("took longer than {} ms", .0.as_millis())]
     Deadline(Duration),
     /// Asked for more memory or tables than it may have.
-    #[error("asked for more memory than its {limit_bytes} bytes")]
+    #[error(
+        "asked for more memory than its {limit_bytes} bytes (`memory_mib` under `[limits]` of the \
+         policy's file says how much)"
+    )]
     Memory {
         /// The limit.
         limit_bytes: u64,

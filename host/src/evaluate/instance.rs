@@ -282,7 +282,7 @@ impl Guest {
             log: Arc::clone(&self.log),
             wasi: None,
         };
-        let mut store = Store::new(&self.runtime.engine, state);
+        let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| state);
         store.set_epoch_deadline(super::runtime::epochs(self.limits.deadline));
         let pools = store.data().input.as_ref().map_or(0, |input| input.pools());

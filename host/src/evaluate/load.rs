@@ -176,12 +176,13 @@ pub(super) fn prepare(runtime: &Arc<Runtime>, bytes: &[u8]) -> Result<PolicyPre<
 }
 
 fn link(runtime: &Arc<Runtime>, bytes: &[u8]) -> Result<PolicyPre<State>, LoadError> {
-    let component = component_bytes(&runtime.engine, bytes)?;
-    let component = Component::from_binary(&runtime.engine, &component)
+    let machine = runtime.machine(bytes.len());
+    let component = component_bytes(&machine.engine, bytes)?;
+    let component = Component::from_binary(&machine.engine, &component)
         .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
-    check_contract(&runtime.engine, &component)?;
-    let wasi = wants_wasi(&runtime.engine, &component);
-    let linker = if wasi { &runtime.with_wasi } else { &runtime.plain };
+    check_contract(&machine.engine, &component)?;
+    let wasi = wants_wasi(&machine.engine, &component);
+    let linker = if wasi { &machine.with_wasi } else { &machine.plain };
     linker
         .instantiate_pre(&component)
         .and_then(PolicyPre::new)

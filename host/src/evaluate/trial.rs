@@ -53,19 +53,20 @@ impl Interface {
     /// # Errors
     /// When the bytes are no component and cannot be made one, or do not compile.
     pub fn read(runtime: &Runtime, bytes: &[u8]) -> Result<Self, LoadError> {
-        let component = component_bytes(&runtime.engine, bytes)?;
-        let component = Component::from_binary(&runtime.engine, &component)
+        let engine = &runtime.machine(bytes.len()).engine;
+        let component = component_bytes(engine, bytes)?;
+        let component = Component::from_binary(engine, &component)
             .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
         let kind = component.component_type();
         let imports: Vec<Import> = kind
-            .imports(&runtime.engine)
+            .imports(engine)
             .map(|(name, _)| Import { name: name.to_owned(), allowed: allowed(name) })
             .collect();
         let ours = imports.iter().find(|import| import.name.starts_with(super::component::PACKAGE));
         let contract = ours.and_then(|import| import.name.split_once('@'));
         Ok(Self {
             contract: contract.map(|(_, version)| version.to_owned()),
-            exports: kind.exports(&runtime.engine).map(|(name, _)| name.to_owned()).collect(),
+            exports: kind.exports(engine).map(|(name, _)| name.to_owned()).collect(),
             imports,
         })
     }

@@ -29,7 +29,7 @@ struct State {
     gone: bool,
 }
 
-/// Advances the epoch of one engine from a thread of its own.
+/// Advances the epoch of the engines from a thread of its own.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     shared: Arc<Shared>,
@@ -47,12 +47,12 @@ impl Watchdog {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(engine: &Engine, most: usize) -> std::io::Result<Self> {
+    pub fn start(engines: [&Engine; 2], most: usize) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let (engine, theirs) = (engine.weak(), Arc::clone(&shared));
+        let (engines, theirs) = (engines.map(Engine::weak), Arc::clone(&shared));
         std::thread::Builder::new()
             .name("wasm-epoch".to_owned())
-            .spawn(move || tick(&engine, &theirs))?;
+            .spawn(move || tick(&engines, &theirs))?;
         Ok(Self { shared, most })
     }
 
@@ -93,7 +93,7 @@ impl Drop for Watchdog {
     }
 }
 
-fn tick(engine: &EngineWeak, shared: &Shared) {
+fn tick(engines: &[EngineWeak], shared: &Shared) {
     let mut state = shared.lock();
     while !state.gone {
         if state.running == 0 {
@@ -108,7 +108,13 @@ fn tick(engine: &EngineWeak, shared: &Shared) {
             .wait_timeout_while(state, EPOCH, |state| !state.gone)
             .unwrap_or_else(PoisonError::into_inner);
         state = next;
-        let Some(engine) = engine.upgrade() else { return };
-        engine.increment_epoch();
+        let mut is_needed = false;
+        for engine in engines.iter().filter_map(EngineWeak::upgrade) {
+            engine.increment_epoch();
+            is_needed = true;
+        }
+        if !is_needed {
+            return;
+        }
     }
 }

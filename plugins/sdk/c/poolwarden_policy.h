@@ -141,6 +141,31 @@ static inline uint32_t pw_scope_pool_count(pw_scope s) {
 /* Sessions are there for a short while after pw_look_at_sessions; see window->sessions. */
 uint32_t pw_holder_count(const pw_window *window);
 pw_holder pw_holder_at(const pw_window *window, uint32_t index);
+static inline pw_pool pw_holder_pool(pw_holder h) {
+    return pw_pool_at(h.window, h.window->sessions.val.holders.pool.ptr[h.index]);
+}
+/* 0 unknown, 1 runs a statement, 2 idle inside a transaction, 3 idle outside of one. */
+static inline uint8_t pw_holder_state(pw_holder h) {
+    return h.window->sessions.val.holders.state.ptr[h.index];
+}
+static inline bool pw_holder_is_endable(pw_holder h) {
+    return h.window->sessions.val.holders.endable.ptr[h.index] != 0;
+}
+#define PW_CELL(type, column)                                              \
+    static inline type pw_holder_##column(pw_holder row) {                 \
+        return row.window->sessions.val.holders.column.ptr[row.index];     \
+    }
+PW_CELL(pw_text, client)
+PW_CELL(pw_text, application)
+PW_CELL(pw_text, address)
+PW_CELL(uint32_t, backend_pid)
+PW_CELL(uint64_t, connected_ms)
+PW_CELL(uint64_t, request_age_ms)
+PW_CELL(uint64_t, state_age_ms)
+PW_CELL(uint64_t, transaction_age_ms)
+PW_CELL(uint64_t, statement_age_ms)
+#undef PW_CELL
+/* Client groups and the past are columns: window->sessions.val.groups, window->past.val. */
 
 /* ---- The answer. ---- */
 

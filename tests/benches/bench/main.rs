@@ -7,6 +7,7 @@
 mod evaluate;
 mod http;
 mod idle;
+mod languages;
 mod overload;
 mod page;
 mod process;
@@ -24,7 +25,8 @@ use anyhow::{Context, Result, bail};
 use crate::page::Section;
 
 /// What can be measured, in the order of the page.
-const ALL: [&str; 7] = ["evaluate", "rules", "tick", "overload", "http", "idle", "reload"];
+const ALL: [&str; 8] =
+    ["evaluate", "rules", "tick", "overload", "http", "idle", "reload", "languages"];
 
 fn main() -> Result<()> {
     // Cargo adds a flag of its own.
@@ -60,6 +62,7 @@ fn measure(what: &str) -> Result<Section> {
             runtime.block_on(idle::run(&plugins, &sidecar()?, exporter.as_ref()))
         }
         "reload" => runtime.block_on(reload::run(&plugins)),
+        "languages" => runtime.block_on(languages::run(&plugins, &sidecar()?)),
         other => bail!("{other:?} cannot be measured; there are: {}", ALL.join(", ")),
     }
 }

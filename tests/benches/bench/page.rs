@@ -76,8 +76,8 @@ const HEAD: &str = "\
 # Benchmarks
 
 Written by `tests/bench.sh`, which builds, measures and writes this page; `tests/bench.sh WHAT` measures
-one part (`evaluate`, `rules`, `tick`, `overload`, `http`, `idle`, `reload`). A cell is the median with the 10th
-and 90th percentile. Both sides of a ratio take turns within one run, so that on a machine which other
+one part (`evaluate`, `rules`, `tick`, `overload`, `http`, `idle`, `reload`, `languages`). A cell is the median with the
+10th and 90th percentile. Both sides of a ratio take turns within one run, so that on a machine which other
 programs use as well absolute times drift and ratios hardly do.
 ";
 

@@ -11,6 +11,7 @@ mod crash;
 mod disk;
 mod drift;
 mod guard;
+mod languages;
 mod leaks;
 mod logins;
 mod misbehaviour;

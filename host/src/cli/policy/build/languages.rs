@@ -52,7 +52,7 @@ fn javascript(project: &Project, may_install: bool) -> Result<PathBuf, BuildErro
         install: vec!["apt-get install nodejs npm".to_owned()],
     })?;
     let modules = project.dir.join("node_modules");
-    let program = modules.join("componentize-qjs/bin/componentize-qjs");
+    let program = modules.join("componentize-qjs/cli.mjs");
     if !program.is_file() || !modules.join("@poolwarden/policy").is_dir() {
         missing(
             project,
