@@ -43,7 +43,7 @@ fn every_case_of_every_shipped_policy_passes_and_every_setting_is_tried() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let names = |path: &PathBuf| path.file_name().expect("a name").to_string_lossy().into_owned();
     let names: Vec<String> = folders.iter().map(names).collect();
-    for shipped in ["advisor", "autosize", "forecast", "pool-alerts"] {
+    for shipped in ["advisor", "autosize", "forecast", "leak-hunter", "pool-alerts", "rules"] {
         assert!(names.iter().any(|name| name == shipped), "{shipped} has no cases: {names:?}");
     }
 }
