@@ -3,7 +3,10 @@
 //! Start-up order: the store (which also keeps a second sidecar out), the Wasm runtime and policies,
 //! the listener, then the tasks. Everything is handed in; there is no global state.
 
+mod cadence;
 mod drive;
+mod heard;
+mod past;
 mod recorder;
 mod start;
 

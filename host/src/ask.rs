@@ -1,18 +1,19 @@
 //! The command line's questions to a running sidecar: `pools`, `decisions`, `alerts`, `explain`,
-//! `health`.
+//! `silence`, `health`.
 //!
 //! They go over HTTP like everybody else's, so that they work from another machine and never see
 //! more than the API tells. For people there are plain tables without colours; `--output json`
 //! gives the answer as it came.
 
 mod alerts;
-mod client;
+pub(crate) mod client;
 mod decisions;
 mod error;
 mod explain;
 mod health;
 mod pools;
-mod print;
+pub(crate) mod print;
+mod silence;
 mod when;
 
 #[cfg(test)]
@@ -28,18 +29,22 @@ pub use error::AskError;
 pub use explain::Explain;
 pub use health::Health;
 pub use pools::Pools;
+pub use silence::Silence;
 
 /// Where the sidecar is asked when nobody says otherwise.
 const DEFAULT_URL: &str = "http://127.0.0.1:7432";
+/// The environment variable that says which sidecar is asked.
+const URL_VARIABLE: &str = "POOLWARDEN_URL";
 /// The environment variable that holds the token.
 const TOKEN_VARIABLE: &str = "POOLWARDEN_HTTP__TOKEN";
 
 /// Which sidecar is asked.
 #[derive(Debug, Clone, Args)]
 pub struct Sidecar {
-    /// Address of the running sidecar.
-    #[arg(long, value_name = "URL", default_value = DEFAULT_URL)]
-    pub url: String,
+    /// Address of the running sidecar; without it the variable POOLWARDEN_URL, if it is set, or
+    /// http://127.0.0.1:7432.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
     /// File that holds the token; without it the variable POOLWARDEN_HTTP__TOKEN, if it is set.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
@@ -51,6 +56,6 @@ pub enum Output {
     /// A table for people.
     #[default]
     Text,
-    /// The sidecar's answer as it came.
+    /// JSON: a sidecar's answer as it came, or all that there is to say.
     Json,
 }

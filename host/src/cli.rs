@@ -49,6 +49,7 @@ enum Command {
     Pools(ask::Pools),
     Decisions(ask::Decisions),
     Alerts(ask::Alerts),
+    Silence(ask::Silence),
     Explain(ask::Explain),
     Health(ask::Health),
     #[command(name = COMPILE_COMMAND, hide = true)]
@@ -65,11 +66,16 @@ struct ConfigArg {
 
 impl ConfigArg {
     fn load(&self) -> Result<Config, ConfigError> {
-        let env = std::env::vars_os()
-            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Config::load(self.config.as_deref(), &env)
+        Config::load(self.config.as_deref(), &environment())
     }
+}
+
+/// The environment, as far as it is text.
+fn environment() -> std::collections::BTreeMap<String, String> {
+    let pairs = std::env::vars_os();
+    pairs
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 impl Cli {
@@ -84,6 +90,7 @@ impl Cli {
             Command::Pools(pools) => asked(pools.run()),
             Command::Decisions(decisions) => asked(decisions.run()),
             Command::Alerts(alerts) => asked(alerts.run()),
+            Command::Silence(silence) => asked(silence.run()),
             Command::Explain(explain) => asked(explain.run()),
             Command::Health(health) => asked(health.run()),
             Command::CompilePlugin(compile) => compile.run(),

@@ -3,6 +3,8 @@
 //! A poll that fails is said to have failed and never reads as zero load. While somebody waits, or a
 //! pool has no server left, polls come faster, because that is when a second is long.
 
+mod look;
+
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc, watch};
@@ -16,6 +18,8 @@ use crate::console::{Cost, Depth, Poller};
 use crate::database::Observer;
 use crate::model::{DatabaseSample, Snapshot, TargetName};
 use crate::report::chain;
+
+pub use look::{Looked, look};
 
 /// What a collector saw.
 #[derive(Debug)]

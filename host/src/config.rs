@@ -22,10 +22,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::model::{Labels, Limits, Mode, TargetName};
+use crate::model::{Labels, Limits, Mode, SessionLimits, TargetName};
 
 pub use example::{environment_table, example};
-pub use problem::{ConfigError, Problem};
+pub use problem::{ConfigError, Problem, nearest};
 pub use schema::schema;
 pub use secret::Secret;
 
@@ -186,6 +186,8 @@ pub struct Target {
     pub mode: Mode,
     /// What no policy can cross; `floor` is never above `ceiling`.
     pub limits: Limits,
+    /// What is done about single sessions.
+    pub sessions: SessionLimits,
     /// The admin console.
     pub console: Console,
     /// The PostgreSQL server behind it, if it may be asked.

@@ -5,12 +5,14 @@
 //! `session_age_max`: since PgBouncer 1.23 an open console session holds up its shutdown.
 
 mod change;
+mod clients;
 mod error;
 mod poll;
 mod session;
 mod table;
 
 pub use change::{may_act, read_default_pool_size, set_default_pool_size};
+pub use clients::{ClientRow, Clients, ServerRow, read_clients};
 pub use error::ConsoleError;
 pub use poll::{Cost, Depth, Polled, Poller};
 pub use session::{Role, Session, connect_options};

@@ -7,10 +7,14 @@
 mod advice;
 mod alerts;
 mod budget;
+mod contest;
 mod decide;
 mod drift;
 mod record;
 mod scope;
+mod sessions;
+mod shadow;
+mod silences;
 mod target;
 mod view;
 
@@ -24,10 +28,14 @@ use uuid::Uuid;
 
 pub use crate::history::PoolView;
 use crate::model::{
-    DecisionId, Digest, Mode, PolicyName, PoolSize, Proposal, ScopeKey, Snapshot, TargetName,
-    Timestamp, Window,
+    Databases, DecisionId, Digest, Ended, Look, Mode, PolicyName, PoolSize, Proposal, ScopeKey,
+    SessionKey, Silence, Snapshot, TargetName, Timestamp, Window,
 };
-use crate::record::{Batch, Evaluation};
+use crate::record::{Batch, Evaluation, SilenceChange};
+use alerts::Anew;
+pub use shadow::{Difference, ShadowView};
+use silences::SilenceBook;
+pub use silences::SilenceRefusal;
 use target::TargetControl;
 pub use target::{HandBack, Known, TargetSetup};
 pub use view::{AdviceView, AlertView, ScopeView, TargetView, View};
@@ -72,6 +80,31 @@ pub enum Event {
         /// What came of it.
         acted: Acted,
     },
+    /// A look at single sessions ended; `None` when it failed.
+    Looked {
+        /// The target.
+        target: TargetName,
+        /// What was seen.
+        look: Option<Box<Look>>,
+    },
+    /// Ending a session was tried.
+    Ended {
+        /// The target.
+        target: TargetName,
+        /// The decision.
+        id: DecisionId,
+        /// What came of it.
+        ended: Ended,
+    },
+    /// A person asks for a silence, or for its end.
+    SilenceAsked(SilenceChange),
+    /// What was asked for has been recorded, or could not be.
+    SilenceKept {
+        /// What was asked for.
+        change: SilenceChange,
+        /// Why it could not be recorded.
+        kept: Result<(), String>,
+    },
     /// The sidecar is about to stop: hand sizes back if it should.
     Stopping,
 }
@@ -83,11 +116,17 @@ pub struct Heard {
     pub policy: PolicyName,
     /// How far the policy may go.
     pub mode: Mode,
+    /// Of several policies on one setting the one with the highest is heard.
+    pub priority: i32,
+    /// The policy that this one is compared with; it is recorded and never heard.
+    pub shadow_of: Option<PolicyName>,
+    /// Whether the policy's file lets it end sessions.
+    pub may_end_sessions: bool,
     /// The plugin's bytes.
     pub digest: Digest,
     /// The version that the plugin says it has.
     pub version: Arc<str>,
-    /// What it said; `None` when it faulted.
+    /// What it said; `None` when it faulted or was not asked this time: what it said before stands.
     pub answer: Option<Answer>,
     /// Scopes that also size pools which the policy does not see.
     pub beyond: Vec<ScopeKey>,
@@ -100,6 +139,8 @@ pub struct Heard {
 pub struct Answer {
     /// What it proposes.
     pub proposals: Vec<Proposal>,
+    /// Why it asks for a look at single sessions, if it does.
+    pub look: Option<String>,
     /// What it wants to remember.
     pub memory: Arc<[u8]>,
 }
@@ -139,6 +180,43 @@ pub enum Effect {
     Record(Box<Batch>),
     /// Put the intent into the store, then change the size, then say what came of it.
     Resize(Box<Resize>),
+    /// Look at single sessions, then say what was seen.
+    Look {
+        /// The target.
+        target: TargetName,
+        /// The policy that asked first.
+        policy: PolicyName,
+        /// Why it asks.
+        reason: String,
+        /// `SHOW DATABASES`, which tells the pools of clients.
+        databases: Arc<Databases>,
+    },
+    /// Put the intent into the store, then end the session, then say what came of it.
+    EndSession(Box<EndSession>),
+    /// Put this change of the silences into the store, then say what came of it.
+    KeepSilence {
+        /// The change.
+        change: Box<SilenceChange>,
+        /// The change as it is to be recorded.
+        batch: Box<Batch>,
+    },
+    /// Tell who asked for a silence that it cannot be had.
+    RefuseSilence(SilenceRefusal),
+}
+
+/// The end of a session that passed the guard.
+#[derive(Debug)]
+pub struct EndSession {
+    /// The decision.
+    pub id: DecisionId,
+    /// The target.
+    pub target: TargetName,
+    /// The session; one that has moved on is another one.
+    pub session: SessionKey,
+    /// After this moment the decision is too old to be carried out.
+    pub until: Timestamp,
+    /// The intent, to be recorded before anything is done.
+    pub intent: Batch,
 }
 
 /// What the policies remember of one target.
@@ -185,6 +263,7 @@ impl Turn<'_> {
 /// The state of the whole loop.
 pub struct Control {
     targets: BTreeMap<TargetName, TargetControl>,
+    silences: SilenceBook,
     ids: Ids,
 }
 
@@ -201,11 +280,33 @@ impl Control {
             .into_iter()
             .map(|setup| (setup.facts.name.clone(), TargetControl::new(setup)))
             .collect();
-        Self { targets, ids }
+        Self { targets, silences: SilenceBook::default(), ids }
+    }
+
+    /// Takes over the silences that the store knows.
+    #[must_use]
+    pub fn with_silences(mut self, silences: Vec<Silence>, now: Timestamp) -> Self {
+        self.silences = SilenceBook::new(silences, now);
+        self.mute(Anew::All);
+        self
     }
 
     /// Takes in an event and says what is to be done, in this order.
     pub fn apply(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        let expired = self.silences.expire(now);
+        let changed = matches!(event, Event::SilenceKept { kept: Ok(()), .. });
+        let effects = self.take(event, now);
+        self.mute(if expired || changed { Anew::All } else { Anew::Unmatched });
+        effects
+    }
+
+    fn mute(&mut self, anew: Anew) {
+        for target in self.targets.values_mut() {
+            target.mute(&self.silences, anew);
+        }
+    }
+
+    fn take(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let turn = &mut Turn { now, ids: &mut self.ids };
         match event {
             Event::Polled { target, snapshot } => {
@@ -223,6 +324,24 @@ impl Control {
             Event::Acted { target, id, acted } => {
                 self.targets.get_mut(&target).map(|t| t.acted(id, &acted, now))
             }
+            Event::Looked { target, look } => {
+                self.targets.get_mut(&target).map(|t| t.looked(look.map(|look| *look), now))
+            }
+            Event::Ended { target, id, ended } => {
+                self.targets.get_mut(&target).map(|t| t.ended(id, &ended, now))
+            }
+            Event::SilenceAsked(change) => Some(vec![match self.silences.judge(&change) {
+                Ok(batch) => {
+                    Effect::KeepSilence { change: Box::new(change), batch: Box::new(batch) }
+                }
+                Err(refusal) => Effect::RefuseSilence(refusal),
+            }]),
+            Event::SilenceKept { change, kept } => {
+                if kept.is_ok() {
+                    self.silences.make(change);
+                }
+                None
+            }
             Event::Stopping => {
                 let targets = self.targets.values_mut();
                 Some(targets.flat_map(|target| target.hand_back(turn)).collect())
@@ -237,6 +356,13 @@ impl Control {
         targets.map(|(name, target)| (name.clone(), target.history.take_buckets())).collect()
     }
 
+    /// Gives how far pending alerts have come, for the store.
+    pub fn pending_alerts(&mut self, now: Timestamp) -> Batch {
+        let targets = self.targets.iter_mut();
+        let alerts = targets.flat_map(|(name, target)| target.alerts.pending_changes(name, now));
+        Batch { alerts: alerts.collect(), ..Batch::default() }
+    }
+
     /// Gives what the policies remember, for the store.
     pub fn memories(&self) -> Vec<crate::record::Memory> {
         self.targets.iter().flat_map(|(name, target)| target.memory_rows(name)).collect()
@@ -244,7 +370,11 @@ impl Control {
 
     /// Shows everything at one moment.
     pub fn view(&self, now: Timestamp) -> View {
-        View { at: now, targets: self.targets.values().map(|target| target.view(now)).collect() }
+        View {
+            at: now,
+            targets: self.targets.values().map(|target| target.view(now)).collect(),
+            silences: self.silences.holding().filter(|one| one.holds(now)).cloned().collect(),
+        }
     }
 }
 

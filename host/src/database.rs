@@ -3,6 +3,8 @@
 //! One small connection of its own, opened when needed and closed after idling, because each one
 //! takes a slot that the pools could use. Everything here is optional for the rest.
 
+mod sessions;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,8 @@ use tokio::time::timeout;
 use crate::config::{Address, Database};
 use crate::console::connect_options;
 use crate::model::{DatabaseSample, PgSessions, Timestamp};
+
+pub use sessions::{Backend, end_session, read_backends};
 
 /// A look at PostgreSQL that failed.
 #[derive(Debug, Error)]

@@ -18,6 +18,8 @@ mod policy;
 mod registry;
 mod replay;
 mod runtime;
+mod settings;
+mod trial;
 mod watch;
 mod watchdog;
 
@@ -26,8 +28,13 @@ pub use convert::Input;
 pub use fault::Fault;
 pub use file::{PolicyFile, PolicyFileError};
 pub use load::LoadError;
-pub use policy::{Answered, Policy, PolicyResult};
-pub use registry::{PolicySet, PolicyState, PolicyStatus, Registry};
+pub use policy::{Answered, Part, Policy, PolicyResult, Round};
+pub use registry::{Evaluated, PolicySet, PolicyState, PolicyStatus, Registry};
 pub use replay::{Replay, ReplayError, Replayed, replay};
 pub use runtime::{Runtime, RuntimeError};
+pub use settings::{Setting, settings};
+pub use trial::{Allowed, Import, Interface, Trial};
 pub use watch::watch;
+
+/// Largest plugin that is loaded, in bytes.
+pub const PLUGIN_BYTES_MAX: u64 = load::FILE_MAX_BYTES;

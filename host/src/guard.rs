@@ -4,6 +4,7 @@
 //! "why not?" is complete. Rules that clamp come before those that judge the clamped size.
 
 mod budget;
+mod ending;
 mod rules;
 
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 use std::time::Duration;
 
 pub use budget::Budget;
+pub use ending::{SessionFacts, judge_ending};
 use rules::Case;
 
 use crate::model::{
@@ -56,6 +58,8 @@ pub struct Facts<'a> {
     pub changes_last_hour: u32,
     /// What PostgreSQL can take, where that is known.
     pub budget: Option<Budget>,
+    /// What another policy asks for that is heard instead, if one is.
+    pub rival: Option<String>,
     /// The effective mode: the stricter of the target's and the policy's.
     pub mode: Mode,
 }

@@ -41,4 +41,6 @@ pub mod sandbox;
 
 pub mod ask;
 
+pub mod author;
+
 pub mod cli;

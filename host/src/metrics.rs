@@ -12,6 +12,7 @@ mod own;
 mod process;
 #[cfg(test)]
 pub(crate) mod sample;
+mod sessions;
 mod tally;
 mod text;
 
@@ -92,9 +93,33 @@ impl Metrics {
         self.lock().resized(target, took, outcome);
     }
 
+    /// Counts a look at single sessions, with what it cost, by command.
+    pub fn looked(&self, target: &TargetName, took: Duration, costs: &[Cost]) {
+        let mut tally = self.lock();
+        tally.sessions.looked(target, took);
+        for cost in costs {
+            tally.poll(target, cost);
+        }
+    }
+
+    /// Counts a failed look at single sessions by the short name of its failure.
+    pub fn look_failed(&self, target: &TargetName, kind: &'static str) {
+        self.lock().sessions.look_failed(target, kind);
+    }
+
+    /// Counts a session that was to be ended, by what came of it.
+    pub fn session_ended(&self, target: &TargetName, outcome: &'static str) {
+        self.lock().sessions.ended(target, outcome);
+    }
+
     /// Counts a write that the store refused, by the short name of its failure.
     pub fn store_failed(&self, kind: &str) {
         self.lock().store_failed(kind);
+    }
+
+    /// Counts one reading of a target's longer past, with the rows that are at hand after it.
+    pub fn past_read(&self, target: &TargetName, took: Duration, rows: usize) {
+        self.lock().past_read(target, took, rows);
     }
 
     /// Counts one whole tick of a target, from the poll to what was recorded.

@@ -6,7 +6,9 @@
 mod alert;
 mod decision;
 mod name;
+mod session;
 mod settings;
+mod silence;
 mod size;
 mod snapshot;
 mod time;
@@ -16,7 +18,14 @@ mod window;
 pub use alert::{Alert, AlertKey, AlertState};
 pub use decision::{Decision, DecisionId, Evidence, Kind, Origin, Status, Transition};
 pub use name::{Digest, NameError, PolicyName, PoolKey, ScopeKey, TargetName};
-pub use settings::{Labels, Limits, Mode, Settings};
+pub use session::{
+    BackendIdentity, ClientGroup, Ended, Holder, HolderRow, Look, OWN_APPLICATION, SessionKey,
+    SessionState, SessionsWindow,
+};
+pub use settings::{Labels, Limits, Mode, SessionLimits, Settings};
+pub use silence::{
+    Alerting, Glob, LABELS_MAX, Matchers, Silence, SilenceError, SilenceId, is_label_name,
+};
 pub use size::{PoolSize, SizeError};
 pub use snapshot::{
     Counters, DatabaseRow, DatabaseSample, Databases, PgSessions, PoolRow, Server, Snapshot,
@@ -24,6 +33,6 @@ pub use snapshot::{
 pub use time::Timestamp;
 pub use verdict::{Outcome, Rule, RuleWord, Verdict, Word};
 pub use window::{
-    Condition, DatabaseWindow, Past, PoolColumns, Proposal, ScopeColumns, Severity, Subject,
-    TargetStatus, TargetWindow, Window,
+    Condition, DatabaseWindow, Past, PastSpan, PoolColumns, Proposal, ScopeColumns, Severity,
+    Subject, TargetStatus, TargetWindow, Window,
 };

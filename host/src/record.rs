@@ -15,6 +15,7 @@
 //! 500 pools polled each second for a month take less than 512 MiB of history (a test fills them);
 //! `size_max_bytes` bounds all of it, see [`Store::maintain`].
 
+mod alerts;
 mod counts;
 mod error;
 mod file;
@@ -22,9 +23,11 @@ mod history;
 mod level;
 mod maintain;
 mod pack;
+mod past;
 mod prune;
 mod read;
 mod roll;
+mod silences;
 mod types;
 mod wire;
 mod write;
@@ -43,7 +46,8 @@ pub use counts::PoolCounts;
 pub use error::RecordError;
 pub use history::{HistoryPoint, HistoryQuery, HistorySample};
 pub use maintain::Maintenance;
+pub use past::{PastQuery, PastRow};
 pub use types::{
-    AlertChange, Batch, DecisionFilter, Evaluation, Memory, Page, ScopeState, Store, StoreOptions,
-    Stored,
+    AlertChange, Batch, DecisionFilter, Evaluation, Memory, Page, ScopeState, SilenceChange, Store,
+    StoreOptions, Stored, StoredAlert,
 };

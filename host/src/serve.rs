@@ -1,11 +1,15 @@
 //! The HTTP API: what is known now from the newest view, what was decided from the store.
 //!
-//! Everything is `GET`: the API tells and never acts. What the view knows is answered from
-//! memory, so that a full disk or a dead PgBouncer leaves health checks and metrics working.
+//! It tells, and takes orders in one thing only: silences, which mute alerts and touch no pool. An
+//! order goes to the control task as a row in a queue and is answered when it is recorded and holds.
+//! What the view knows is answered from memory, so that a full disk or a dead PgBouncer leaves
+//! health checks and metrics working.
 //! Errors are `application/problem+json` (RFC 9457) without exception.
 
 mod api;
+mod ask;
 mod auth;
+mod body;
 mod listen;
 mod params;
 mod problem;
@@ -21,7 +25,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::middleware::from_fn_with_state;
-use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 
 use crate::clock::Clock;
 use crate::config::Secret;
@@ -29,6 +33,7 @@ use crate::control::View;
 use crate::evaluate::Registry;
 use crate::metrics::Metrics;
 use crate::record::{Batch, Store};
+pub use ask::{ASKS, Ask, Refused, Reply};
 pub use listen::serve;
 use problem::Problem;
 
@@ -52,6 +57,8 @@ pub struct ServeState {
     pub store_problem: watch::Receiver<Option<String>>,
     /// What a caller has to show; `None` lets everybody ask.
     pub token: Option<Secret>,
+    /// Where orders go.
+    pub asks: mpsc::Sender<Ask>,
     /// The clock of the process.
     pub clock: Clock,
     /// How often a fresh view is to be expected.
@@ -87,7 +94,7 @@ pub fn router(state: ServeState) -> Router {
         .into_iter()
         .fold(empty, |router, (path, route)| router.route(path, route))
         .fallback(|| async { Problem::no_such_route() })
-        .method_not_allowed_fallback(|| async { Problem::only_get() })
+        .method_not_allowed_fallback(route::other_method)
         .layer(from_fn_with_state(Arc::clone(&state), auth::check))
         .layer(axum::middleware::from_fn(problem::shield))
         .with_state(state)

@@ -4,6 +4,7 @@
 //! the same `App` that the binary starts, or the binary itself where it has to be killed.
 
 pub mod bench;
+pub mod fuzz;
 pub mod log;
 pub mod plugins;
 pub mod process;

@@ -42,6 +42,15 @@ pub fn shipped(name: &str) -> Vec<u8> {
     read(&policies.join(format!("{name}.wasm")), "plugins/build.sh")
 }
 
+/// Gives the example policy that is written in a language.
+///
+/// # Panics
+/// When it is not built.
+pub fn example(language: &str) -> Vec<u8> {
+    let path = target_dir().join("examples").join(format!("{language}.wasm"));
+    read(&path, "plugins/examples/build.sh")
+}
+
 /// Gives a plugin with other bytes that does the same: a custom section more at its end.
 pub fn variant(plugin: &[u8], number: u8) -> Vec<u8> {
     [plugin, &[0, 3, 1, b'v', number]].concat()

@@ -67,6 +67,32 @@ pub fn run_with(config: &Path, arguments: &[&str]) -> Ran {
     Ran { code: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
 }
 
+/// Asks a running sidecar through the command line, to its end; blocks.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+pub fn ask(url: &str, arguments: &[&str]) -> Ran {
+    let output = command(&binary()).args(arguments).arg("--url").arg(url).output();
+    let output = output.expect("the binary can be run");
+    let text = [output.stdout, output.stderr].concat();
+    Ran { code: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
+}
+
+/// Runs a subcommand that needs no configuration, in a folder, to its end.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+pub fn run_in(folder: &Path, arguments: &[&str]) -> Ran {
+    let cache = folder.join(".cache");
+    let mut command = command(&binary());
+    let output = command.args(arguments).current_dir(folder).env("XDG_CACHE_HOME", cache).output();
+    let output = output.expect("the binary can be run");
+    let text = [output.stdout, output.stderr].concat();
+    Ran { code: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
+}
+
 /// A command without our environment, which could configure it.
 fn command(program: &Path) -> Command {
     let mut command = Command::new(program);

@@ -23,6 +23,8 @@ pub struct Setup {
     pub autosize: String,
     /// Lines of the alerting policy's settings.
     pub alerts: String,
+    /// The whole file of the policy `leak-hunter` after its plugin and mode; `None` leaves it out.
+    pub leaks: Option<String>,
     /// What becomes of sizes at the end: `keep` or `hand_back`.
     pub sizes: &'static str,
     /// Further lines of the configuration, before the targets.
@@ -48,6 +50,8 @@ pub struct TargetSetup {
     pub database: Option<String>,
     /// Time between two looks at PostgreSQL, in milliseconds.
     pub database_interval_ms: u64,
+    /// Lines of the table `[target.sessions]`.
+    pub sessions: String,
 }
 
 impl TargetSetup {
@@ -72,6 +76,7 @@ impl TargetSetup {
             ]),
             database: None,
             database_interval_ms: 500,
+            sessions: String::new(),
         }
     }
 
@@ -102,6 +107,9 @@ impl TargetSetup {
             writeln!(text, "[target.database]\nurl = \"{url}\"\ninterval_ms = {every}")
                 .expect("text takes text");
         }
+        if !self.sessions.is_empty() {
+            writeln!(text, "[target.sessions]\n{}", self.sessions).expect("text takes text");
+        }
         text
     }
 }
@@ -115,6 +123,7 @@ impl Setup {
             dir,
             autosize: "shrink_after_ms = 1000\nshrink_step_percent = 60\n".to_owned(),
             alerts: "[settings.pool_exhausted]\nhold_ms = 200\ncooldown_ms = 500\n".to_owned(),
+            leaks: None,
             sizes: "keep",
             more: String::new(),
             targets: vec![target],
@@ -133,15 +142,19 @@ impl Setup {
     pub fn write(&self) -> PathBuf {
         let policies = self.dir.join("policies");
         fs::create_dir_all(&policies).expect("the test's folder can be made");
-        let text = |plugin: &str, settings: &str| {
-            format!("plugin = \"{plugin}.wasm\"\nmode = \"enforce\"\n[settings]\n{settings}")
+        let text = |plugin: &str, more: &str| {
+            format!("plugin = \"{plugin}.wasm\"\nmode = \"enforce\"\n{more}")
         };
-        for (name, settings) in [("autosize", &self.autosize), ("pool-alerts", &self.alerts)] {
+        let settings = |settings: &str| format!("[settings]\n{settings}");
+        let mut all =
+            vec![("autosize", settings(&self.autosize)), ("pool-alerts", settings(&self.alerts))];
+        all.extend(self.leaks.iter().map(|more| ("leak-hunter", more.clone())));
+        for (name, more) in all {
             let built = shipped().join(format!("{name}.wasm"));
             fs::copy(&built, policies.join(format!("{name}.wasm"))).unwrap_or_else(|error| {
                 panic!("{}: {error}; build it with plugins/build.sh", built.display())
             });
-            fs::write(policies.join(format!("{name}.toml")), text(name, settings))
+            fs::write(policies.join(format!("{name}.toml")), text(name, &more))
                 .expect("the test's folder can be written");
         }
         let path = self.dir.join("poolwarden.toml");

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use poolwarden::app::App;
 use poolwarden::control::{AlertView, ScopeView, TargetView, View};
+use poolwarden::evaluate::PolicyStatus;
 use poolwarden::history::PoolView;
 use poolwarden::model::{Decision, Kind, Mode, Outcome, Status, Timestamp};
 use poolwarden::record::{DecisionFilter, Store};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// A running sidecar.
 #[derive(Debug)]
@@ -17,6 +21,16 @@ pub struct Sidecar {
 impl Sidecar {
     pub(crate) fn new(app: App) -> Self {
         Self { app }
+    }
+
+    /// Returns the value of a series of `/metrics`, by its name and labels; 0 when it is not there.
+    ///
+    /// # Panics
+    /// When the sidecar does not answer.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let (_, text) = self.http("GET", "/metrics", "").await;
+        let mut values = text.lines().filter_map(|line| line.strip_prefix(series));
+        values.find_map(|value| value.strip_prefix(' ')?.trim().parse().ok()).unwrap_or(0.0)
     }
 
     /// Returns the store.
@@ -72,6 +86,41 @@ impl Sidecar {
         target.alerts.iter().find(|one| one.alert.key.name == name && one.is_firing()).cloned()
     }
 
+    /// Returns where HTTP is served, as the command line takes it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.app.address())
+    }
+
+    /// Asks over HTTP as any client does; gives status and body.
+    ///
+    /// # Panics
+    /// When there is no whole answer.
+    pub async fn http(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: sidecar\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(self.app.address()).await.expect("HTTP is served");
+        stream.write_all(request.as_bytes()).await.expect("the request is taken");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer in UTF-8");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.expect("a status"), body.to_owned())
+    }
+
+    /// Reads JSON over HTTP.
+    ///
+    /// # Panics
+    /// When the answer is something else.
+    pub async fn json(&self, path: &str) -> Value {
+        let (status, body) = self.http("GET", path, "").await;
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).expect("the body is JSON")
+    }
+
     /// Returns every recorded decision, the oldest first.
     pub async fn decisions(&self) -> Vec<Decision> {
         decisions(self.store()).await
@@ -86,6 +135,16 @@ impl Sidecar {
     pub async fn verified_since(&self, since: Timestamp) -> Option<Decision> {
         let newest = self.changes().await.into_iter().rev();
         newest.filter(|one| one.at >= since).find(|one| one.status == Status::Verified)
+    }
+
+    /// Returns what the API shows of a policy.
+    ///
+    /// # Panics
+    /// When there is none of that name.
+    #[must_use]
+    pub fn policy(&self, name: &str) -> PolicyStatus {
+        let all = self.app.registry().statuses();
+        all.into_iter().find(|one| one.name.as_str() == name).expect("the policy is there")
     }
 
     /// Stops it as SIGTERM does; says whether the grace period was enough.

@@ -1,9 +1,11 @@
 //! What an evaluation is given, what it keeps, and that it can be run again to the last bit.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use poolwarden::evaluate::{Input, Replay, Replayed, replay};
-use poolwarden::model::{PoolKey, Proposal, Subject, Window};
+use poolwarden::config::PluginLimits;
+use poolwarden::evaluate::{Input, Part, PolicyResult, Replay, Replayed, Round, replay};
+use poolwarden::model::{Past, PastSpan, PoolKey, Proposal, Subject, Timestamp, Window};
 use poolwarden_tests::plugins::{
     Folder, Recorded, Seeded, answered, awkward_window, evidence, fixture, hostile_names, limits,
     result_of, runtime, shipped, target, window,
@@ -30,13 +32,13 @@ fn the_worst_hour_of_many_pools_is_told_and_no_fault() {
         folder.put(&format!("{plugin}.wasm"), shipped(plugin));
     }
     folder.scan();
-    for pools in [100, 400, 10_000] {
+    for pools in [20, 400, 10_000] {
         let results = folder.tick(in_trouble(pools));
         answered(result_of(&results, "autosize"));
         let alerts = &answered(result_of(&results, "pool-alerts")).proposals;
         let tells_of_all =
             |one: &Proposal| matches!(one, Proposal::Alert { name, .. } if name == "many-pools");
-        assert_eq!(alerts.iter().any(tells_of_all), pools > 2_000, "{pools} pools");
+        assert_eq!(alerts.iter().any(tells_of_all), pools > 20, "{pools} pools");
     }
 }
 
@@ -191,4 +193,120 @@ fn policies_are_asked_in_the_order_of_their_priority() {
     }
     folder.scan();
     assert_eq!(folder.serving(), ["b", "d", "c", "a"]);
+}
+
+/// A week of that many pools: office hours with noise, and a few pools that are too small.
+fn week(span: PastSpan, pools: usize, until: Timestamp) -> Past {
+    let mut noise = Seeded::new(3);
+    let from = until.minus(span.step * (span.steps - 1));
+    let mut past = Past { from, step: span.step, steps: span.steps, ..Past::default() };
+    for pool in 0..pools {
+        for step in 0..span.steps {
+            let working = (48..110).contains(&(step % 144));
+            let busy = if working { 8 + noise.below(9) } else { 1 + noise.below(3) };
+            let waiting = if pool % 20 == 0 && working { noise.below(4) } else { 0 };
+            past.samples.push(600);
+            past.clients_max.push(busy + noise.below(40));
+            past.waiting_max.push(waiting);
+            past.waiting_mean.push(f64::from(waiting) / 7.0);
+            past.busy_max.push(busy);
+            past.busy_mean.push(f64::from(busy * 800 + noise.below(100)) / 1_000.0);
+            past.servers_max.push(busy + 1);
+            past.size.push(20);
+            past.wait_max_us.push(u64::from(waiting) * 150_000);
+            past.transactions.push(u64::from(busy) * 40_000 + u64::from(noise.below(9_999)));
+            past.transaction_mean_us.push(f64::from(9_000 + noise.below(3_000)));
+            past.wait_mean_us.push(f64::from(waiting) * 9_000.0);
+        }
+    }
+    past
+}
+
+fn look_back(folder: &Folder, pools: usize) -> Vec<PolicyResult> {
+    let mut window = window(pools);
+    window.pools.mode.fill(1);
+    let until = window.at;
+    let set = folder.registry().serving();
+    let parts = set.evaluate_round(Round {
+        target: &target(),
+        window,
+        memories: &Default::default(),
+        due: &|_| true,
+        past: &|span, keys| Some(week(span, keys.len(), until)),
+    });
+    parts.into_iter().filter_map(Part::result).collect()
+}
+
+fn with_shipped_files(plugins: &[&str]) -> Folder {
+    let folder = Folder::default();
+    for plugin in plugins {
+        folder.put(&format!("{plugin}.wasm"), shipped(plugin));
+        let file = format!("{}/../policies/{plugin}.toml", env!("CARGO_MANIFEST_DIR"));
+        folder.put(&format!("{plugin}.toml"), std::fs::read(file).expect("it is shipped"));
+    }
+    folder.scan();
+    folder
+}
+
+#[test]
+fn answers_on_a_past_are_replayed_to_the_last_bit() {
+    let folder = with_shipped_files(&["advisor", "forecast"]);
+    let results = look_back(&folder, 20);
+    assert_eq!(results.len(), 2);
+    for result in &results {
+        let name = result.policy.name();
+        assert!(!answered(result).proposals.is_empty(), "{name} says nothing");
+        let record = Recorded::of(result);
+        let long = Duration::from_secs(10);
+        let limits = PluginLimits { deadline: long, memory_bytes: 128 << 20, ..limits() };
+        let came = replay(&runtime(), record.as_replay(&limits)).expect("it runs");
+        assert_eq!(came, Replayed::Identical, "{name}");
+    }
+}
+
+#[test]
+fn a_policy_that_is_not_due_is_not_asked_and_a_narrow_one_sees_its_own_past() {
+    let folder = Folder::default();
+    folder.put("advisor.wasm", shipped("advisor"));
+    folder.put("advisor.toml", "[scope]\ndatabases = [\"db1\"]\n[limits]\nmemory_mib = 128\n");
+    folder.put("counter.wasm", fixture("counter"));
+    folder.scan();
+    let window = window(3);
+    let (until, set) = (window.at, folder.registry().serving());
+    let parts = set.evaluate_round(Round {
+        target: &target(),
+        window,
+        memories: &Default::default(),
+        due: &|policy| policy.name().as_str() == "advisor",
+        past: &|span, keys| Some(week(span, keys.len(), until)),
+    });
+    let waits: Vec<_> = parts.iter().map(|part| matches!(part, Part::Waits(_))).collect();
+    assert_eq!(waits, [false, true], "advisor, counter");
+    let results: Vec<PolicyResult> = parts.into_iter().filter_map(Part::result).collect();
+    answered(&results[0]);
+    let input = results[0].input.to_json().expect("JSON");
+    let input: serde_json::Value = serde_json::from_slice(&input).expect("JSON");
+    let rows = input.pointer("/window/past/samples").and_then(|column| column.as_array());
+    assert_eq!(rows.map(Vec::len), Some(1_008), "one pool of three");
+}
+
+/// For `BENCHMARKS.md`: `cargo test -p poolwarden-tests --test evaluations costs -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn what_a_week_of_many_pools_costs() {
+    let folder = with_shipped_files(&["advisor", "forecast"]);
+    for pools in [100, 495] {
+        for _ in 0..3 {
+            for result in look_back(&folder, pools) {
+                let begin = Instant::now();
+                let bytes = result.input.to_json().expect("JSON").len();
+                let (name, took) = (result.policy.name(), result.took);
+                let count = answered(&result).proposals.len();
+                println!(
+                    "{pools} pools {name}: {took:?}, {count} proposals, {bytes} B of input, {:?}",
+                    begin.elapsed()
+                );
+            }
+        }
+    }
 }

@@ -126,7 +126,8 @@ fn a_plugin_that_asks_for_more_or_for_another_contract_is_refused_by_name() {
     let said = folder.problem("imports-forbidden");
     assert!(said.contains("imports \"acme:net/http"), "{said}");
     let said = folder.problem("future-contract");
-    let why = "the plugin is built for contract 2.0.0; this Poolwarden speaks 1.0.0";
+    let why = "the plugin is built for contract 2.0.0; this Poolwarden speaks 1.0.0: run it on one \
+               that speaks 2.0.0, or build it against 1.0.0";
     assert_eq!(said, format!("future-contract.wasm: {why}"));
     assert_eq!(folder.serving(), ["counter"]);
 }
@@ -152,6 +153,23 @@ fn each_kind_of_nonsense_is_a_fault_that_says_what() {
         answered(result_of(&results, "counter"));
     }
     assert_eq!(folder.status("answers-nonsense").faults, 5);
+}
+
+#[test]
+fn a_pool_that_the_scope_leaves_out_cannot_be_forged() {
+    let folder = Folder::with_counter();
+    folder.put("answers-nonsense.wasm", fixture("answers-nonsense"));
+    folder.put(
+        "answers-nonsense.toml",
+        "settings = { what = \"pool-beyond-scope\", when = \"with-pools\" }\n\
+         [scope]\ndatabases = [\"db0\"]\n",
+    );
+    folder.scan();
+    // The target has three pools; the policy sees the first and names the second.
+    let results = folder.tick(window(3));
+    let said = fault(result_of(&results, "answers-nonsense"));
+    assert_eq!(*said, Fault::Nonsense("pool 1 is not in the window".to_owned()));
+    answered(result_of(&results, "counter"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Layers, purity and the shape of files are decisions that a compiler does not check; here they are
 //! tests, so that breaking one is a choice that somebody makes on purpose.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -179,4 +180,87 @@ fn what_the_readme_names_is_there() {
         }
     }
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// Every path of a runbook that a text names.
+fn runbooks_in(text: &str) -> impl Iterator<Item = String> {
+    text.split("docs/runbooks/").skip(1).filter_map(|rest| {
+        let name = rest.split(".md").next().filter(|name| name.len() < rest.len())?;
+        let is_name = |c: char| c.is_ascii_lowercase() || c == '-';
+        (!name.is_empty() && name.chars().all(is_name)).then(|| name.to_owned())
+    })
+}
+
+/// Names of alerts that a plugin's source raises in so many words.
+fn alerts_in(text: &str) -> impl Iterator<Item = String> {
+    let starts = text.split("Alert::new(\"").skip(1);
+    starts.filter_map(|rest| rest.split('"').next().map(str::to_owned))
+}
+
+#[test]
+fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
+    let folder = root().join("docs/runbooks");
+    let files = fs::read_dir(&folder).expect("there are runbooks");
+    let files = files.map(|entry| entry.expect("listed").path());
+    let written: BTreeSet<String> = files
+        .filter_map(|path| path.file_stem().map(|name| name.to_string_lossy().into_owned()))
+        .filter(|name| name != "README")
+        .collect();
+    let mut named = BTreeSet::new();
+    // A plugin is shipped when there is a policy of it.
+    let shipped = fs::read_dir(root().join("policies")).expect("there are policies");
+    let shipped = shipped.map(|entry| entry.expect("listed").path());
+    let toml = shipped.filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    let plugins = toml.filter_map(|path| {
+        let folder = format!("plugins/{}/src", path.file_stem()?.to_string_lossy());
+        root().join(&folder).is_dir().then_some(folder)
+    });
+    let mut broken = Vec::new();
+    for folder in plugins {
+        for (path, text) in sources(&folder).into_iter().filter(|(path, _)| !is_test(path)) {
+            let code: String = code(&text).collect::<Vec<_>>().join("\n");
+            named.extend(runbooks_in(&code));
+            for alert in alerts_in(&code).filter(|alert| !written.contains(alert)) {
+                broken.push(format!("{}: alert {alert} has no runbook", path.display()));
+            }
+        }
+    }
+    for (_, text) in sources("host/src/control") {
+        named.extend(code(&text).flat_map(runbooks_in));
+    }
+    broken.extend(named.difference(&written).map(|name| format!("runbook {name} is missing")));
+    broken.extend(written.difference(&named).map(|name| format!("no alert names {name}")));
+    assert!(named.contains("size-set-by-a-person") && named.len() > 10, "{named:?}");
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn every_runbook_says_the_same_five_things() {
+    let mut broken = Vec::new();
+    for entry in fs::read_dir(root().join("docs/runbooks")).expect("there are runbooks") {
+        let path = entry.expect("listed").path();
+        if path.ends_with("README.md") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("text");
+        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned());
+        let title = format!("# {}\n", name.unwrap_or_default());
+        let parts = [
+            title.as_str(),
+            "## What it means\n",
+            "## Confirm it\n\n```sh\n",
+            "## What to do\n",
+            "## What Poolwarden does by itself\n",
+            "## When to change the threshold\n",
+        ];
+        for part in parts.into_iter().filter(|part| !text.contains(part)) {
+            broken.push(format!("{} lacks {part:?}", path.display()));
+        }
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !link.starts_with("http") && !root().join("docs/runbooks").join(link).exists() {
+                broken.push(format!("{} links to {link}", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
 }

@@ -1,5 +1,7 @@
 //! The control task: takes events one by one, lets control decide, and carries out what it says.
 
+mod sessions;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,22 +10,22 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 use super::EVENTS;
+use super::cadence::Cadence;
+use super::past::Pasts;
 use super::recorder::{Recorder, bytes_of};
 use crate::actuate::{Actuated, log_in, set_default};
 use crate::clock::Clock;
 use crate::collect::Collected;
-use crate::config::Console;
-use crate::control::{
-    Acted, Answer, Control, Effect, Event, Heard, Memories, PoolBucket, Replayable, Resize, View,
-};
-use crate::evaluate::{PolicyResult, Registry};
+use crate::config::{Console, Target};
+use crate::control::{Acted, Control, Effect, Event, Heard, Memories, PoolBucket, Resize, View};
+use crate::evaluate::{Part, Policy, Registry, Round};
 use crate::history::Bucket;
-use crate::model::{TargetName, Timestamp, Window};
-use crate::record::{Batch, Evaluation, HistorySample, Memory, PoolCounts};
+use crate::model::{TargetName, Window};
+use crate::record::{Batch, HistorySample, Memory, PoolCounts, SilenceChange};
 use crate::report::chain;
+use crate::serve::{Ask, Refused, Reply};
 
 /// How often history and memories go to the store and old rows leave it.
 const UPKEEP: Duration = Duration::from_secs(10);
@@ -41,7 +43,7 @@ const WAITING_MAX_BYTES: usize = 32 << 20;
 /// What it takes to act on a target.
 #[derive(Debug)]
 pub struct Actor {
-    pub console: Console,
+    pub target: Arc<Target>,
     pub nudge: Arc<Notify>,
 }
 
@@ -57,6 +59,10 @@ pub struct Drive {
     shown: Instant,
     /// Targets that do not answer, with the kind of failure that was logged.
     failing: BTreeMap<TargetName, &'static str>,
+    /// When each policy was last asked.
+    cadence: Cadence,
+    /// What policies see of the longer past.
+    pasts: Arc<Pasts>,
     /// When the poll that led to the present evaluation came in.
     tick_start: BTreeMap<TargetName, Instant>,
     events: mpsc::Sender<Event>,
@@ -69,6 +75,8 @@ pub struct Drive {
     remembered: Vec<Memory>,
     /// Bytes of the batches that wait for the store.
     waiting: Arc<AtomicUsize>,
+    /// Who waits for a silence to be recorded; one at a time, the others queue.
+    asker: Option<Reply>,
 }
 
 impl Drive {
@@ -89,6 +97,8 @@ impl Drive {
             clock,
             actors,
             registry,
+            cadence: Cadence::default(),
+            pasts: Arc::new(Pasts::new(Arc::clone(&recorder))),
             recorder,
             batches,
             show,
@@ -101,6 +111,7 @@ impl Drive {
             unwritten: Arc::default(),
             remembered: Vec::new(),
             waiting,
+            asker: None,
         }
     }
 
@@ -108,6 +119,7 @@ impl Drive {
     pub async fn run(
         mut self,
         mut collected: mpsc::Receiver<Collected>,
+        mut asks: mpsc::Receiver<Ask>,
         mut stops: mpsc::Receiver<()>,
     ) {
         let mut events = self.incoming.take().expect("run is called once");
@@ -120,6 +132,7 @@ impl Drive {
                 biased;
                 _ = stops.recv() => break,
                 Some(event) = events.recv() => self.take(event),
+                Some(ask) = asks.recv(), if self.asker.is_none() => self.ask(ask),
                 Some(seen) = collected.recv() => self.see(seen),
                 _ = upkeep.tick() => self.upkeep(),
                 _ = heartbeat.tick() => self.show(),
@@ -152,8 +165,31 @@ impl Drive {
         self.take(event);
     }
 
+    /// Takes in what a person asks for; the answer comes when it is recorded and holds.
+    fn ask(&mut self, ask: Ask) {
+        self.asker = Some(ask.reply);
+        self.take(Event::SilenceAsked(ask.change));
+    }
+
+    fn answer(&mut self, answer: Result<(), Refused>) {
+        if let Some(asker) = self.asker.take() {
+            // Who has gone does not want to know.
+            let _ = asker.send(answer);
+        }
+    }
+
     fn take(&mut self, event: Event) {
-        let urgent = matches!(event, Event::Acted { .. } | Event::PollFailed { .. });
+        let urgent = matches!(
+            event,
+            Event::Acted { .. }
+                | Event::Ended { .. }
+                | Event::PollFailed { .. }
+                | Event::SilenceKept { .. }
+        );
+        let kept = match &event {
+            Event::SilenceKept { kept, .. } => Some(kept.clone().map_err(Refused::NotRecorded)),
+            _ => None,
+        };
         let effects = self.control.apply(event, self.clock.now());
         let acts = !effects.is_empty() && effects.iter().any(|e| !is_evaluation(e));
         for effect in effects {
@@ -161,6 +197,10 @@ impl Drive {
         }
         if urgent || acts || self.shown.elapsed() >= SHOW {
             self.show();
+        }
+        // Only now, so that who asks next sees it.
+        if let Some(kept) = kept {
+            self.answer(kept);
         }
     }
 
@@ -176,6 +216,12 @@ impl Drive {
             }
             Effect::Record(batch) => self.record(batch),
             Effect::Resize(resize) => self.resize(resize),
+            Effect::Look { target, policy, reason, databases } => {
+                self.look(target, &policy, &reason, databases);
+            }
+            Effect::EndSession(end) => self.end_session(end),
+            Effect::KeepSilence { change, batch } => self.keep_silence(*change, batch),
+            Effect::RefuseSilence(refusal) => self.answer(Err(Refused::Refused(refusal))),
         }
     }
 
@@ -183,11 +229,25 @@ impl Drive {
         let (registry, events) = (Arc::clone(&self.registry), self.events.clone());
         let recorder = Arc::clone(&self.recorder);
         let start = self.tick_start.get(&target).copied();
+        let set = registry.serving();
+        let (now, pasts) = (self.clock.now(), Arc::clone(&self.pasts));
+        let ready = |policy: &Policy| {
+            policy.past().is_none_or(|span| pasts.ready(&target, span, now, &self.work))
+        };
+        let due = self.cadence.take_due(&set, &target, now, ready);
         self.work.spawn(async move {
-            let (set, name) = (registry.serving(), target.clone());
-            let evaluate = move || set.evaluate(&name, *window, &memories);
-            let results = match tokio::task::spawn_blocking(evaluate).await {
-                Ok(results) => results,
+            let name = target.clone();
+            let evaluate = move || {
+                set.evaluate_round(Round {
+                    target: &name,
+                    window: *window,
+                    memories: &memories,
+                    due: &|policy| due.iter().any(|one| std::ptr::eq(one.as_ref(), policy)),
+                    past: &|span, pools| pasts.of(&name, span, pools),
+                })
+            };
+            let parts = match tokio::task::spawn_blocking(evaluate).await {
+                Ok(parts) => parts,
                 // A panic in there is a defect of the host; the target's next tick goes on.
                 Err(error) => {
                     tracing::error!(%error, "an evaluation died");
@@ -196,8 +256,9 @@ impl Drive {
                 }
             };
             let metrics = &recorder.metrics;
-            recorder.remember(&results);
-            for result in &results {
+            for part in &parts {
+                let Part::Asked(result) = part else { continue };
+                recorder.remember(result);
                 registry.report(result);
                 metrics.evaluated(&target, result);
                 if let Err(fault) = &result.outcome {
@@ -208,7 +269,7 @@ impl Drive {
             if let Some(start) = start {
                 metrics.tick(&target, start.elapsed());
             }
-            let results = results.into_iter().map(Heard::from).collect();
+            let results = parts.into_iter().map(Heard::from).collect();
             // Only a control task that has ended does not take it.
             let _ = events.send(Event::Evaluated { target, results }).await;
         });
@@ -224,13 +285,21 @@ impl Drive {
         }
     }
 
+    fn keep_silence(&self, change: SilenceChange, batch: Box<Batch>) {
+        let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
+        self.work.spawn(async move {
+            let kept = recorder.write(&batch).await.map_err(|error| error.kind().to_owned());
+            let _ = events.send(Event::SilenceKept { change, kept }).await;
+        });
+    }
+
     fn resize(&self, resize: Box<Resize>) {
         let Some(actor) = self.actors.get(&resize.target) else { return };
-        let (console, nudge) = (actor.console.clone(), Arc::clone(&actor.nudge));
+        let (target, nudge) = (Arc::clone(&actor.target), Arc::clone(&actor.nudge));
         let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
         self.work.spawn(async move {
             let start = Instant::now();
-            let acted = act(&recorder, &console, &resize).await;
+            let acted = act(&recorder, &target.console, &resize).await;
             recorder.metrics.resized(&resize.target, start.elapsed(), kind_of(&acted));
             let (target, id, size) = (resize.target, resize.id, resize.size);
             match &acted {
@@ -267,6 +336,11 @@ impl Drive {
         });
         let (recorder, unwritten) = (Arc::clone(&self.recorder), Arc::clone(&self.unwritten));
         let now = self.clock.now();
+        // In order with what is recorded of the same alerts otherwise.
+        let pending = self.control.pending_alerts(now);
+        if !pending.alerts.is_empty() {
+            self.record(Box::new(pending));
+        }
         self.work.spawn(async move {
             // First, because it is what makes room.
             let maintained = recorder.store.maintain(now).await;
@@ -320,42 +394,6 @@ impl Drive {
             }
         }
         self.work.reopen();
-    }
-}
-
-/// Hands a policy's result to control, which knows nothing of Wasm.
-impl From<PolicyResult> for Heard {
-    fn from(result: PolicyResult) -> Self {
-        let answer = result.outcome.as_ref().ok().map(|answered| Answer {
-            proposals: answered.proposals.clone(),
-            memory: Arc::from(answered.memory.as_slice()),
-        });
-        Self {
-            policy: result.policy.name().clone(),
-            mode: result.policy.mode(),
-            digest: result.policy.digest(),
-            version: result.policy.version(),
-            answer,
-            beyond: result.input.beyond().to_vec(),
-            evaluation: Arc::new(result),
-        }
-    }
-}
-
-impl Replayable for PolicyResult {
-    fn write_down(&self, id: Uuid, at: Timestamp, target: &TargetName) -> Evaluation {
-        let answer = self.outcome.as_ref().ok().and_then(|answer| answer.to_json().ok());
-        Evaluation {
-            id,
-            at,
-            target: target.clone(),
-            policy: self.policy.name().clone(),
-            digest: self.policy.digest(),
-            settings: self.policy.settings().to_string(),
-            input: self.input.to_json().unwrap_or_default(),
-            memory: self.memory_before.to_vec(),
-            answer: answer.unwrap_or_default(),
-        }
     }
 }
 

@@ -80,13 +80,11 @@ impl Recorder {
         self.store.write(batch).await
     }
 
-    /// Keeps at hand the bytes of plugins that answered, until the store has them.
-    pub fn remember(&self, results: &[PolicyResult]) {
-        for result in results {
-            let digest = result.policy.digest();
-            if !self.is_stored(digest) {
-                lock(&self.answered).entry(digest).or_insert_with(|| result.policy.plugin_bytes());
-            }
+    /// Keeps at hand the bytes of a plugin that answered, until the store has them.
+    pub fn remember(&self, result: &PolicyResult) {
+        let digest = result.policy.digest();
+        if !self.is_stored(digest) {
+            lock(&self.answered).entry(digest).or_insert_with(|| result.policy.plugin_bytes());
         }
     }
 

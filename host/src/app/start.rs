@@ -24,7 +24,7 @@ use crate::history::{Spans, TargetFacts};
 use crate::metrics::Metrics;
 use crate::model::{Kind, Status, Timestamp};
 use crate::record::{DecisionFilter, RecordError, Store, StoreOptions};
-use crate::serve::{ServeState, router, serve};
+use crate::serve::{ASKS, ServeState, router, serve};
 
 /// Decisions that a slow listener of the stream may lag behind.
 const TOLD: usize = 256;
@@ -121,11 +121,12 @@ impl App {
                     nudge: Arc::clone(&nudge),
                 };
                 tasks.spawn(collector.run(collected.clone(), stop.clone()));
-                (target.name.clone(), Actor { console: target.console.clone(), nudge })
+                (target.name.clone(), Actor { target: Arc::new(target.clone()), nudge })
             })
             .collect();
         let (show, view) = watch::channel(Arc::new(control.view(clock.now())));
         let (stopping, stops) = mpsc::channel(1);
+        let (asks, asked) = mpsc::channel(ASKS);
         let drive = Drive::new(
             control,
             clock.clone(),
@@ -136,7 +137,7 @@ impl App {
             waiting,
             show,
         );
-        let control = tokio::spawn(drive.run(collections, stops));
+        let control = tokio::spawn(drive.run(collections, asked, stops));
         let state = ServeState {
             view: view.clone(),
             store: Arc::clone(&store),
@@ -145,6 +146,7 @@ impl App {
             decisions: told,
             store_problem,
             token: config.http.token.clone(),
+            asks,
             clock,
             expected_interval: config.poll.interval,
         };
@@ -225,7 +227,8 @@ async fn control(config: &Config, store: &Store, clock: &Clock) -> Result<Contro
         };
         setups.push(setup(config, target, known));
     }
-    Ok(Control::new(setups, ids()))
+    let silences = store.silences(clock.now()).await?;
+    Ok(Control::new(setups, ids()).with_silences(silences, clock.now()))
 }
 
 fn setup(config: &Config, target: &Target, known: Known) -> TargetSetup {
@@ -241,6 +244,7 @@ fn setup(config: &Config, target: &Target, known: Known) -> TargetSetup {
             can_act: target.console.act.is_some(),
         },
         mode: target.mode,
+        sessions: target.sessions,
         spans: Spans {
             short: history.short_span,
             long: history.long_span,

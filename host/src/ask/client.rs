@@ -5,16 +5,17 @@
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue};
-use hyper::{Request, Uri};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::net::TcpStream;
 
-use super::{AskError, Sidecar, TOKEN_VARIABLE};
+use super::{AskError, DEFAULT_URL, Sidecar, TOKEN_VARIABLE, URL_VARIABLE};
 use crate::config::Secret;
 
 /// Time for a whole question; the sidecar itself gives up after ten seconds.
@@ -25,7 +26,7 @@ const DEFAULT_PORT: u16 = 7432;
 
 /// An answer of the sidecar.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub url: String,
     pub status: u16,
     pub body: Bytes,
@@ -94,16 +95,44 @@ impl Base {
     }
 }
 
+/// What is asked.
+#[derive(Debug)]
+struct Question<'a> {
+    method: Method,
+    path: &'a str,
+    body: Option<Bytes>,
+}
+
 impl Sidecar {
     /// Asks for a path; the caller judges the status.
-    pub(super) async fn ask(&self, path: &str) -> Result<Answer, AskError> {
-        let base = Base::new(&self.url)?;
+    pub(crate) async fn ask(&self, path: &str) -> Result<Answer, AskError> {
+        self.put(Question { method: Method::GET, path, body: None }).await
+    }
+
+    /// Sends JSON to a path; the caller judges the status.
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Answer, AskError> {
+        let body = Some(Bytes::from(body.to_string()));
+        self.put(Question { method: Method::POST, path, body }).await
+    }
+
+    /// Deletes what a path names; the caller judges the status.
+    pub(super) async fn delete(&self, path: &str) -> Result<Answer, AskError> {
+        self.put(Question { method: Method::DELETE, path, body: None }).await
+    }
+
+    async fn put(&self, question: Question<'_>) -> Result<Answer, AskError> {
+        let url = self.url();
+        let base = Base::new(&url)?;
         let token = self.token()?;
-        let url = self.url.clone();
-        match tokio::time::timeout(DEADLINE, ask(&url, &base, path, token)).await {
+        match tokio::time::timeout(DEADLINE, ask(&url, &base, question, token)).await {
             Ok(answer) => answer,
             Err(_) => Err(AskError::Timeout { url, within: DEADLINE }),
         }
+    }
+
+    fn url(&self) -> String {
+        let named = self.url.clone().or_else(|| std::env::var(URL_VARIABLE).ok());
+        named.filter(|url| !url.is_empty()).unwrap_or_else(|| DEFAULT_URL.to_owned())
     }
 
     fn token(&self) -> Result<Option<Secret>, AskError> {
@@ -122,7 +151,7 @@ impl Sidecar {
 async fn ask(
     url: &str,
     base: &Base,
-    path: &str,
+    question: Question<'_>,
     token: Option<Secret>,
 ) -> Result<Answer, AskError> {
     let unreachable = |source| AskError::Unreachable { url: url.to_owned(), source };
@@ -131,7 +160,7 @@ async fn ask(
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| broken(error.into()))?;
-    let request = request(base, path, token)?;
+    let request = request(base, question, token)?;
     let answer = async {
         let response = sender.send_request(request).await.map_err(|error| broken(error.into()))?;
         let status = response.status().as_u16();
@@ -150,12 +179,19 @@ async fn ask(
 
 fn request(
     base: &Base,
-    path: &str,
+    question: Question<'_>,
     token: Option<Secret>,
-) -> Result<Request<Empty<Bytes>>, AskError> {
-    let request = Request::get(format!("{}{path}", base.prefix))
+) -> Result<Request<Full<Bytes>>, AskError> {
+    let Question { method, path, body } = question;
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("{}{path}", base.prefix))
         .header(HOST, base.authority.as_str())
         .header(ACCEPT, "application/json");
+    let request = match &body {
+        Some(_) => request.header(CONTENT_TYPE, "application/json"),
+        None => request,
+    };
     let request = match token {
         Some(token) => {
             let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
@@ -166,12 +202,12 @@ fn request(
         None => request,
     };
     request
-        .body(Empty::new())
+        .body(Full::new(body.unwrap_or_default()))
         .map_err(|error| AskError::Broken { url: base.authority.clone(), source: error.into() })
 }
 
 /// Writes parameters as a query, percent-encoded; those without a value are left out.
-pub(super) fn query(parameters: &[(&str, Option<String>)]) -> String {
+pub(crate) fn query(parameters: &[(&str, Option<String>)]) -> String {
     let given = parameters.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
     let mut query = String::new();
     for (key, value) in given {
@@ -184,7 +220,7 @@ pub(super) fn query(parameters: &[(&str, Option<String>)]) -> String {
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters.
-pub(super) fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     let one = |byte: u8| match plain(byte) {
         true => char::from(byte).to_string(),

@@ -117,12 +117,21 @@ fn said(detail: &Detail) -> String {
     let reason = clean(&detail.decision.reason);
     let asked = match detail.decision.kind.as_str() {
         "alert" => format!(
-            "alert {} ({}), to hold for {} ms before it fires",
+            "alert {} ({}), to hold for {} ms before it fires{}",
             text("name"),
             text("severity"),
-            number("hold_ms")
+            number("hold_ms"),
+            more_of_alert(&detail.proposal),
         ),
         "recommendation" => format!("recommendation {}: {}", text("name"), text("action")),
+        "end_session" => format!(
+            "end the session of client {} ({}, {}), backend process {}, seen {}",
+            text("client"),
+            text("application"),
+            text("address"),
+            number("backend_pid"),
+            text("state").replace('_', " ")
+        ),
         _ => format!(
             "size {} for {}{}",
             number("size"),
@@ -133,12 +142,27 @@ fn said(detail: &Detail) -> String {
     format!("What the policy said\n  {asked}\n  because: {reason}\n")
 }
 
+/// Writes an alert's labels and runbook, each on a line of its own.
+fn more_of_alert(proposal: &Value) -> String {
+    let labels = proposal["labels"].as_object().filter(|labels| !labels.is_empty());
+    let labels = labels.map(|labels| {
+        let one = |(name, value): (&String, &Value)| {
+            format!(" {name}={}", value.as_str().unwrap_or_default())
+        };
+        format!("\n  labels:{}", clean(&labels.iter().map(one).collect::<String>()))
+    });
+    let runbook = proposal["runbook"].as_str().filter(|runbook| !runbook.is_empty());
+    let runbook = runbook.map(|runbook| format!("\n  runbook: {}", clean(runbook)));
+    labels.unwrap_or_default() + &runbook.unwrap_or_default()
+}
+
 fn judged(detail: &Detail) -> String {
     let Ok(verdict) = Verdict::deserialize(&detail.decision.verdict) else {
         return "What the guard said: it is not asked about this.\n".to_owned();
     };
     let came_out = match (verdict.outcome.as_str(), detail.decision.size_to) {
         ("rejected", _) => "rejected, nothing is to be done".to_owned(),
+        ("shadowed", None) => "shadowed: fine, but the mode forbids acting".to_owned(),
         ("shadowed", Some(to)) => {
             format!("shadowed: {to} would be fine, but the mode forbids acting")
         }
@@ -155,6 +179,9 @@ fn judged(detail: &Detail) -> String {
 fn done(detail: &Detail) -> String {
     if detail.transitions.is_empty() {
         return match detail.decision.status.as_str() {
+            "proposed" if detail.decision.kind == "end_session" => {
+                "What was done: no session was ended (yet).\n".to_owned()
+            }
             "proposed" => "What was done: nothing was sent to PgBouncer (yet).\n".to_owned(),
             status => format!("What was done: {}, nothing since.\n", clean(status)),
         };

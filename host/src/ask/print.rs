@@ -8,7 +8,7 @@ use super::client::Answer;
 
 /// Rows of text under headings; columns are as wide as their widest cell.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<String>>,
     /// Columns of numbers, which stand to the right.
     right: Vec<bool>,
@@ -50,12 +50,12 @@ impl Table {
 
 /// Replaces control characters: names come from databases and reasons from plugins, and neither may
 /// steer the reader's terminal.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Writes text to standard output; a reader that has gone (`| head`) is no failure.
-pub(super) fn print(text: &str) -> Result<ExitCode, AskError> {
+pub(crate) fn print(text: &str) -> Result<ExitCode, AskError> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     match written {

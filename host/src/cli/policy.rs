@@ -4,7 +4,9 @@ mod bench;
 mod build;
 mod capture;
 mod check;
+mod common;
 mod inspect;
+mod language;
 mod new;
 mod test;
 

@@ -19,7 +19,7 @@ use super::secret::Fallbacks;
 pub type Env = BTreeMap<String, String>;
 
 /// General names with their meaning; the first ones are those of row S11.
-pub const GENERAL: [(&str, &str); 16] = [
+pub const GENERAL: [(&str, &str); 17] = [
     ("USE_PGBOUNCER", "`false` switches watching off (`monitoring`)."),
     (
         "PGBOUNCER_URL",
@@ -40,6 +40,7 @@ pub const GENERAL: [(&str, &str); 16] = [
     ("POOLWARDEN_ADMIN_PASSWORD_FILE", "File that holds it."),
     ("POOLWARDEN_DATABASE_PASSWORD", "Password for PostgreSQL, where a target gives none."),
     ("POOLWARDEN_DATABASE_PASSWORD_FILE", "File that holds it."),
+    ("POOLWARDEN_URL", "The sidecar that `poolwarden pools` and its like ask; no setting of one."),
 ];
 
 /// Lays the environment over the file's values and picks up the passwords.

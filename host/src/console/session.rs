@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::error::remedy;
 use super::{ConsoleError, Table};
 use crate::config::{Address, Console, Login, Tls};
+use crate::model::OWN_APPLICATION;
 
 /// What a session is for: the two logins have different rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub struct Session {
 /// `extra_float_digits` is left out, because the console refuses a login that sends it.
 pub fn connect_options(address: &Address, tls: &Tls, login: &Login, db: &str) -> PgConnectOptions {
     let options = PgConnectOptions::new_without_pgpass()
-        .application_name("poolwarden")
+        .application_name(OWN_APPLICATION)
         .username(&login.user)
         .database(db)
         .extra_float_digits(None)

@@ -49,6 +49,17 @@ impl Table {
         }
     }
 
+    /// Makes a table from values that may hold spaces.
+    #[cfg(test)]
+    pub(super) fn of_values(command: &str, columns: &str, rows: &[&[&str]]) -> Self {
+        let value = |text: &&str| Some((*text).to_owned());
+        Self {
+            command: command.to_owned(),
+            columns: columns.split_whitespace().map(str::to_owned).collect(),
+            rows: rows.iter().map(|row| row.iter().map(value).collect()).collect(),
+        }
+    }
+
     /// Gives the rows in PgBouncer's order.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.rows.iter().map(|values| Row { table: self, values })

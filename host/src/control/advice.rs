@@ -118,6 +118,10 @@ fn key_of(policy: &PolicyName, proposal: &Proposal) -> Option<AdviceKey> {
         Proposal::Recommendation { name, subject, .. } => (name.clone(), subject.clone()),
         // A resize that waits for a person is advice too.
         Proposal::Resize { scope, .. } => ("resize".to_owned(), Subject::Scope(scope.clone())),
+        Proposal::EndSession { session, .. } => {
+            let name = format!("end-session-{}", session.backend_pid);
+            (name, Subject::Pool(session.pool.clone()))
+        }
         Proposal::Alert { .. } => return None,
     };
     Some(AdviceKey { policy: policy.clone(), name, subject })
@@ -127,6 +131,7 @@ fn to_do(proposal: &Proposal) -> (&str, u32) {
     match proposal {
         Proposal::Recommendation { action, .. } => (action, 0),
         Proposal::Resize { size, .. } => ("", *size),
+        Proposal::EndSession { session, .. } => (&session.client, session.backend_pid),
         Proposal::Alert { .. } => ("", 0),
     }
 }

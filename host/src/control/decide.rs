@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::advice::{AdviceKey, Change};
 use super::alerts::Move;
 use super::budget::not_actionable;
+use super::contest::Ask;
 use super::record::{Recording, is_empty};
 use super::scope::Afterwards;
 use super::target::TargetControl;
@@ -13,7 +14,7 @@ use super::{Effect, Heard, Turn};
 use crate::guard::{Facts, Judged, Purpose, judge};
 use crate::model::{
     AlertKey, Decision, Evidence, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, Rule,
-    ScopeKey, Severity, Status, Subject, Timestamp, Transition, Word,
+    RuleWord, ScopeKey, Severity, Status, Subject, Timestamp, Transition, Verdict, Word,
 };
 use crate::record::{AlertChange, Batch};
 
@@ -59,34 +60,52 @@ impl TargetControl {
     pub fn decide(&mut self, results: &[Heard], turn: &mut Turn<'_>) -> Vec<Effect> {
         let name = self.facts.name.clone();
         let mut recording = Recording::new(&name, turn.now);
-        let mut resizes = Vec::new();
-        for result in results {
-            // A policy that faulted has said nothing: what it said before stands.
+        self.contest.next_turn();
+        let (twins, heard): (Vec<_>, Vec<_>) =
+            results.iter().partition(|result| result.shadow_of.is_some());
+        for result in &heard {
+            self.contest.hear(result);
+            self.shadows.note(result);
+        }
+        let mut ends = Vec::new();
+        for result in &heard {
+            // A policy that faulted, or was not asked this time, has said nothing: what it said
+            // before stands.
             let Some(answer) = &result.answer else { continue };
             self.hear_alerts(result, &answer.proposals, turn, &mut recording);
             self.hear_advice(result, &answer.proposals, turn, &mut recording);
             for proposal in &answer.proposals {
-                if let Proposal::Resize { scope, size, .. } = proposal {
-                    let asked = (scope.clone(), *size);
-                    resizes.extend(self.hear(result, proposal, asked, turn, &mut recording));
-                }
+                ends.extend(self.hear_ending(result, proposal, turn, &mut recording));
             }
         }
         self.retire(results, turn, &mut recording.batch);
+        // Before a change is under way, which would be in the way of everything.
+        for twin in twins {
+            self.hear_twin(twin, turn, &mut recording);
+        }
+        let mut resizes = Vec::new();
+        for (ask, rival) in self.contest.turn(self.mode) {
+            resizes.extend(self.hear(&ask, rival, turn, &mut recording));
+        }
         let mut effects = Vec::new();
         if !is_empty(&recording.batch) {
             effects.push(Effect::Record(Box::new(recording.batch)));
         }
         effects.extend(resizes);
+        effects.extend(ends);
+        effects.extend(self.want_look(&heard, turn.now));
         effects
     }
 
     /// Ends what policies left behind that are no longer asked.
     fn retire(&mut self, results: &[Heard], turn: &mut Turn<'_>, batch: &mut Batch) {
-        let mut asked: BTreeSet<PolicyName> =
-            results.iter().map(|result| result.policy.clone()).collect();
+        let names = |results: &mut dyn Iterator<Item = &Heard>| {
+            results.map(|result| result.policy.clone()).collect::<BTreeSet<PolicyName>>()
+        };
+        self.forget_others(&names(&mut results.iter()));
+        // What a policy said before it became a shadow is not kept up by anybody.
+        let mut asked = names(&mut results.iter().filter(|result| result.shadow_of.is_none()));
         asked.insert(PolicyName::host());
-        self.forget_others(&asked);
         let mut orphans = self.advice.keep_policies(&asked);
         for one in self.alerts.keep_policies(&asked, turn.now) {
             match one {
@@ -116,7 +135,7 @@ impl TargetControl {
         let policy = &result.policy;
         for one in self.alerts.observe(policy, proposals, self.sight, turn.now) {
             let origin = match one {
-                Move::Fire(..) => recording.origin(result, || turn.uuid()),
+                Move::Fire(..) | Move::Escalate(..) => recording.origin(result, || turn.uuid()),
                 Move::Resolve(..) | Move::Forget(_) => Origin::Host,
             };
             self.record_move(one, origin, policy, turn, &mut recording.batch);
@@ -136,6 +155,15 @@ impl TargetControl {
         match one {
             Move::Fire(key, proposal) => {
                 let decision = self.decision(policy, origin, proposal, Status::Firing, turn);
+                let alert = self.alerts.fired(&key, decision.id, turn.now);
+                batch.decisions.push(decision);
+                batch.alerts.extend(alert.map(|alert| AlertChange::Set { target, alert }));
+            }
+            Move::Escalate(key, proposal, old) => {
+                let decision = self.decision(policy, origin, proposal, Status::Firing, turn);
+                let note = format!("it got worse: decision {} goes on with it", decision.id);
+                let status = Status::Superseded;
+                batch.transitions.push(Transition { id: old, at: turn.now, status, note });
                 let alert = self.alerts.fired(&key, decision.id, turn.now);
                 batch.decisions.push(decision);
                 batch.alerts.extend(alert.map(|alert| AlertChange::Set { target, alert }));
@@ -170,7 +198,12 @@ impl TargetControl {
                 Proposal::Recommendation { .. } => true,
                 Proposal::Resize { scope, size, .. } => {
                     let sees_all = !result.beyond.contains(scope);
-                    waits && sees_all && self.may_stand(scope, *size, turn.now)
+                    let first = self.contest.rival(policy, scope, self.mode).is_none();
+                    waits && sees_all && first && self.may_stand(scope, *size, turn.now)
+                }
+                Proposal::EndSession { session, .. } => {
+                    let word = self.judge_ending(result, session, Mode::Recommend, turn.now);
+                    waits && word.outcome != Outcome::Rejected
                 }
                 Proposal::Alert { .. } => false,
             })
@@ -180,7 +213,7 @@ impl TargetControl {
             match change {
                 Change::Record(key, proposal, old) => {
                     let origin = recording.origin(result, || turn.uuid());
-                    let decision = self.stand(origin, key, proposal, turn);
+                    let decision = self.stand(result, origin, (key, proposal), turn);
                     let note = format!("decision {} says it anew", decision.id);
                     recording.batch.decisions.push(decision);
                     let newer =
@@ -200,9 +233,9 @@ impl TargetControl {
     /// Makes the decision under which an advice stands.
     fn stand(
         &mut self,
+        result: &Heard,
         origin: Origin,
-        key: AdviceKey,
-        proposal: Proposal,
+        (key, proposal): (AdviceKey, Proposal),
         turn: &mut Turn<'_>,
     ) -> Decision {
         let mut decision =
@@ -211,6 +244,11 @@ impl TargetControl {
             let judged = judge(*size, &self.guard_facts(scope, Mode::Recommend, turn.now));
             decision.size_to = judged.size;
             decision.verdict = Some(judged.verdict);
+            decision.mode = Mode::Recommend;
+        }
+        if let Proposal::EndSession { session, .. } = &proposal {
+            let verdict = self.judge_ending(result, session, Mode::Recommend, turn.now);
+            decision.verdict = Some(verdict);
             decision.mode = Mode::Recommend;
         }
         self.advice.recorded(key, proposal, decision.id, turn.now);
@@ -226,25 +264,29 @@ impl TargetControl {
     /// Hears one proposed size; gives the change if it is to be made.
     fn hear(
         &mut self,
-        result: &Heard,
-        proposal: &Proposal,
-        (scope, asked): (ScopeKey, u32),
+        ask: &Ask,
+        rival: Option<String>,
         turn: &mut Turn<'_>,
         recording: &mut Recording<'_>,
     ) -> Option<Effect> {
+        let Ask { heard: result, proposal, scope, size: asked, .. } = ask;
+        if self.size_of(scope).is_some_and(|size| size.get() == *asked) {
+            return None; // Asks for nothing, and only holds its place against rivals.
+        }
         let policy = &result.policy;
         let mode = self.mode.stricter(result.mode);
-        let mut facts = self.guard_facts(&scope, mode, turn.now);
-        if result.beyond.contains(&scope) {
+        let mut facts = self.guard_facts(scope, mode, turn.now);
+        facts.rival = rival;
+        if result.beyond.contains(scope) {
             facts.not_actionable = Some("the policy does not see every pool that this size is for");
         }
-        let judged = judge(asked, &facts);
+        let judged = judge(*asked, &facts);
         let passed = matches!(judged.verdict.outcome, Outcome::Approved | Outcome::Clamped);
         if passed && mode == Mode::Recommend {
             return None; // Stands as advice.
         }
         let acts = passed && mode == Mode::Enforce;
-        if !acts && !self.is_news(policy, &scope, asked, &judged, turn.now) {
+        if !acts && !self.is_news(policy, scope, *asked, &judged, turn.now) {
             return None;
         }
         let origin = recording.origin(result, || turn.uuid());
@@ -252,7 +294,9 @@ impl TargetControl {
             Origin::Plugin { evaluation, .. } => recording.evaluation(*evaluation),
             Origin::Host => None,
         };
-        let mut decision = self.decision(policy, origin, proposal.clone(), Status::Proposed, turn);
+        let superseded = judged.verdict.only_refusal() == Some(Rule::Priority);
+        let status = if superseded { Status::Superseded } else { Status::Proposed };
+        let mut decision = self.decision(policy, origin, proposal.clone(), status, turn);
         decision.mode = mode;
         decision.size_to = judged.size;
         decision.verdict = Some(judged.verdict);
@@ -263,6 +307,37 @@ impl TargetControl {
         }
         recording.batch.decisions.push(decision);
         None
+    }
+
+    /// Compares a twin with the policy that it shadows, and records what it would have done.
+    fn hear_twin(&mut self, result: &Heard, turn: &mut Turn<'_>, recording: &mut Recording<'_>) {
+        let Some(of) = &result.shadow_of else { return };
+        for proposal in self.shadows.hear(result, of, turn.now) {
+            let origin = recording.origin(result, || turn.uuid());
+            let (verdict, size_to) = self.shadowed(&proposal, of, turn.now);
+            let policy = &result.policy;
+            let mut decision = self.decision(policy, origin, proposal, Status::Proposed, turn);
+            decision.mode = Mode::Observe;
+            decision.verdict = Some(verdict);
+            decision.size_to = size_to;
+            recording.batch.decisions.push(decision);
+        }
+    }
+
+    /// Gives the guard's word on what a twin proposes.
+    fn shadowed(
+        &self,
+        proposal: &Proposal,
+        of: &PolicyName,
+        now: Timestamp,
+    ) -> (Verdict, Option<PoolSize>) {
+        if let Proposal::Resize { scope, size, .. } = proposal {
+            let judged = judge(*size, &self.guard_facts(scope, Mode::Observe, now));
+            return (judged.verdict, judged.size);
+        }
+        let reason = format!("a shadow of {of} is recorded and not heard");
+        let rules = vec![RuleWord { rule: Rule::Mode, word: Word::Shadow, reason }];
+        (Verdict { outcome: Outcome::Shadowed, rules }, None)
     }
 
     /// Says whether a verdict differs from the last one on the scope, and notes it.
@@ -330,11 +405,12 @@ impl TargetControl {
             last_change: control.and_then(|control| control.last_change()),
             changes_last_hour: control.map_or(0, |control| control.changes_last_hour(now)),
             budget: self.budget,
+            rival: None,
             mode,
         }
     }
 
-    fn decision(
+    pub fn decision(
         &self,
         policy: &PolicyName,
         origin: Origin,
@@ -347,6 +423,7 @@ impl TargetControl {
                 (subject.clone(), None)
             }
             Proposal::Resize { scope, .. } => (Subject::Scope(scope.clone()), self.size_of(scope)),
+            Proposal::EndSession { session, .. } => (Subject::Pool(session.pool.clone()), None),
         };
         Decision {
             id: turn.decision_id(),

@@ -4,18 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::advice::AdviceBook;
-use super::alerts::{AlertBook, Sight};
+use super::alerts::{AlertBook, Anew, Sight};
+use super::contest::Contest;
 use super::decide::Said;
 use super::record::{is_empty, memories};
 use super::scope::{Afterwards, ScopeControl};
+use super::sessions::SessionBook;
+use super::shadow::ShadowBook;
+use super::silences::SilenceBook;
 use super::{Acted, Effect, Heard, Memories, Turn};
 use crate::guard::Budget;
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
-    Alert, Decision, DecisionId, Mode, PolicyName, PoolSize, ScopeKey, Snapshot, Status,
-    TargetName, TargetStatus, Timestamp, Transition,
+    Decision, DecisionId, Kind, Mode, PolicyName, PoolSize, ScopeKey, SessionLimits, Snapshot,
+    Status, TargetName, TargetStatus, Timestamp, Transition,
 };
-use crate::record::{Batch, Memory, ScopeState};
+use crate::record::{Batch, Memory, ScopeState, StoredAlert};
 
 /// What control starts a target with.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct TargetSetup {
     pub mode: Mode,
     /// Spans of the history.
     pub spans: Spans,
+    /// What is done about single sessions.
+    pub sessions: SessionLimits,
     /// Whether sizes are handed back when the sidecar stops.
     pub hand_back: HandBack,
     /// What the store knows.
@@ -47,7 +53,7 @@ pub struct Known {
     /// Size scopes.
     pub scopes: Vec<ScopeState>,
     /// Alerts that are not over.
-    pub alerts: Vec<Alert>,
+    pub alerts: Vec<StoredAlert>,
     /// Standing advice.
     pub advice: Vec<Decision>,
     /// What the policies remember.
@@ -71,13 +77,18 @@ pub(super) struct TargetControl {
     pub scopes: BTreeMap<ScopeKey, ScopeControl>,
     pub alerts: AlertBook,
     pub advice: AdviceBook,
+    pub contest: Contest,
+    pub shadows: ShadowBook,
     /// What was last said about a scope by a policy, so that a repetition is not recorded.
     pub said: BTreeMap<(PolicyName, ScopeKey), Said>,
     /// What PostgreSQL can take, as of the newest poll.
     pub budget: Option<Budget>,
     pub problem: Option<(&'static str, String)>,
     pub restarted: Option<Timestamp>,
+    pub sessions: SessionBook,
     unsettled: Vec<Unsettled>,
+    /// Ends of sessions that were begun before the start.
+    lost: Vec<DecisionId>,
     memories: Memories,
     evaluation: Evaluation,
     /// What the policies that are being asked can see.
@@ -105,7 +116,9 @@ enum Evaluation {
 
 impl TargetControl {
     pub fn new(setup: TargetSetup) -> Self {
-        let known = setup.known;
+        let mut known = setup.known;
+        let is_end = |decision: &mut Decision| decision.kind() == Kind::EndSession;
+        let lost = known.unsettled.extract_if(.., is_end).map(|decision| decision.id).collect();
         let scope = |state: &ScopeState| {
             (state.scope.clone(), ScopeControl::known(state, &known.changes, known.now))
         };
@@ -119,11 +132,15 @@ impl TargetControl {
             scopes,
             alerts: AlertBook::new(known.alerts, known.now),
             advice: AdviceBook::new(known.advice, known.now),
+            contest: Contest::default(),
+            shadows: ShadowBook::default(),
             said: BTreeMap::new(),
             budget: None,
             problem: None,
             restarted: None,
+            sessions: SessionBook::new(setup.sessions),
             unsettled: known.unsettled.iter().map(Unsettled::of).collect(),
+            lost,
             memories: memories(known.memories),
             evaluation: Evaluation::Idle,
             sight: Sight::of(0),
@@ -136,6 +153,7 @@ impl TargetControl {
         self.history.absorb(snapshot);
         self.budget = self.default_budget();
         let mut batch = self.settle(now);
+        self.settle_lost(now, &mut batch);
         let mut effects = self.reconcile(turn, &mut batch);
         if !is_empty(&batch) {
             effects.insert(0, Effect::Record(Box::new(batch)));
@@ -218,17 +236,25 @@ impl TargetControl {
         self.memories.iter().map(row).collect()
     }
 
+    /// Looks up which silences mute which alerts.
+    pub fn mute(&mut self, silences: &SilenceBook, anew: Anew) {
+        self.alerts.match_silences(silences, (&self.facts.name, &self.facts.labels), anew);
+    }
+
     /// Ends the state of policies that are no longer asked.
     pub fn forget_others(&mut self, asked: &BTreeSet<PolicyName>) {
         self.said.retain(|(policy, _), _| asked.contains(policy));
+        self.contest.keep_policies(asked);
+        self.shadows.keep_policies(asked);
     }
 
-    fn ask(&mut self, now: Timestamp) -> Vec<Effect> {
+    pub fn ask(&mut self, now: Timestamp) -> Vec<Effect> {
         if self.evaluation != Evaluation::Idle {
             self.evaluation = Evaluation::Again;
             return Vec::new();
         }
-        let Some(window) = self.history.window(now) else { return Vec::new() };
+        let Some(mut window) = self.history.window(now) else { return Vec::new() };
+        self.show_sessions(&mut window, now);
         self.evaluation = Evaluation::Running;
         let old = window.target.data_age > self.spans.stale_after;
         let blind = old || window.target.status == TargetStatus::Down;
@@ -238,6 +264,18 @@ impl TargetControl {
             window: Box::new(window),
             memories: self.memories.clone(),
         }]
+    }
+
+    /// Closes what was begun before the start: a session that was to be ended cannot be told from
+    /// another one any more.
+    fn settle_lost(&mut self, now: Timestamp, batch: &mut Batch) {
+        let unknown = |id| Transition {
+            id,
+            at: now,
+            status: Status::Failed,
+            note: "settled afterwards: the sidecar stopped before it knew what came of it".into(),
+        };
+        batch.transitions.extend(self.lost.drain(..).map(unknown));
     }
 
     /// Settles changes without an outcome by what is in force now: after a crash between intent and

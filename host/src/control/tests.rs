@@ -1,12 +1,13 @@
 //! Made-up events, and what comes of them: the loop without any I/O.
 
+mod alerts;
+mod policies;
 mod scene;
+mod sessions;
 
 use std::time::Duration;
 
-use crate::model::{
-    Kind, Mode, Origin, Outcome, PolicyName, Proposal, ScopeKey, Severity, Status, Subject,
-};
+use crate::model::{Kind, Mode, Origin, Outcome, PolicyName, Proposal, ScopeKey, Status};
 use crate::record::ScopeState;
 
 use super::*;
@@ -219,32 +220,6 @@ fn a_dead_target_keeps_its_alerts_and_is_not_changed() {
 }
 
 #[test]
-fn a_policy_that_faults_has_said_nothing() {
-    let mut scene = Scene::new(Mode::Enforce);
-    scene.polled(5, 8);
-    scene.heard(vec![alert()]);
-    scene.polled(5, 8);
-    assert!(scene.faulted().0.is_empty(), "its alert stays");
-    assert_eq!(scene.view().alerts.len(), 1);
-}
-
-#[test]
-fn alerts_survive_a_restart_and_resolve_after_it() {
-    let mut scene = Scene::new(Mode::Enforce);
-    scene.polled(5, 8);
-    let batch = scene.heard(vec![alert()]).batch();
-    let alerts = batch.alerts.iter().filter_map(|change| match change {
-        crate::record::AlertChange::Set { alert, .. } => Some(alert.clone()),
-        crate::record::AlertChange::Forget { .. } => None,
-    });
-    let known = Known { alerts: alerts.collect(), ..Known::default() };
-    let mut after = Scene::knowing(Mode::Enforce, known);
-    after.polled(5, 8);
-    assert!(after.heard(vec![alert()]).0.is_empty(), "it fires already");
-    assert_eq!(after.heard(vec![]).batch().transitions[0].id, batch.decisions[0].id);
-}
-
-#[test]
 fn sizes_are_handed_back_only_where_that_is_configured() {
     let mut scene = Scene::new(Mode::Enforce);
     scene.grown_to(9);
@@ -283,15 +258,4 @@ fn a_size_known_from_before_is_wanted_after_a_restart_of_the_sidecar() {
     let mut scene = Scene::knowing(Mode::Enforce, known);
     assert!(scene.polled(9, 8).resizes().is_empty());
     assert_eq!(scene.polled(5, 8).resizes()[0].size, size(9));
-}
-
-#[test]
-fn the_severity_and_subject_of_an_alert_reach_the_decision() {
-    let mut scene = Scene::new(Mode::Observe);
-    scene.polled(5, 8);
-    let batch = scene.heard(vec![alert()]).batch();
-    let decision = &batch.decisions[0];
-    assert!(matches!(decision.subject, Subject::Pool(_)));
-    let Proposal::Alert { severity, .. } = &decision.proposal else { panic!("an alert") };
-    assert_eq!(*severity, Severity::Warning);
 }

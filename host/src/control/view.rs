@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::not_actionable;
+use super::shadow::ShadowView;
 use super::target::TargetControl;
 use crate::history::PoolView;
 use crate::model::{
     Alert, AlertState, Counters, DatabaseSample, Databases, DecisionId, Labels, Limits, Mode,
-    PolicyName, PoolKey, PoolSize, Proposal, ScopeKey, Server, Subject, TargetName, TargetStatus,
-    Timestamp,
+    PolicyName, PoolKey, PoolSize, Proposal, ScopeKey, Server, Silence, Subject, TargetName,
+    TargetStatus, Timestamp,
 };
 
 /// All targets at one moment.
@@ -19,6 +20,8 @@ pub struct View {
     pub at: Timestamp,
     /// The targets, by name.
     pub targets: Vec<TargetView>,
+    /// The silences that hold, the oldest first.
+    pub silences: Vec<Arc<Silence>>,
 }
 
 /// One target at one moment.
@@ -56,6 +59,10 @@ pub struct TargetView {
     pub alerts: Vec<AlertView>,
     /// Standing recommendations.
     pub advice: Vec<AdviceView>,
+    /// How policies that shadow others compare with them.
+    pub shadows: Vec<ShadowView>,
+    /// Asks for a look at single sessions that were not granted.
+    pub looks_refused: u64,
 }
 
 /// A size scope at one moment.
@@ -84,8 +91,10 @@ pub struct ScopeView {
 pub struct AlertView {
     /// Identity and state.
     pub alert: Alert,
-    /// The newest word; absent right after a start.
+    /// The newest word; absent right after a start, unless it fires.
     pub proposal: Option<Proposal>,
+    /// The silence that mutes it.
+    pub silenced_by: Option<Arc<Silence>>,
 }
 
 /// A standing recommendation.
@@ -107,6 +116,21 @@ impl AlertView {
     /// Says whether the alert is firing.
     pub fn is_firing(&self) -> bool {
         matches!(self.alert.state, AlertState::Firing(_))
+    }
+
+    /// Says whether the alert is firing and no silence mutes it.
+    pub fn is_heard(&self) -> bool {
+        self.is_firing() && self.silenced_by.is_none()
+    }
+
+    /// Gives what is left of the hold time, while the alert is pending.
+    pub fn hold_left(&self, now: Timestamp) -> Option<Duration> {
+        match (self.alert.state, &self.proposal) {
+            (AlertState::Pending, Some(Proposal::Alert { hold, .. })) => {
+                Some(hold.saturating_sub(now.since(self.alert.since)))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -132,8 +156,10 @@ impl TargetControl {
             counters: latest.map(|latest| latest.counters.clone()).unwrap_or_default(),
             postgres: latest.and_then(|latest| latest.postgres.clone()),
             scopes: self.scope_views(),
-            alerts: self.alert_views(),
+            alerts: self.alert_views(now),
             advice: self.advice_views(),
+            shadows: self.shadows.views(),
+            looks_refused: self.sessions.refused,
         }
     }
 
@@ -151,10 +177,12 @@ impl TargetControl {
         self.scopes.iter().map(view).collect()
     }
 
-    fn alert_views(&self) -> Vec<AlertView> {
+    fn alert_views(&self, now: Timestamp) -> Vec<AlertView> {
+        let holds = |silence: &Arc<Silence>| silence.holds(now).then(|| Arc::clone(silence));
         let view = |entry: &super::alerts::Entry| AlertView {
             alert: entry.alert.clone(),
             proposal: entry.proposal.clone(),
+            silenced_by: entry.silenced_by.as_ref().and_then(holds),
         };
         self.alerts.entries().map(view).collect()
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Fault;
 use super::bindings::types;
 use super::convert::Input;
-use crate::model::{Evidence, Proposal, Severity, Subject};
+use crate::model::{Evidence, LABELS_MAX, Proposal, Severity, Subject, is_label_name};
 
 /// Longest name, in bytes.
 const NAME_BYTES: usize = 64;
@@ -14,8 +14,10 @@ const NAME_BYTES: usize = 64;
 const TEXT_BYTES: usize = 2048;
 /// Most pieces of evidence of one proposal.
 const EVIDENCE_MAX: usize = 32;
-/// Most labels of one alert.
-const LABELS_MAX: usize = 16;
+/// Longest value of a label, in bytes.
+const LABEL_BYTES: usize = 256;
+/// Longest runbook, in bytes.
+const RUNBOOK_BYTES: usize = 512;
 /// Longest hold time or cooldown: a day.
 const WAIT_MAX_MS: u64 = 86_400_000;
 
@@ -37,7 +39,16 @@ pub(super) fn proposals(
             return Err(Fault::Nonsense(format!("two sizes for scope {}", resize.scope)));
         }
     }
-    proposals.iter().map(|one| proposal(input, one.clone())).collect()
+    proposals.iter().filter_map(|one| proposal(input, one.clone()).transpose()).collect()
+}
+
+/// Gives the reason of the first wish for a look at single sessions.
+pub(super) fn look(proposals: &[types::Proposal]) -> Result<Option<String>, Fault> {
+    let mut reasons = proposals.iter().filter_map(|one| match one {
+        types::Proposal::LookAtSessions(reason) => Some(reason.clone()),
+        _ => None,
+    });
+    reasons.next().map(|reason| text("reason", reason)).transpose()
 }
 
 /// Most proposals about so many pools: several about each, in the worst hour.
@@ -48,9 +59,9 @@ fn proposals_max(pools: usize) -> usize {
 /// Bytes of an answer beyond the policy's limit that each pool adds: many pools, many words.
 pub(super) const ANSWER_BYTES_PER_POOL: u64 = 4096;
 
-fn proposal(input: &Input, proposal: types::Proposal) -> Result<Proposal, Fault> {
-    match proposal {
-        types::Proposal::Alert(alert) => Ok(Proposal::Alert {
+fn proposal(input: &Input, proposal: types::Proposal) -> Result<Option<Proposal>, Fault> {
+    Ok(Some(match proposal {
+        types::Proposal::Alert(alert) => Proposal::Alert {
             subject: subject(input, alert.subject)?,
             severity: match alert.severity {
                 types::Severity::Info => Severity::Info,
@@ -60,33 +71,37 @@ fn proposal(input: &Input, proposal: types::Proposal) -> Result<Proposal, Fault>
             hold: wait("hold-ms", alert.hold_ms)?,
             cooldown: wait("cooldown-ms", alert.cooldown_ms)?,
             labels: labels(alert.labels)?,
-            runbook: text("runbook", alert.runbook)?,
+            runbook: runbook(alert.runbook)?,
             evidence: evidence(alert.evidence)?,
             summary: text("summary", alert.summary)?,
             name: name(alert.name)?,
-        }),
-        types::Proposal::Recommendation(advice) => Ok(Proposal::Recommendation {
+        },
+        types::Proposal::Recommendation(advice) => Proposal::Recommendation {
             subject: subject(input, advice.subject)?,
             action: text("action", advice.action)?,
             evidence: evidence(advice.evidence)?,
             summary: text("summary", advice.summary)?,
             name: name(advice.name)?,
-        }),
-        // Nothing of the host looks at sessions yet, so there is nothing to end.
-        types::Proposal::EndSession(end) => Err(outside("session", end.holder)),
-        types::Proposal::LookAtSessions(_) => {
-            Err(Fault::Nonsense("a look at sessions is not offered".to_owned()))
+        },
+        types::Proposal::EndSession(end) => {
+            let session = input.session(end.holder);
+            Proposal::EndSession {
+                session: session.ok_or_else(|| outside("session", end.holder))?,
+                reason: text("reason", end.reason)?,
+                evidence: evidence(end.evidence)?,
+            }
         }
         types::Proposal::Resize(resize) => {
             let scope = input.scope(resize.scope).cloned();
-            Ok(Proposal::Resize {
+            Proposal::Resize {
                 scope: scope.ok_or_else(|| outside("scope", resize.scope))?,
                 size: resize.size,
                 reason: text("reason", resize.reason)?,
                 evidence: evidence(resize.evidence)?,
-            })
+            }
         }
-    }
+        types::Proposal::LookAtSessions(_) => return Ok(None),
+    }))
 }
 
 fn subject(input: &Input, subject: types::Subject) -> Result<Subject, Fault> {
@@ -135,7 +150,44 @@ fn labels(labels: Vec<(String, String)>) -> Result<Vec<(String, String)>, Fault>
     if labels.len() > LABELS_MAX {
         return Err(Fault::TooMuch(format!("{} labels", labels.len())));
     }
-    labels.into_iter().map(|(key, value)| Ok((name(key)?, text("label", value)?))).collect()
+    let mut names = BTreeSet::new();
+    for (name, value) in &labels {
+        if !is_label_name(name) {
+            let shown = cut(name, NAME_BYTES);
+            return Err(Fault::Nonsense(format!(
+                "label {shown:?} is not of the form [a-zA-Z_][a-zA-Z0-9_]*"
+            )));
+        }
+        if value.len() > LABEL_BYTES {
+            return Err(Fault::TooMuch(format!("a label {name} of {} bytes", value.len())));
+        }
+        if !names.insert(name.as_str()) {
+            return Err(Fault::Nonsense(format!("two labels {name}")));
+        }
+    }
+    Ok(labels)
+}
+
+/// A path below the documentation or a web page: whoever is paged follows it, so that it must not
+/// lead anywhere else.
+fn runbook(runbook: String) -> Result<String, Fault> {
+    if runbook.len() > RUNBOOK_BYTES {
+        return Err(Fault::TooMuch(format!("a runbook of {} bytes", runbook.len())));
+    }
+    let is_page = ["http://", "https://"]
+        .iter()
+        .any(|scheme| runbook.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+    let is_path = runbook.ends_with(".md")
+        && !runbook.contains(':')
+        && !runbook.split('/').any(|part| part.is_empty() || part == "..");
+    let is_plain = runbook.chars().all(|c| !c.is_control() && !c.is_whitespace());
+    if runbook.is_empty() || (is_plain && (is_page || is_path)) {
+        return Ok(runbook);
+    }
+    Err(Fault::Nonsense(format!(
+        "runbook {:?} is neither a relative path such as docs/runbooks/x.md nor an http(s) URL",
+        cut(&runbook, NAME_BYTES)
+    )))
 }
 
 fn evidence(evidence: Vec<types::Evidence>) -> Result<Vec<Evidence>, Fault> {
@@ -168,6 +220,43 @@ mod tests {
         assert_eq!(cut("naïve", 3), "na");
         assert_eq!(cut("naïve", 4), "naï");
         assert_eq!(cut("short", 99), "short");
+    }
+
+    #[test]
+    fn labels_are_named_as_in_prometheus_few_short_and_different() {
+        let one = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+        assert!(labels(one("team", &"x".repeat(256))).is_ok());
+        assert!(matches!(labels(one("team", &"x".repeat(257))), Err(Fault::TooMuch(_))));
+        for name in ["", "a-b", "9a", "ä"] {
+            assert!(matches!(labels(one(name, "x")), Err(Fault::Nonsense(_))), "{name:?}");
+        }
+        assert!(matches!(labels([one("a", "1"), one("a", "2")].concat()), Err(Fault::Nonsense(_))));
+        let many = |count| (0..count).map(|at| (format!("l{at}"), String::new())).collect();
+        assert!(labels(many(16)).is_ok());
+        assert!(matches!(labels(many(17)), Err(Fault::TooMuch(_))));
+    }
+
+    #[test]
+    fn a_runbook_is_a_page_of_the_documentation_or_of_the_web() {
+        for fine in
+            ["", "docs/runbooks/long-wait.md", "x.md", "https://wiki.example/x?y=z", "http://w/"]
+        {
+            assert!(runbook(fine.to_owned()).is_ok(), "{fine:?}");
+        }
+        for bad in [
+            "docs/runbooks/../../etc/passwd.md",
+            "/etc/passwd.md",
+            "docs/runbooks/x",
+            "javascript:alert(1)",
+            "https://",
+            "https://a b",
+            "docs/runbooks/x.md\n",
+        ] {
+            assert!(matches!(runbook(bad.to_owned()), Err(Fault::Nonsense(_))), "{bad:?}");
+        }
+        let long = |bytes: usize| runbook(format!("https://{}", "x".repeat(bytes - 8)));
+        assert!(long(512).is_ok());
+        assert!(matches!(long(513), Err(Fault::TooMuch(_))));
     }
 
     #[test]

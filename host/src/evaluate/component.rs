@@ -10,9 +10,9 @@ use wit_component::ComponentEncoder;
 use super::LoadError;
 
 /// The contract's package, without its version.
-const PACKAGE: &str = "poolwarden:policy/";
+pub(super) const PACKAGE: &str = "poolwarden:policy/";
 /// The contract's version that this sidecar speaks.
-const VERSION: &str = "1.0.0";
+pub(super) const VERSION: &str = "1.0.0";
 
 /// Gives component bytes, wrapping a core module.
 pub(super) fn component_bytes(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
@@ -47,7 +47,7 @@ pub(super) fn check_contract(engine: &Engine, component: &Component) -> Result<(
     Ok(())
 }
 
-fn check_import(name: &str) -> Result<(), LoadError> {
+pub(super) fn check_import(name: &str) -> Result<(), LoadError> {
     if name.starts_with("wasi:") {
         return Ok(());
     }

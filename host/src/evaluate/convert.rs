@@ -1,12 +1,16 @@
 //! Between the domain's window and the contract's; the only code that knows both.
 
-use std::sync::Arc;
+mod sessions;
+
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::bindings::types;
-use crate::model::{Past, PoolKey, ScopeKey, Settings, TargetStatus, Window};
+use crate::model::{
+    Past, PoolKey, ScopeKey, SessionKey, Settings, TargetStatus, Timestamp, Window,
+};
 
 /// A window as plugins get it, with the names behind its indices.
 #[derive(Debug, Serialize, Deserialize)]
@@ -18,8 +22,14 @@ pub struct Input {
     scopes: Vec<ScopeKey>,
     #[serde(default)]
     settings: Arc<Settings>,
+    /// Which session of its process each holder is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    identities: Vec<sessions::Identity>,
     #[serde(skip)]
     beyond: Vec<ScopeKey>,
+    /// The input as JSON, where that was costly to write.
+    #[serde(skip)]
+    written: OnceLock<Vec<u8>>,
 }
 
 impl Input {
@@ -58,18 +68,30 @@ impl Input {
                 scopes,
                 pools: pools(window.pools),
                 past: window.past.as_deref().map(past),
-                sessions: None,
+                sessions: window.sessions.as_ref().map(sessions::sessions),
             },
+            identities: window.sessions.as_ref().map(sessions::identities).unwrap_or_default(),
             settings: window.settings,
             pools: window.pool_keys,
             scopes: window.scope_keys,
             beyond: window.beyond,
+            written: OnceLock::new(),
         }
     }
 
     /// Gives the scopes that also size pools which the window leaves out.
     pub fn beyond(&self) -> &[ScopeKey] {
         &self.beyond
+    }
+
+    /// Gives the name of the target.
+    pub fn target(&self) -> &str {
+        &self.window.target.name
+    }
+
+    /// Gives the number of rows of the past: pools times steps.
+    pub fn past_rows(&self) -> usize {
+        self.window.past.as_ref().map_or(0, |past| past.samples.len())
     }
 
     /// Gives the number of pools.
@@ -87,6 +109,12 @@ impl Input {
         self.settings.get(name).map(AsRef::as_ref)
     }
 
+    /// Gives the session of a holder's index.
+    pub fn session(&self, index: u32) -> Option<SessionKey> {
+        let shown = self.window.sessions.as_ref()?;
+        sessions::session(shown, &self.identities, &self.pools, index)
+    }
+
     /// Gives the scope of an index.
     pub fn scope(&self, index: u32) -> Option<&ScopeKey> {
         self.scopes.get(usize::try_from(index).ok()?)
@@ -97,7 +125,21 @@ impl Input {
     /// # Errors
     /// Never in practice: the types have no map with odd keys.
     pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(self)
+        self.written.get().map_or_else(|| serde_json::to_vec(self), |written| Ok(written.clone()))
+    }
+
+    /// Writes an input with a past as JSON ahead of time: a large one takes a tenth of a second.
+    pub(super) fn write_down(&self) {
+        if self.window.past.is_some()
+            && let Ok(written) = serde_json::to_vec(self)
+        {
+            self.written.get_or_init(|| written);
+        }
+    }
+
+    /// Gives the moment of the window's newest sample.
+    pub fn at(&self) -> Timestamp {
+        Timestamp::from_millis(self.window.at_ms)
     }
 
     /// Reads what [`Input::to_json`] wrote.

@@ -10,7 +10,10 @@ use wildmatch::WildMatch;
 
 use super::runtime::MEMORY_MAX_BYTES;
 use crate::config::PluginLimits;
-use crate::model::Mode;
+use crate::model::{Mode, PolicyName};
+
+/// Longest time between two evaluations: a day.
+pub(super) const EVERY_MAX_MS: u64 = 86_400_000;
 
 /// A policy file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -31,10 +34,16 @@ pub struct PolicyFile {
     pub mode: Mode,
     /// Policies of higher priority are evaluated and heard first.
     pub priority: i32,
+    /// The policy that this one shadows: it is compared with that, recorded, and never heard.
+    pub shadow_of: Option<PolicyName>,
+    /// Least time between two evaluations; absent: what the plugin says.
+    pub every: Option<Duration>,
     /// Patterns of the targets that it decides about.
     pub targets: Vec<String>,
     /// Patterns of the databases that it sees.
     pub databases: Vec<String>,
+    /// Whether it may have sessions ended.
+    pub may_end_sessions: bool,
     /// Limits of its evaluations.
     pub limits: PluginLimits,
     /// Settings, for the plugin to understand.
@@ -47,8 +56,12 @@ struct Raw {
     plugin: Option<String>,
     mode: Option<RawMode>,
     priority: Option<i32>,
+    shadow_of: Option<String>,
+    every_ms: Option<u64>,
     #[serde(default)]
     scope: RawScope,
+    #[serde(default)]
+    actions: RawActions,
     #[serde(default)]
     limits: RawLimits,
     settings: Option<Value>,
@@ -67,6 +80,12 @@ enum RawMode {
 struct RawScope {
     targets: Vec<String>,
     databases: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawActions {
+    end_sessions: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -93,8 +112,11 @@ impl PolicyFile {
             plugin: plugin.to_owned(),
             mode: Mode::Observe,
             priority: 0,
+            shadow_of: None,
+            every: None,
             targets: scope.targets,
             databases: scope.databases,
+            may_end_sessions: false,
             limits: limits.clone(),
             settings: Value::Object(serde_json::Map::new()),
         }
@@ -112,20 +134,24 @@ impl PolicyFile {
     ) -> Result<Self, PolicyFileError> {
         let wrong = |reason: String| PolicyFileError { path: path.to_owned(), reason };
         let raw: Raw = toml::from_str(text).map_err(|error| wrong(one_line(text, &error)))?;
+        let shadow_of = shadow_of(&raw, path).map_err(wrong)?;
         let plugin = raw.plugin.unwrap_or_else(|| default_plugin.to_owned());
         if plugin.is_empty() || plugin.contains(['/', '\\']) {
             return Err(wrong(format!("plugin: {plugin:?}: must be a file name in this folder")));
         }
         Ok(Self {
             plugin,
+            shadow_of,
             mode: raw.mode.map_or(Mode::Observe, |mode| match mode {
                 RawMode::Observe => Mode::Observe,
                 RawMode::Recommend => Mode::Recommend,
                 RawMode::Enforce => Mode::Enforce,
             }),
             priority: raw.priority.unwrap_or(0),
+            every: raw.every_ms.map(every).transpose().map_err(wrong)?,
             targets: raw.scope.targets,
             databases: raw.scope.databases,
+            may_end_sessions: raw.actions.end_sessions,
             limits: merge(&raw.limits, limits).map_err(wrong)?,
             settings: raw.settings.unwrap_or_else(|| Value::Object(serde_json::Map::new())),
         })
@@ -158,6 +184,26 @@ impl PluginLimits {
             faults_max: u32::MAX,
         }
     }
+}
+
+/// Reads whom a policy shadows; a twin never acts, so it may not ask for a wider mode.
+fn shadow_of(raw: &Raw, path: &Path) -> Result<Option<PolicyName>, String> {
+    let Some(name) = &raw.shadow_of else { return Ok(None) };
+    let of = PolicyName::new(name).map_err(|error| format!("shadow_of: {error}"))?;
+    if path.file_stem().is_some_and(|own| own.to_str() == Some(name)) {
+        return Err(format!("shadow_of: {name:?}: a policy cannot shadow itself"));
+    }
+    if matches!(raw.mode, Some(RawMode::Recommend | RawMode::Enforce)) {
+        return Err("mode: a policy with shadow_of only observes: leave mode out".to_owned());
+    }
+    Ok(Some(of))
+}
+
+fn every(ms: u64) -> Result<Duration, String> {
+    if ms > EVERY_MAX_MS {
+        return Err(format!("every_ms: {ms}: must be 0 to {EVERY_MAX_MS}"));
+    }
+    Ok(Duration::from_millis(ms))
 }
 
 fn merge(raw: &RawLimits, base: &PluginLimits) -> Result<PluginLimits, String> {
@@ -217,6 +263,14 @@ mod tests {
     }
 
     #[test]
+    fn sessions_are_ended_only_where_the_file_says_so() {
+        let file = parse("[actions]\nend_sessions = true").expect("fine");
+        assert!(file.may_end_sessions);
+        assert!(!parse("mode = \"enforce\"").expect("fine").may_end_sessions);
+        assert!(parse("[actions]\nend_session = true").is_err());
+    }
+
+    #[test]
     fn an_unknown_key_is_an_error_with_its_line() {
         let error = parse("plugin = \"b.wasm\"\nmood = \"enforce\"\n").expect_err("unknown key");
         assert!(error.reason.starts_with("line 2: unknown field `mood`"), "{error}");
@@ -231,11 +285,32 @@ mod tests {
     }
 
     #[test]
+    fn a_cadence_may_be_any_up_to_a_day() {
+        assert_eq!(parse("").expect("fine").every, None);
+        assert_eq!(parse("every_ms = 0").expect("fine").every, Some(Duration::ZERO));
+        let day = parse("every_ms = 86_400_000").expect("fine");
+        assert_eq!(day.every, Some(Duration::from_secs(86_400)));
+        let error = parse("every_ms = 86_400_001").expect_err("too long");
+        assert_eq!(error.reason, "every_ms: 86400001: must be 0 to 86400000");
+    }
+
+    #[test]
     fn scope_patterns_choose_targets_and_databases() {
         let file = parse("[scope]\ntargets = [\"eu-*\"]\ndatabases = [\"shop\"]").expect("fine");
         assert!(file.covers_target("eu-1") && !file.covers_target("us-1"));
         assert!(file.covers_database("shop") && !file.covers_database("shop2"));
         assert!(!file.covers_all_databases());
+    }
+
+    #[test]
+    fn a_shadow_names_another_policy_and_only_observes() {
+        let file = parse("shadow_of = \"autosize\"").expect("fine");
+        assert_eq!(file.shadow_of, PolicyName::new("autosize").ok());
+        assert_eq!(file.mode, Mode::Observe);
+        let acts = parse("shadow_of = \"autosize\"\nmode = \"enforce\"").expect_err("it would act");
+        assert!(acts.reason.starts_with("mode:"), "{acts}");
+        let itself = parse("shadow_of = \"a\"").expect_err("its own twin");
+        assert!(itself.reason.starts_with("shadow_of:"), "{itself}");
     }
 
     #[test]

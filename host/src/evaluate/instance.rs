@@ -239,6 +239,25 @@ impl Guest {
         })
     }
 
+    /// Evaluates once and gives the bytes of memory and tables that the instance had in the end:
+    /// they never shrink, so that it is the most.
+    ///
+    /// # Errors
+    /// When the guest misbehaves.
+    pub fn measure_memory(
+        &self,
+        input: &Arc<Input>,
+        settings: &str,
+        memory: &[u8],
+    ) -> Result<usize, Fault> {
+        let _running = self.runtime.watchdog.watch();
+        self.call(Some(Arc::clone(input)), |policy, store| {
+            let before = usize::try_from(self.limits.memory_bytes).unwrap_or(usize::MAX);
+            drop(policy.call_evaluate(&mut *store, &input.window, settings, memory)?);
+            Ok(before.saturating_sub(store.data().memory_left))
+        })
+    }
+
     /// Asks the guest what it is.
     ///
     /// # Errors

@@ -11,13 +11,14 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use wasmtime::component::Component;
 
-use super::bindings::PolicyPre;
+use super::bindings::{PolicyPre, types};
 use super::component::{check_contract, component_bytes, wants_wasi};
 use super::convert::shared;
+use super::file::EVERY_MAX_MS;
 use super::instance::{Guest, State};
 use super::{Fault, PolicyFileError, Runtime};
 use crate::config::PluginLimits;
-use crate::model::{Digest, TargetName, Window};
+use crate::model::{Digest, PastSpan, TargetName, Window};
 
 /// Largest plugin file: interpreters of scripting languages come to about 20 MB.
 pub(super) const FILE_MAX_BYTES: u64 = 64 << 20;
@@ -55,7 +56,10 @@ pub enum LoadError {
     #[error("the plugin imports {0:?}, which no policy may have")]
     ForbiddenImport(String),
     /// Built for another version of the contract.
-    #[error("the plugin is built for contract {needs}; this Poolwarden speaks {speaks}")]
+    #[error(
+        "the plugin is built for contract {needs}; this Poolwarden speaks {speaks}: run it on one \
+         that speaks {needs}, or build it against {speaks}"
+    )]
     Contract {
         /// The version that the plugin was built for.
         needs: String,
@@ -77,6 +81,18 @@ pub enum LoadError {
     /// Its settings schema is not a JSON Schema.
     #[error("the plugin's settings schema cannot be used: {0}")]
     Schema(String),
+    /// Asks for a past that the store does not keep.
+    #[error(
+        "the plugin asks for {steps} steps of {step_ms} ms of the past; a step is a multiple of 600000 \
+         ms, and there are 1 to {} steps in at most 35 days",
+        PastSpan::STEPS_MAX
+    )]
+    Past {
+        /// Length of a step.
+        step_ms: u64,
+        /// Number of steps.
+        steps: u32,
+    },
     /// The policy's settings do not satisfy the schema.
     #[error("settings: {}", .0.join("; "))]
     Settings(Vec<String>),
@@ -93,6 +109,10 @@ pub(super) struct Plugin {
     pub version: Arc<str>,
     pub purpose: String,
     pub schema: Value,
+    /// How often it wants to be asked at the most.
+    pub every: Duration,
+    /// How much of the past it wants to see.
+    pub past: Option<PastSpan>,
     pub pre: PolicyPre<State>,
 }
 
@@ -122,7 +142,10 @@ pub(super) fn load_plugin(
     let description = guest.describe().map_err(LoadError::Describe)?;
     let schema = serde_json::from_str(&description.settings_schema)
         .map_err(|error| LoadError::Schema(error.to_string()))?;
+    let past = description.past.map(past_span).transpose()?;
     Ok(Plugin {
+        every: Duration::from_millis(description.every_ms.min(EVERY_MAX_MS)),
+        past,
         digest: digest(bytes),
         bytes: Arc::from(bytes),
         name: super::answer::cut(&description.name, 64).to_owned(),
@@ -131,6 +154,17 @@ pub(super) fn load_plugin(
         schema,
         pre,
     })
+}
+
+fn past_span(asked: types::PastSpan) -> Result<PastSpan, LoadError> {
+    let types::PastSpan { step_ms, steps } = asked;
+    let span = PastSpan { step: Duration::from_millis(step_ms), steps };
+    let shortest = u64::try_from(PastSpan::STEP_MIN.as_millis()).unwrap_or(u64::MAX);
+    let is_kept = step_ms >= shortest
+        && step_ms.is_multiple_of(shortest)
+        && (1..=PastSpan::STEPS_MAX).contains(&steps)
+        && span.length() <= PastSpan::SPAN_MAX;
+    if is_kept { Ok(span) } else { Err(LoadError::Past { step_ms, steps }) }
 }
 
 /// Compiles and links, without running anything of the guest.
@@ -154,21 +188,6 @@ fn link(runtime: &Arc<Runtime>, bytes: &[u8]) -> Result<PolicyPre<State>, LoadEr
         .map_err(|error| LoadError::Link(format!("{error:#}")))
 }
 
-/// Checks settings against a plugin's schema, giving every problem.
-pub(super) fn check_settings(schema: &Value, settings: &Value) -> Result<(), LoadError> {
-    let validator =
-        jsonschema::validator_for(schema).map_err(|error| LoadError::Schema(error.to_string()))?;
-    let problems: Vec<String> = validator
-        .iter_errors(settings)
-        .map(|error| {
-            let place = error.instance_path().to_string();
-            let key = place.trim_start_matches('/').replace('/', ".");
-            if key.is_empty() { error.to_string() } else { format!("{key}: {error}") }
-        })
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(LoadError::Settings(problems)) }
-}
-
 /// Evaluates an empty window, to find what would fail at once.
 pub(super) fn dry_run(guest: &Guest, settings: &str) -> Result<(), LoadError> {
     let guest = Guest { limits: setup_limits(&guest.limits), ..guest.clone() };
@@ -181,4 +200,22 @@ pub(super) fn dry_run(guest: &Guest, settings: &str) -> Result<(), LoadError> {
 
 fn setup_limits(limits: &PluginLimits) -> PluginLimits {
     PluginLimits { deadline: limits.deadline.max(SETUP_DEADLINE), ..limits.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_kept(step_ms: u64, steps: u32) -> bool {
+        past_span(types::PastSpan { step_ms, steps }).is_ok()
+    }
+
+    #[test]
+    fn a_past_is_obeyed_at_its_bounds_and_refused_beyond() {
+        assert!(is_kept(600_000, 1) && is_kept(600_000, 1_008) && is_kept(3_000_000, 1_008));
+        assert!(!is_kept(600_000, 0) && !is_kept(600_000, 1_009), "number of steps");
+        assert!(!is_kept(0, 10) && !is_kept(60_000, 10) && !is_kept(900_000, 10), "length of one");
+        assert!(is_kept(3_600_000, 840) && !is_kept(3_600_000, 841), "35 days");
+        assert!(!is_kept(u64::MAX / 600_000 * 600_000, 1_008));
+    }
 }

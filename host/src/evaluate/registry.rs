@@ -1,20 +1,23 @@
 //! The policies folder as it is, and the policies that serve: two things, and only what passed every
 //! check moves from the one to the other.
 
+mod latest;
 mod scan;
 mod slot;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::load::{LoadError, Plugin, digest, load_plugin};
-use super::policy::{Memories, Policy, PolicyResult, evaluate_all};
+use super::policy::{Memories, Part, Policy, PolicyResult, Round, evaluate_round};
 use super::{Fault, PolicyFile, PolicyFileError, Runtime};
 use crate::config::Policies;
-use crate::model::{Digest, Mode, PolicyName, TargetName, Timestamp, Window};
+use crate::model::{Digest, Mode, PastSpan, PolicyName, TargetName, Timestamp, Window};
+pub use latest::Evaluated;
 use scan::Found;
 use slot::Slot;
 
@@ -32,7 +35,18 @@ impl PolicySet {
         window: Window,
         memories: &Memories,
     ) -> Vec<PolicyResult> {
-        evaluate_all(&self.policies, target, window, memories)
+        let round = Round { target, window, memories, due: &|_| true, past: &|_, _| None };
+        self.evaluate_round(round).into_iter().filter_map(Part::result).collect()
+    }
+
+    /// Evaluates the policies that are due; blocks for the sum of their times.
+    pub fn evaluate_round(&self, round: Round<'_>) -> Vec<Part> {
+        evaluate_round(&self.policies, round)
+    }
+
+    /// Gives the policies that cover a target.
+    pub fn covering(&self, target: &TargetName) -> impl Iterator<Item = &Arc<Policy>> {
+        self.policies.iter().filter(|policy| policy.covers(target))
     }
 
     /// Gives the policies.
@@ -74,6 +88,7 @@ pub struct PolicyStatus {
     pub state: PolicyState,
     pub mode: Mode,
     pub priority: i32,
+    pub shadow_of: Option<PolicyName>,
     pub plugin: String,
     pub plugin_version: String,
     pub purpose: String,
@@ -82,6 +97,9 @@ pub struct PolicyStatus {
     pub settings_schema: Value,
     pub loaded_at: Option<Timestamp>,
     pub problem: Option<String>,
+    pub every: Option<Duration>,
+    pub past: Option<PastSpan>,
+    pub evaluated_at: Option<Timestamp>,
     pub evaluations: u64,
     pub evaluation_us: u64,
     pub faults: u64,
@@ -165,6 +183,18 @@ impl Registry {
         if slot.count(result, self.config.limits.faults_max) {
             self.publish(&slots);
         }
+    }
+
+    /// Gives a policy's latest evaluation of a target, if there was one.
+    pub fn latest(&self, policy: &str, target: &str) -> Option<Evaluated> {
+        let policy = PolicyName::new(policy).ok()?;
+        self.lock().get(&policy)?.latest().of(target)
+    }
+
+    /// Gives the targets that a policy was asked about; `None` when there is no such policy.
+    pub fn targets_of(&self, policy: &str) -> Option<Vec<String>> {
+        let policy = PolicyName::new(policy).ok()?;
+        Some(self.lock().get(&policy)?.latest().targets())
     }
 
     /// Gives every policy that the folder names, with what serves for it.

@@ -22,7 +22,7 @@ pub(super) struct Case<'a> {
 type Ask = fn(&Case<'_>) -> Said;
 
 /// Every rule, in order.
-pub(super) const ALL: [(Rule, Ask); 12] = [
+pub(super) const ALL: [(Rule, Ask); 13] = [
     (Rule::Actionable, actionable),
     (Rule::FreshData, fresh_data),
     (Rule::TargetState, target_state),
@@ -34,6 +34,7 @@ pub(super) const ALL: [(Rule, Ask); 12] = [
     (Rule::Change, change),
     (Rule::Cooldown, cooldown),
     (Rule::ChangesPerHour, changes_per_hour),
+    (Rule::Priority, priority),
     (Rule::Mode, mode),
 ];
 
@@ -194,6 +195,14 @@ fn changes_per_hour(case: &Case<'_>) -> Said {
     let (done, most) = (facts.changes_last_hour, facts.limits.changes_per_hour);
     let reason = format!("{done} changes in the last hour, {most} are allowed");
     if done >= most { reject(size, reason) } else { pass(size, reason) }
+}
+
+/// One setting has one size, so of several policies one is heard.
+fn priority(case: &Case<'_>) -> Said {
+    match &case.facts.rival {
+        Some(rival) => reject(case.size, format!("another policy is heard: {rival}")),
+        None => pass(case.size, "no other policy goes before"),
+    }
 }
 
 /// Who acts.

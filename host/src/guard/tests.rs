@@ -36,6 +36,7 @@ fn facts(limits: &Limits) -> Facts<'_> {
         retry_at: None,
         changes_last_hour: 0,
         budget: None,
+        rival: None,
         mode: Mode::Enforce,
     }
 }
@@ -180,4 +181,24 @@ fn a_failed_try_is_not_repeated_at_once() {
     assert_eq!(judge(12, &wait).verdict.outcome, Outcome::Rejected);
     let due = Facts { retry_at: retry(1_000_000), ..facts(&limits) };
     assert_eq!(judge(12, &due).verdict.outcome, Outcome::Approved);
+}
+
+#[test]
+fn a_policy_that_another_goes_before_is_refused_by_that_rule_alone() {
+    let limits = limits();
+    let rival = Some("forecast (priority 10) asks for 20, autosize (priority 0) for 15".to_owned());
+    let judged = judge(15, &Facts { rival, ..facts(&limits) });
+    assert_eq!(judged.verdict.outcome, Outcome::Rejected);
+    assert_eq!(judged.verdict.only_refusal(), Some(Rule::Priority));
+    assert_eq!(word(&judge(15, &facts(&limits)), Rule::Priority), Word::Pass);
+}
+
+#[test]
+fn every_rule_that_a_verdict_can_name_is_asked_in_that_order() {
+    let of_endings = ending::ALL.map(|(rule, _)| rule);
+    let asked = |rule: &Rule| rules::ALL.iter().any(|(one, _)| one == rule);
+    for rule in Rule::ALL {
+        assert!(asked(&rule) || of_endings.contains(&rule), "nobody asks {rule:?}");
+    }
+    assert_eq!(rules::ALL.map(|(rule, _)| rule)[..12], Rule::ALL[..12], "in this order");
 }

@@ -39,6 +39,7 @@ impl History {
             pools,
             settings: Arc::clone(&server(Some(latest)).settings),
             past: None,
+            sessions: None,
         })
     }
 

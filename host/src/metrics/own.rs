@@ -2,7 +2,7 @@
 
 use super::Scrape;
 use super::text::Text;
-use crate::control::{ScopeView, TargetView, View};
+use crate::control::{AlertView, ScopeView, TargetView, View};
 use crate::evaluate::PolicyState;
 use crate::history::PoolView;
 use crate::model::{Condition, PoolSize, Proposal, Severity, TargetStatus};
@@ -64,6 +64,7 @@ pub(super) fn write(text: &mut Text, scrape: &Scrape<'_>) {
     write_scopes(text, scrape.view);
     write_alerts(text, scrape.view);
     write_policies(text, scrape);
+    write_looks(text, scrape.view);
     write_store(text, scrape);
 }
 
@@ -134,36 +135,80 @@ fn severity(proposal: Option<&Proposal>) -> &'static str {
     }
 }
 
-fn firing(target: &TargetView) -> impl Iterator<Item = (&str, &str, &'static str)> {
-    target.alerts.iter().filter(|alert| alert.is_firing()).map(|alert| {
+type FiringAlert<'a> = (&'a str, &'a str, &'static str);
+
+/// Gives the firing alerts that somebody is to hear of, or those that a silence mutes.
+fn firing(target: &TargetView, which: Which) -> impl Iterator<Item = FiringAlert<'_>> {
+    let wanted = move |alert: &&AlertView| match which {
+        Which::Heard => alert.is_heard(),
+        Which::Silenced => alert.is_firing() && alert.silenced_by.is_some(),
+    };
+    target.alerts.iter().filter(wanted).map(|alert| {
         let key = &alert.alert.key;
         (key.policy.as_str(), key.name.as_str(), severity(alert.proposal.as_ref()))
     })
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Heard,
+    Silenced,
+}
+
+const BY_SEVERITY: [(&str, &str, Which); 2] = [
+    (
+        "poolwarden_alerts_firing",
+        "Alerts that fire, by severity, without silenced ones.",
+        Which::Heard,
+    ),
+    (
+        "poolwarden_alerts_silenced",
+        "Alerts that fire and are silenced, by severity.",
+        Which::Silenced,
+    ),
+];
+
+const BY_NAME: [(&str, &str, Which); 2] = [
+    (
+        "poolwarden_alert_firing",
+        "Subjects for which the alert fires, without silenced ones.",
+        Which::Heard,
+    ),
+    (
+        "poolwarden_alert_silenced",
+        "Subjects for which the alert fires and is silenced.",
+        Which::Silenced,
+    ),
+];
+
 fn write_alerts(text: &mut Text, view: &View) {
-    let mut family = text.gauge("poolwarden_alerts_firing", "Alerts that fire, by severity.");
-    for target in &view.targets {
-        let known = SEVERITIES.iter().map(|severity| severity.as_str());
-        for severity in known.chain(["unknown"]) {
-            let count = firing(target).filter(|(_, _, is)| *is == severity).count();
-            family.sample(&[("target", target.name.as_str()), ("severity", severity)], count);
+    for (name, help, which) in BY_SEVERITY {
+        let mut family = text.gauge(name, help);
+        for target in &view.targets {
+            let known = SEVERITIES.iter().map(|severity| severity.as_str());
+            for severity in known.chain(["unknown"]) {
+                let count = firing(target, which).filter(|(_, _, is)| *is == severity).count();
+                family.sample(&[("target", target.name.as_str()), ("severity", severity)], count);
+            }
         }
     }
-    let mut family = text.gauge("poolwarden_alert_firing", "Subjects for which the alert fires.");
-    for target in &view.targets {
-        let mut counts = std::collections::BTreeMap::new();
-        firing(target).for_each(|alert| *counts.entry(alert).or_insert(0_u32) += 1);
-        for ((policy, name, severity), count) in counts {
-            let labels = [
-                ("target", target.name.as_str()),
-                ("policy", policy),
-                ("alert", name),
-                ("severity", severity),
-            ];
-            family.sample(&labels, count);
+    for (name, help, which) in BY_NAME {
+        let mut family = text.gauge(name, help);
+        for target in &view.targets {
+            let mut counts = std::collections::BTreeMap::new();
+            firing(target, which).for_each(|alert| *counts.entry(alert).or_insert(0_u32) += 1);
+            for ((policy, name, severity), count) in counts {
+                let labels = [
+                    ("target", target.name.as_str()),
+                    ("policy", policy),
+                    ("alert", name),
+                    ("severity", severity),
+                ];
+                family.sample(&labels, count);
+            }
         }
     }
+    text.gauge("poolwarden_silences", "Silences that hold.").sample(&[], view.silences.len());
     let mut family = text.gauge("poolwarden_recommendations", "Recommendations that stand.");
     for target in &view.targets {
         family.sample(&[("target", target.name.as_str())], target.advice.len());
@@ -192,6 +237,14 @@ fn write_policies(text: &mut Text, scrape: &Scrape<'_>) {
     }
     text.gauge("poolwarden_policies_failing", "1 while the policies folder cannot be read.")
         .sample(&[], u8::from(scrape.folder_failing));
+}
+
+fn write_looks(text: &mut Text, view: &View) {
+    let help = "Asks for a look at single sessions that came too early.";
+    let mut refused = text.counter("poolwarden_session_looks_refused_total", help);
+    for target in &view.targets {
+        refused.sample(&[("target", target.name.as_str())], target.looks_refused);
+    }
 }
 
 fn write_store(text: &mut Text, scrape: &Scrape<'_>) {

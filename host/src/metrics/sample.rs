@@ -30,7 +30,7 @@ pub(crate) fn size(size: u32) -> PoolSize {
 
 /// Gives a view of one target, `main`, with the pool `app/web` full and waiting.
 pub(crate) fn view(at: Timestamp) -> View {
-    View { at, targets: vec![target("main", at)] }
+    View { at, targets: vec![target("main", at)], silences: Vec::new() }
 }
 
 pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
@@ -59,6 +59,7 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
             last_change: Some(at.minus(Duration::from_secs(9))),
         }],
         alerts: alerts(at),
+        shadows: Vec::new(),
         advice: vec![AdviceView {
             id: DecisionId(Uuid::from_u128(0xad)),
             since: at,
@@ -72,6 +73,7 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
                 evidence: Vec::new(),
             },
         }],
+        looks_refused: 3,
     }
 }
 
@@ -87,6 +89,7 @@ fn alerts(at: Timestamp) -> Vec<AlertView> {
             since: at.minus(Duration::from_secs(3)),
         },
         proposal: Some(alert_proposal(name)),
+        silenced_by: None,
     };
     vec![
         alert("pool-exhausted", AlertState::Firing(ALERT_ID)),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::histogram::{EVALUATIONS, Histogram, ROUND_TRIPS};
+use super::sessions::Sessions;
 use super::text::{Kind, Text};
 use crate::console::Cost;
 use crate::model::{Decision, Outcome, PolicyName, TargetName, Transition};
@@ -21,6 +22,8 @@ pub(super) struct Tally {
     resize_times: BTreeMap<TargetName, Histogram>,
     store_failures: BTreeMap<String, u64>,
     ticks: BTreeMap<TargetName, Histogram>,
+    pub sessions: Sessions,
+    pasts: BTreeMap<TargetName, (Histogram, usize)>,
 }
 
 impl Tally {
@@ -80,10 +83,19 @@ impl Tally {
         self.ticks.entry(target.clone()).or_insert_with(new).add(took);
     }
 
+    pub fn past_read(&mut self, target: &TargetName, took: Duration, rows: usize) {
+        let new = || (Histogram::new(&ROUND_TRIPS), 0);
+        let (times, at_hand) = self.pasts.entry(target.clone()).or_insert_with(new);
+        times.add(took);
+        *at_hand = rows;
+    }
+
     pub fn write(&self, text: &mut Text) {
         self.write_polls(text);
         self.write_policies(text);
         self.write_decisions(text);
+        self.sessions.write(text);
+        self.write_pasts(text);
         let mut failures =
             text.counter("poolwarden_store_failures_total", "Writes that the store refused.");
         for (kind, count) in &self.store_failures {
@@ -126,6 +138,19 @@ impl Tally {
         for ((target, policy, kind), count) in &self.faults {
             let labels = [("target", target.as_str()), ("policy", policy.as_str()), ("kind", kind)];
             faults.sample(&labels, count);
+        }
+    }
+
+    fn write_pasts(&self, text: &mut Text) {
+        let help = "Time of reading the longer past that policies see, from the store.";
+        let mut seconds = text.family("poolwarden_past_read_seconds", Kind::Histogram, help);
+        for (target, (times, _)) in &self.pasts {
+            times.write(&mut seconds, &[("target", target.as_str())]);
+        }
+        let help = "Rows of the longer past that are at hand: pools times steps.";
+        let mut rows = text.gauge("poolwarden_past_rows", help);
+        for (target, (_, count)) in &self.pasts {
+            rows.sample(&[("target", target.as_str())], count);
         }
     }
 

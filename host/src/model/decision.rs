@@ -37,15 +37,21 @@ pub enum Kind {
     Recommendation,
     /// A change of a pool size.
     Resize,
+    /// The end of one session.
+    EndSession,
 }
 
 impl Kind {
+    /// Every kind, for parsing and documentation.
+    pub const ALL: [Self; 4] = [Self::Alert, Self::Recommendation, Self::Resize, Self::EndSession];
+
     /// Gives the name that store and API use.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Alert => "alert",
             Self::Recommendation => "recommendation",
             Self::Resize => "resize",
+            Self::EndSession => "end_session",
         }
     }
 }
@@ -141,7 +147,7 @@ pub struct Decision {
     pub status: Status,
     /// The policy's word.
     pub proposal: Proposal,
-    /// The guard's word; only a resize has one.
+    /// The guard's word; only what acts has one.
     pub verdict: Option<Verdict>,
     /// For a resize: the size when it was taken.
     pub size_from: Option<PoolSize>,
@@ -156,6 +162,7 @@ impl Decision {
             Proposal::Alert { .. } => Kind::Alert,
             Proposal::Recommendation { .. } => Kind::Recommendation,
             Proposal::Resize { .. } => Kind::Resize,
+            Proposal::EndSession { .. } => Kind::EndSession,
         }
     }
 
@@ -163,7 +170,7 @@ impl Decision {
     pub fn reason(&self) -> &str {
         match &self.proposal {
             Proposal::Alert { summary, .. } | Proposal::Recommendation { summary, .. } => summary,
-            Proposal::Resize { reason, .. } => reason,
+            Proposal::Resize { reason, .. } | Proposal::EndSession { reason, .. } => reason,
         }
     }
 
@@ -172,7 +179,8 @@ impl Decision {
         match &self.proposal {
             Proposal::Alert { evidence, .. }
             | Proposal::Recommendation { evidence, .. }
-            | Proposal::Resize { evidence, .. } => evidence,
+            | Proposal::Resize { evidence, .. }
+            | Proposal::EndSession { evidence, .. } => evidence,
         }
     }
 }

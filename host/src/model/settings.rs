@@ -68,3 +68,12 @@ pub struct Limits {
     /// Oldest pool data on which a size may be changed.
     pub data_age_max: Duration,
 }
+
+/// What the sidecar does about single sessions of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// Shortest time between two looks at them; `None` when it never looks.
+    pub look_every: Option<Duration>,
+    /// Most of them to be ended within a minute.
+    pub ends_per_minute: u32,
+}

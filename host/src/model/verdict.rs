@@ -40,10 +40,38 @@ pub enum Rule {
     Change,
     Cooldown,
     ChangesPerHour,
+    Priority,
+    EndingAllowed,
+    IdleSession,
+    KnownBackend,
+    OwnSession,
+    EndsPerMinute,
     Mode,
 }
 
 impl Rule {
+    /// Every rule, in the order in which they are asked.
+    pub const ALL: [Self; 18] = [
+        Self::Actionable,
+        Self::FreshData,
+        Self::TargetState,
+        Self::StandDown,
+        Self::InFlight,
+        Self::Bounds,
+        Self::Step,
+        Self::Budget,
+        Self::Change,
+        Self::Cooldown,
+        Self::ChangesPerHour,
+        Self::Priority,
+        Self::EndingAllowed,
+        Self::IdleSession,
+        Self::KnownBackend,
+        Self::OwnSession,
+        Self::EndsPerMinute,
+        Self::Mode,
+    ];
+
     /// Gives the name that store and API use.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -58,6 +86,12 @@ impl Rule {
             Self::Change => "change",
             Self::Cooldown => "cooldown",
             Self::ChangesPerHour => "changes_per_hour",
+            Self::Priority => "priority",
+            Self::EndingAllowed => "ending_allowed",
+            Self::IdleSession => "idle_session",
+            Self::KnownBackend => "known_backend",
+            Self::OwnSession => "own_session",
+            Self::EndsPerMinute => "ends_per_minute",
             Self::Mode => "mode",
         }
     }
@@ -106,4 +140,13 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// Every rule's word, in order.
     pub rules: Vec<RuleWord>,
+}
+
+impl Verdict {
+    /// Gives the rule that refused, when exactly one did.
+    pub fn only_refusal(&self) -> Option<Rule> {
+        let mut refused = self.rules.iter().filter(|said| said.word == Word::Reject);
+        let first = refused.next()?;
+        refused.next().is_none().then_some(first.rule)
+    }
 }

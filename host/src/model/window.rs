@@ -9,9 +9,12 @@ mod past;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use past::Past;
+pub use past::{Past, PastSpan};
 
-use super::{Evidence, Labels, PoolKey, ScopeKey, Settings, TargetName, Timestamp};
+use super::{
+    Evidence, Labels, PoolKey, ScopeKey, SessionKey, SessionsWindow, Settings, TargetName,
+    Timestamp,
+};
 
 /// State of a pool, told apart because each asks for another remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,6 +112,8 @@ pub struct Window {
     pub settings: Arc<Settings>,
     /// What the pools did in a longer past, for the policies that ask for it.
     pub past: Option<Arc<Past>>,
+    /// Single sessions, for a while after a look at them.
+    pub sessions: Option<SessionsWindow>,
 }
 
 /// The PgBouncer as a policy sees it; fields as in the contract.
@@ -276,6 +281,15 @@ pub enum Proposal {
         scope: ScopeKey,
         /// The size asked for; the guard sees to its bounds.
         size: u32,
+        /// Why, in plain words.
+        reason: String,
+        /// The numbers behind it.
+        evidence: Vec<Evidence>,
+    },
+    /// A session should be ended.
+    EndSession {
+        /// The session as it was seen.
+        session: SessionKey,
         /// Why, in plain words.
         reason: String,
         /// The numbers behind it.

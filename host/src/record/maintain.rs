@@ -128,6 +128,7 @@ impl Store {
                 true
             };
         }
+        self.prune_silences(decisions).await?;
         done.plugins_deleted += self.prune_plugins(inputs).await?;
         self.prune_pools(now).await
     }

@@ -10,8 +10,7 @@ use super::pack::unpack;
 use super::wire::{self, Body, from_ms, malformed, to_ms};
 use super::{DecisionFilter, Evaluation, Memory, Page, RecordError, ScopeState, Store, Stored};
 use crate::model::{
-    Alert, AlertKey, AlertState, Decision, DecisionId, Digest, Origin, PolicyName, PoolSize,
-    Status, TargetName, Timestamp, Transition,
+    Decision, DecisionId, Digest, Origin, PolicyName, PoolSize, Status, TargetName, Transition,
 };
 
 const DECISION: &str = "SELECT id, at_ms, target, policy, mode, status, digest, evaluation, \
@@ -119,14 +118,14 @@ impl Store {
         rows.iter().map(decision).collect::<sqlx::Result<_>>().map_err(|error| self.fail(error))
     }
 
-    /// Gives the advice about a target that stands: recommendations, and sizes that wait for a person.
+    /// Gives the advice about a target that stands: recommendations, and what waits for a person.
     ///
     /// # Errors
     /// When the file fails or a row does not read back.
     pub async fn standing(&self, target: &TargetName) -> Result<Vec<Decision>, RecordError> {
         let mut query = QueryBuilder::<Sqlite>::new(DECISION);
         query.push(" WHERE status = 'proposed' AND target = ").push_bind(target.as_str());
-        query.push(" AND (kind = 'recommendation' OR (kind = 'resize' AND mode = 'recommend'");
+        query.push(" AND (kind = 'recommendation' OR (kind IN ('resize', 'end_session') AND mode = 'recommend'");
         query.push(" AND outcome IN ('approved', 'clamped'))) ORDER BY id");
         let found = query.build().fetch_all(&self.readers).await;
         let rows = found.map_err(|error| self.fail(error))?;
@@ -147,22 +146,6 @@ impl Store {
         .await;
         let rows = found.map_err(|error| self.fail(error))?;
         rows.iter().map(scope).collect::<sqlx::Result<_>>().map_err(|error| self.fail(error))
-    }
-
-    /// Gives the alerts of a target that are not forgotten.
-    ///
-    /// # Errors
-    /// When the file fails or a row does not read back.
-    pub async fn alerts(&self, target: &TargetName) -> Result<Vec<Alert>, RecordError> {
-        let found = sqlx::query(
-            "SELECT policy, name, subject, state, decision, until_ms, since_ms FROM alerts
-             WHERE target = ? ORDER BY policy, name, subject",
-        )
-        .bind(target.as_str())
-        .fetch_all(&self.readers)
-        .await;
-        let rows = found.map_err(|error| self.fail(error))?;
-        rows.iter().map(alert).collect::<sqlx::Result<_>>().map_err(|error| self.fail(error))
     }
 
     /// Gives the memories of all policies and targets.
@@ -272,29 +255,12 @@ fn scope(row: &SqliteRow) -> sqlx::Result<ScopeState> {
     })
 }
 
-fn alert(row: &SqliteRow) -> sqlx::Result<Alert> {
-    let decision: Option<&[u8]> = row.try_get("decision")?;
-    let until: Option<i64> = row.try_get("until_ms")?;
-    let state = match (row.try_get("state")?, decision, until) {
-        ("pending", _, _) => AlertState::Pending,
-        ("firing", Some(id), _) => AlertState::Firing(DecisionId(wire::uuid(id)?)),
-        ("cooling", _, Some(until)) => AlertState::Cooling(from_ms(until)),
-        (other, _, _) => return Err(malformed(format!("alert state {other:?}"))),
-    };
-    let key = AlertKey {
-        policy: policy(row)?,
-        name: row.try_get("name")?,
-        subject: wire::subject_from_json(row.try_get("subject")?).map_err(malformed)?,
-    };
-    let since: Timestamp = from_ms(row.try_get("since_ms")?);
-    Ok(Alert { key, state, since })
-}
-
 fn target(row: &SqliteRow) -> sqlx::Result<TargetName> {
     TargetName::new(row.try_get("target")?).map_err(malformed)
 }
 
-fn policy(row: &SqliteRow) -> sqlx::Result<PolicyName> {
+/// Reads the column `policy`.
+pub(super) fn policy(row: &SqliteRow) -> sqlx::Result<PolicyName> {
     PolicyName::new(row.try_get("policy")?).map_err(malformed)
 }
 

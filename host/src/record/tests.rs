@@ -4,7 +4,9 @@ mod batch;
 mod decisions;
 mod file;
 mod history;
+mod past;
 mod room;
+mod silences;
 mod size;
 
 use std::path::Path;

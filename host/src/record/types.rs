@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::writer::Writer;
 use crate::model::{
-    Alert, AlertKey, Decision, DecisionId, Digest, Kind, PolicyName, PoolSize, ScopeKey, Status,
-    TargetName, Timestamp, Transition,
+    Alert, AlertKey, Decision, DecisionId, Digest, Kind, PolicyName, PoolSize, Proposal, ScopeKey,
+    Silence, SilenceId, Status, TargetName, Timestamp, Transition,
 };
 
 /// The store of one sidecar; every method may be called from any task.
@@ -57,6 +57,8 @@ pub struct Batch {
     pub scopes: Vec<ScopeState>,
     /// Changes of alerts, in order.
     pub alerts: Vec<AlertChange>,
+    /// Changes of silences, in order.
+    pub silences: Vec<SilenceChange>,
     /// Memories as they are now.
     pub memories: Vec<Memory>,
 }
@@ -111,12 +113,49 @@ pub enum AlertChange {
         /// The alert.
         alert: Alert,
     },
+    /// The alert holds and does not fire yet.
+    Pending {
+        /// The PgBouncer.
+        target: TargetName,
+        /// Which alert.
+        key: AlertKey,
+        /// Since when it holds.
+        since: Timestamp,
+        /// Until when it was seen to hold without a break.
+        held_until: Timestamp,
+    },
     /// The alert is over and its cooldown has passed.
     Forget {
         /// The PgBouncer.
         target: TargetName,
         /// Which alert.
         key: AlertKey,
+    },
+}
+
+/// An alert as it is found after a restart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredAlert {
+    /// Identity and state.
+    pub alert: Alert,
+    /// While it is pending: until when it was seen to hold.
+    pub held_until: Option<Timestamp>,
+    /// While it fires: what it was recorded with, as long as that is kept.
+    pub proposal: Option<Proposal>,
+}
+
+/// A change of the silences.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, for the length of a request")]
+pub enum SilenceChange {
+    /// A new one.
+    Add(Silence),
+    /// It ends now rather than later.
+    Remove {
+        /// Which silence.
+        id: SilenceId,
+        /// When it was taken away.
+        at: Timestamp,
     },
 }
 

@@ -4,12 +4,16 @@
 //! it. The names are those of the model's `as_str`, and reading searches the model's variants for
 //! them, so that a name stands in one place.
 
+mod session;
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use session::WireSession;
 
 use crate::model::{
     Evidence, Mode, Outcome, PoolKey, Proposal, Rule, RuleWord, Severity, Subject, Timestamp,
@@ -23,20 +27,6 @@ const SEVERITIES: [Severity; 3] = [Severity::Info, Severity::Warning, Severity::
 const OUTCOMES: [Outcome; 4] =
     [Outcome::Approved, Outcome::Clamped, Outcome::Rejected, Outcome::Shadowed];
 const WORDS: [Word; 4] = [Word::Pass, Word::Clamp, Word::Reject, Word::Shadow];
-const RULES: [Rule; 12] = [
-    Rule::Actionable,
-    Rule::FreshData,
-    Rule::TargetState,
-    Rule::StandDown,
-    Rule::InFlight,
-    Rule::Bounds,
-    Rule::Step,
-    Rule::Budget,
-    Rule::Change,
-    Rule::Cooldown,
-    Rule::ChangesPerHour,
-    Rule::Mode,
-];
 
 /// What a decision's columns do not hold.
 #[derive(Serialize, Deserialize)]
@@ -85,6 +75,11 @@ pub(super) enum WireProposal {
     Resize {
         scope: String,
         size: u32,
+        reason: String,
+        evidence: Vec<WireEvidence>,
+    },
+    EndSession {
+        session: WireSession,
         reason: String,
         evidence: Vec<WireEvidence>,
     },
@@ -178,6 +173,11 @@ impl From<&Proposal> for WireProposal {
                 reason: reason.clone(),
                 evidence: evidence_to_wire(evidence),
             },
+            Proposal::EndSession { session, reason, evidence } => Self::EndSession {
+                session: session.into(),
+                reason: reason.clone(),
+                evidence: evidence_to_wire(evidence),
+            },
         }
     }
 }
@@ -223,6 +223,11 @@ impl TryFrom<WireProposal> for Proposal {
                 reason,
                 evidence: evidence_from_wire(evidence),
             },
+            WireProposal::EndSession { session, reason, evidence } => Self::EndSession {
+                session: session.try_into()?,
+                reason,
+                evidence: evidence_from_wire(evidence),
+            },
         })
     }
 }
@@ -247,7 +252,7 @@ impl TryFrom<WireVerdict> for Verdict {
     fn try_from(wire: WireVerdict) -> Result<Self, Malformed> {
         let rule = |said: WireRule| -> Result<RuleWord, Malformed> {
             Ok(RuleWord {
-                rule: named(&RULES, Rule::as_str, &said.rule)?,
+                rule: named(&Rule::ALL, Rule::as_str, &said.rule)?,
                 word: named(&WORDS, Word::as_str, &said.word)?,
                 reason: said.reason,
             })

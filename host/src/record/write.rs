@@ -7,10 +7,10 @@ use sqlx::SqliteConnection;
 
 use super::pack::pack;
 use super::wire::{self, Body, to_ms};
-use super::{AlertChange, Batch, Evaluation, Memory, RecordError, ScopeState, Store};
+use super::{Batch, Evaluation, Memory, RecordError, ScopeState, Store, alerts, silences};
 use crate::model::{
-    Alert, AlertKey, AlertState, Decision, Digest, Mode, Origin, Outcome, PoolSize, Proposal,
-    ScopeKey, Status, Subject, TargetName, Timestamp, Transition,
+    Decision, Digest, Mode, Origin, Outcome, PoolSize, Proposal, ScopeKey, Status, Subject,
+    Timestamp, Transition,
 };
 
 impl Store {
@@ -95,10 +95,10 @@ async fn write(
         write_scope(connection, scope).await?;
     }
     for change in &batch.alerts {
-        match change {
-            AlertChange::Set { target, alert } => set_alert(connection, target, alert).await?,
-            AlertChange::Forget { target, key } => forget_alert(connection, target, key).await?,
-        }
+        alerts::write(connection, change).await?;
+    }
+    for change in &batch.silences {
+        silences::write(connection, change).await?;
     }
     for memory in &batch.memories {
         write_memory(connection, memory).await?;
@@ -187,15 +187,15 @@ fn names(subject: &Subject) -> (Option<&str>, Option<&str>) {
     }
 }
 
-/// Says whether PgBouncer is to be touched: an enforced resize that the guard let pass, or one of
-/// the sidecar itself that no guard was asked about.
+/// Says whether something is to be done: an enforced resize or end of a session that the guard let
+/// pass, or a resize of the sidecar itself that no guard was asked about.
 fn acts(decision: &Decision) -> bool {
-    let resize = matches!(decision.proposal, Proposal::Resize { .. });
+    let deed = matches!(decision.proposal, Proposal::Resize { .. } | Proposal::EndSession { .. });
     let passed = match &decision.verdict {
         Some(verdict) => matches!(verdict.outcome, Outcome::Approved | Outcome::Clamped),
         None => decision.origin == Origin::Host,
     };
-    resize && passed && decision.mode == Mode::Enforce
+    deed && passed && decision.mode == Mode::Enforce
 }
 
 async fn write_transition(
@@ -245,51 +245,6 @@ async fn write_scope(connection: &mut SqliteConnection, scope: &ScopeState) -> s
     .execute(connection)
     .await
     .map(drop)
-}
-
-async fn set_alert(
-    connection: &mut SqliteConnection,
-    target: &TargetName,
-    alert: &Alert,
-) -> sqlx::Result<()> {
-    let (state, decision, until) = match alert.state {
-        AlertState::Pending => ("pending", None, None),
-        AlertState::Firing(id) => ("firing", Some(id.0.as_bytes().to_vec()), None),
-        AlertState::Cooling(until) => ("cooling", None, Some(to_ms(until))),
-    };
-    sqlx::query(
-        "INSERT INTO alerts (target, policy, name, subject, state, decision, until_ms, since_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (target, policy, name, subject) DO UPDATE SET state = excluded.state,
-            decision = excluded.decision, until_ms = excluded.until_ms,
-            since_ms = excluded.since_ms",
-    )
-    .bind(target.as_str())
-    .bind(alert.key.policy.as_str())
-    .bind(alert.key.name.as_str())
-    .bind(wire::subject_to_json(&alert.key.subject)?)
-    .bind(state)
-    .bind(decision)
-    .bind(until)
-    .bind(to_ms(alert.since))
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-async fn forget_alert(
-    connection: &mut SqliteConnection,
-    target: &TargetName,
-    key: &AlertKey,
-) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM alerts WHERE target = ? AND policy = ? AND name = ? AND subject = ?")
-        .bind(target.as_str())
-        .bind(key.policy.as_str())
-        .bind(key.name.as_str())
-        .bind(wire::subject_to_json(&key.subject)?)
-        .execute(connection)
-        .await
-        .map(drop)
 }
 
 async fn write_memory(connection: &mut SqliteConnection, memory: &Memory) -> sqlx::Result<()> {

@@ -4,7 +4,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, openapi};
 
 use super::problem::Problem;
-use super::route::{decisions, health, now, stream, text};
+use super::route::{decisions, evaluation, health, now, silences, stream, text};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,7 +18,8 @@ use super::route::{decisions, health, now, stream, text};
         health::full, health::quick, health::connections,
         now::pools, decisions::history,
         decisions::list, stream::stream, decisions::one,
-        now::alerts, now::recommendations, now::policies, now::targets,
+        now::alerts, silences::list, silences::add, silences::remove, now::recommendations,
+        now::policies, evaluation::latest, now::targets,
         text::metrics, text::openapi,
     ),
     components(schemas(Problem), responses(Problem)),

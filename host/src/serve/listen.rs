@@ -2,8 +2,8 @@
 //!
 //! By hand rather than by `axum::serve`, which sets no limits: here a head must arrive in time, a
 //! client that stops reading is let go, and the number of connections is bounded, so that slow or
-//! hostile clients cost a known amount. Further ones wait in the kernel's queue. No route reads a
-//! body; hyper closes a connection whose request has one that nobody reads.
+//! hostile clients cost a known amount. Further ones wait in the kernel's queue. The one
+//! route that reads a body bounds it; hyper closes a connection whose body nobody reads.
 
 use std::io;
 use std::pin::{Pin, pin};

@@ -73,11 +73,38 @@ impl Problem {
         Self::not_found("no such route; /openapi.json lists them".to_owned())
     }
 
-    /// Any method but `GET` and `HEAD`.
-    pub fn only_get() -> Self {
+    /// A method that the route does not have.
+    pub fn method(detail: &str, allowed: &'static str) -> Self {
         let (kind, title) = ("urn:poolwarden:problem:method-not-allowed", "method not allowed");
-        let detail = "this API only tells: use GET".to_owned();
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, kind, title, detail).with("allow", "GET, HEAD")
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        Self::new(status, kind, title, detail.to_owned()).with("allow", allowed)
+    }
+
+    /// A body that cannot be read.
+    pub fn body(detail: String) -> Self {
+        let (kind, title) = ("urn:poolwarden:problem:bad-body", "bad body");
+        Self::new(StatusCode::BAD_REQUEST, kind, title, detail)
+    }
+
+    /// A body that does not say that it is JSON.
+    pub fn not_json() -> Self {
+        let (kind, title) = ("urn:poolwarden:problem:not-json", "unsupported media type");
+        let detail = "send JSON, with the header `content-type: application/json`".to_owned();
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, kind, title, detail)
+    }
+
+    /// An order that what is there already does not allow.
+    pub fn conflict(detail: String) -> Self {
+        let kind = "urn:poolwarden:problem:conflict";
+        Self::new(StatusCode::CONFLICT, kind, "conflict", detail)
+    }
+
+    /// An order that could not be recorded and so was not carried out.
+    pub fn not_recorded(why: &str) -> Self {
+        let kind = "urn:poolwarden:problem:not-recorded";
+        let detail = format!("it cannot be recorded now ({why}), so it was not done; see the log");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, "not recorded", detail)
+            .with("retry-after", RETRY_AFTER_S)
     }
 
     /// A missing or wrong token; which of the two is not told.

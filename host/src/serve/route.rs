@@ -2,17 +2,33 @@
 //! it.
 
 pub(super) mod decisions;
+pub(super) mod evaluation;
 pub(super) mod health;
 pub(super) mod now;
+pub(super) mod silences;
 pub(super) mod stream;
 pub(super) mod text;
 
-use axum::routing::{MethodRouter, get};
+use axum::http::Uri;
+use axum::routing::{MethodRouter, delete, get};
 
 use super::Shared;
+use super::problem::Problem;
 
 /// The one route that needs no token: container runtimes ask it, and it tells nothing.
 pub(super) const QUICK: &str = "/health/quick";
+
+/// The route that takes orders, and those below it.
+const SILENCES: &str = "/v1/silences";
+
+/// Refuses a method that a route does not have, and says which it has.
+pub(super) async fn other_method(uri: Uri) -> Problem {
+    match uri.path().strip_prefix(SILENCES) {
+        Some("") => Problem::method("use GET to list and POST to add silences", "GET, HEAD, POST"),
+        Some(_) => Problem::method("use DELETE to end a silence; GET /v1/silences lists", "DELETE"),
+        None => Problem::method("this route only tells: use GET", "GET, HEAD"),
+    }
+}
 
 /// Gives every route with its path as OpenAPI writes it.
 pub(super) fn all() -> Vec<(&'static str, MethodRouter<Shared>)> {
@@ -26,8 +42,11 @@ pub(super) fn all() -> Vec<(&'static str, MethodRouter<Shared>)> {
         ("/v1/decisions/stream", get(stream::stream)),
         ("/v1/decisions/{id}", get(decisions::one)),
         ("/v1/alerts", get(now::alerts)),
+        (SILENCES, get(silences::list).post(silences::add)),
+        ("/v1/silences/{id}", delete(silences::remove)),
         ("/v1/recommendations", get(now::recommendations)),
         ("/v1/policies", get(now::policies)),
+        ("/v1/policies/{policy}/evaluation", get(evaluation::latest)),
         ("/v1/targets", get(now::targets)),
         ("/metrics", get(text::metrics)),
         ("/openapi.json", get(text::openapi)),

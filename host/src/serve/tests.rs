@@ -4,6 +4,7 @@ mod client;
 mod decisions;
 mod limits;
 mod now;
+mod silences;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,15 +12,15 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{ServeState, router, serve};
+use super::{ASKS, Ask, Refused, ServeState, router, serve};
 use crate::clock::Clock;
 use crate::config::{PluginLimits, Policies, Secret};
-use crate::control::View;
+use crate::control::{Control, Effect, Event, View};
 use crate::evaluate::{Registry, Runtime};
 use crate::metrics::{Metrics, sample};
 use crate::model::{
@@ -61,6 +62,8 @@ impl Served {
         let (show, view) = watch::channel(Arc::new(sample::view(clock.now())));
         let (told, _) = broadcast::channel(4);
         let (problem, store_problem) = watch::channel(None);
+        let (asks, orders) = mpsc::channel(ASKS);
+        tokio::spawn(take_orders(orders, Arc::clone(&store), show.clone(), clock.clone()));
         let state = ServeState {
             view,
             store: Arc::clone(&store),
@@ -69,6 +72,7 @@ impl Served {
             decisions: told.clone(),
             store_problem,
             token: token.map(Secret::new),
+            asks,
             clock: clock.clone(),
             expected_interval: Duration::from_secs(1),
         };
@@ -89,6 +93,32 @@ impl Served {
 
     fn change_view(&self, change: impl FnOnce(&mut View)) {
         self.show.send_modify(|view| change(Arc::make_mut(view)));
+    }
+}
+
+/// Carries out orders as the control task does, without a loop around it.
+async fn take_orders(
+    mut orders: mpsc::Receiver<Ask>,
+    store: Arc<Store>,
+    show: watch::Sender<Arc<View>>,
+    clock: Clock,
+) {
+    let mut control = Control::new(Vec::new(), Box::new(|_| Uuid::nil()));
+    while let Some(Ask { change, reply }) = orders.recv().await {
+        let mut effects = control.apply(Event::SilenceAsked(change), clock.now());
+        let answer = match effects.pop() {
+            Some(Effect::KeepSilence { change, batch }) => {
+                let kept = store.write(&batch).await.map_err(|error| error.kind().to_owned());
+                let event = Event::SilenceKept { change: *change, kept: kept.clone() };
+                control.apply(event, clock.now());
+                kept.map_err(Refused::NotRecorded)
+            }
+            Some(Effect::RefuseSilence(refusal)) => Err(Refused::Refused(refusal)),
+            other => panic!("{other:?} answers no order"),
+        };
+        let silences = control.view(clock.now()).silences;
+        show.send_modify(|view| Arc::make_mut(view).silences = silences);
+        reply.send(answer).expect("the route waits");
     }
 }
 

@@ -4,10 +4,13 @@
 
 mod alert;
 mod decision;
+mod evaluation;
 mod health;
 mod history;
 mod policy;
 mod pool;
+mod shadow;
+mod silence;
 mod target;
 
 use std::fmt::Display;
@@ -18,10 +21,12 @@ use utoipa::ToSchema;
 
 pub(super) use alert::{Alert, AlertList, Recommendation, RecommendationList, Which};
 pub(super) use decision::{Decision, DecisionDetail, DecisionPage, Show, Transition};
+pub(super) use evaluation::Evaluation;
 pub(super) use health::{Grade, Health, Quick, Store};
 pub(super) use history::PoolHistory;
 pub(super) use policy::PolicyList;
 pub(super) use pool::{Connections, PoolList};
+pub(super) use silence::{NewSilence, Silence, SilenceList, muted};
 pub(super) use target::TargetList;
 
 use crate::model::{Evidence, Subject};
@@ -86,6 +91,16 @@ impl Serialize for Numbers<'_> {
         };
         let numbers = self.0.iter().enumerate().filter(last);
         serializer.collect_map(numbers.map(|(_, one)| (&one.name, one.value)))
+    }
+}
+
+/// An alert's labels as one object; of two with one name the last counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LabelsShown<'a>(pub &'a [(String, String)]);
+
+impl Serialize for LabelsShown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
 

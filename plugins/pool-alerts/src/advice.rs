@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use poolwarden_policy::{Condition, Pool, Proposal, Recommendation, Subject, TargetStatus, Window};
 
-use crate::pool::leaks;
+use crate::leak::leaks;
 use crate::settings::Settings;
 
 /// Proposes what the settings of the target lack.

@@ -5,18 +5,22 @@
 //! Summaries are written for the person who is paged: one sentence, the pool's name, the numbers.
 
 mod advice;
+mod kind;
+mod leak;
 mod pool;
+mod postgres;
 mod settings;
 mod target;
+mod trouble;
 
-use poolwarden_policy::{Alert, Policy, Proposal, Severity, Subject, TargetStatus, Window};
+use poolwarden_policy::{Policy, Proposal, TargetStatus, Window};
 
 pub use crate::settings::{
-    ClientsGrowing, Condition, ConnectionLeak, HighUtilization, LimitNear, LongWait, Settings,
-    TimeoutNear, WedgedQueue,
+    ClientsGrowing, Condition, ConnectionLeak, DatabaseTrouble, HighUtilization, LimitNear,
+    LongWait, ManyPools, ServerLogins, Settings, TimeoutNear, UnboundedQueue, WedgedQueue,
 };
 
-use crate::settings::Timing;
+use crate::trouble::Seen;
 
 /// The policy.
 pub struct PoolAlerts;
@@ -24,8 +28,7 @@ pub struct PoolAlerts;
 impl Policy for PoolAlerts {
     const NAME: &'static str = "pool-alerts";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const PURPOSE: &'static str =
-        "Alerts on utilization, exhaustion, long waits, timeouts, leaks and limits.";
+    const PURPOSE: &'static str = "Alerts on queues, exhaustion, failing logins, timeouts, leaks, limits and servers that are down.";
     type Settings = Settings;
     type Memory = ();
 
@@ -36,21 +39,17 @@ impl Policy for PoolAlerts {
     ) -> Result<Vec<Proposal>, String> {
         let mut proposals = Vec::new();
         // While the target is down its pools are what they were: the sidecar keeps their alerts.
-        if window.target().status != TargetStatus::Down {
-            pool::check_all(settings, window, &mut proposals);
-        }
-        target::check(settings, window, &mut proposals);
+        let mut seen = match window.target().status {
+            TargetStatus::Down => Seen::default(),
+            TargetStatus::Up | TargetStatus::Paused => Seen::of(settings, window),
+        };
+        pool::tell_all(settings, window, &mut seen, &mut proposals);
+        target::check(settings, window, &seen, &mut proposals);
         if settings.recommendations_enabled {
             advice::check(settings, window, &mut proposals);
         }
         Ok(proposals)
     }
-}
-
-/// Starts an alert with its times, unless it is switched off.
-fn start(rule: &impl Timing, name: &str, subject: Subject, severity: Severity) -> Option<Alert> {
-    let (hold, cooldown) = rule.timing()?;
-    Some(Alert::new(name, subject).severity(severity).hold(hold).cooldown(cooldown))
 }
 
 /// Writes a count with its noun.

@@ -1,18 +1,27 @@
 //! Checks the PgBouncer as a whole, and the database behind it.
 
-use poolwarden_policy::{
-    Alert, DatabaseServer, Proposal, Severity, Subject, Target, TargetStatus, Window,
-};
+use std::time::Duration;
 
+use poolwarden_policy::{Alert, DatabaseServer, Proposal, Subject, Target, TargetStatus, Window};
+
+use crate::kind::{self, start};
+use crate::postgres::{self, usable};
 use crate::settings::Settings;
-use crate::start;
+use crate::trouble::Seen;
 
 /// Proposes what holds for the target and then for its database server.
-pub(crate) fn check(settings: &Settings, window: &Window, proposals: &mut Vec<Proposal>) {
+pub(crate) fn check(
+    settings: &Settings,
+    window: &Window,
+    seen: &Seen<'_>,
+    proposals: &mut Vec<Proposal>,
+) {
     let target = window.target();
     proposals.extend(status(settings, target));
     if target.status != TargetStatus::Down {
         proposals.extend(client_limit(settings, target));
+        proposals.extend(unbounded_queue(settings, target, seen));
+        proposals.extend(trouble(settings, window, seen));
     }
     if let Some(server) = window.database_server() {
         let alert = if server.reachable {
@@ -30,12 +39,12 @@ fn status(settings: &Settings, target: &Target) -> Option<Proposal> {
         TargetStatus::Up => return None,
         TargetStatus::Down => {
             let rule = &settings.pgbouncer_down;
-            start(rule, "pgbouncer-down", Subject::Target, Severity::Critical)?
+            start(settings, rule, &kind::PGBOUNCER_DOWN, Subject::Target)?
                 .summary(format!("PgBouncer {} has not answered for {seconds} s.", target.name))
         }
         TargetStatus::Paused => {
             let rule = &settings.pgbouncer_paused;
-            start(rule, "pgbouncer-paused", Subject::Target, Severity::Warning)?.summary(format!(
+            start(settings, rule, &kind::PGBOUNCER_PAUSED, Subject::Target)?.summary(format!(
                 "PgBouncer {} has been paused for {seconds} s: clients queue until RESUME.",
                 target.name
             ))
@@ -50,7 +59,7 @@ fn client_limit(settings: &Settings, target: &Target) -> Option<Proposal> {
     if share < rule.share_min {
         return None;
     }
-    let alert = start(rule, "client-limit-near", Subject::Target, Severity::Critical)?;
+    let alert = start(settings, rule, &kind::CLIENT_LIMIT_NEAR, Subject::Target)?;
     Some(
         alert
             .summary(format!(
@@ -64,15 +73,61 @@ fn client_limit(settings: &Settings, target: &Target) -> Option<Proposal> {
     )
 }
 
+/// A queue without an end matters when somebody is in it; the line to add is recommended anyway.
+fn unbounded_queue(settings: &Settings, target: &Target, seen: &Seen<'_>) -> Option<Proposal> {
+    let rule = &settings.unbounded_queue;
+    let oldest = seen.oldest.filter(|_| target.query_wait_timeout_ms == 0)?;
+    if oldest.maxwait() < Duration::from_millis(rule.maxwait_min_ms) {
+        return None;
+    }
+    let alert = start(settings, rule, &kind::UNBOUNDED_QUEUE, Subject::Target)?;
+    Some(
+        alert
+            .summary(format!(
+                "A client of {} has waited {:.0} s and would wait for ever: query_wait_timeout of \
+                 {} is 0.",
+                oldest.name(),
+                oldest.maxwait().as_secs_f64(),
+                target.name,
+            ))
+            .evidence("maxwait-us", oldest.maxwait().as_secs_f64() * 1e6)
+            .evidence("query-wait-timeout-ms", 0)
+            .into(),
+    )
+}
+
+/// One pool whose waiters nobody serves may be its own fault; most of them at once are not.
+fn trouble(settings: &Settings, window: &Window, seen: &Seen<'_>) -> Option<Proposal> {
+    let rule = &settings.database_trouble;
+    let share = share_of(seen.stuck, seen.in_use)?;
+    if seen.stuck < rule.pools_min || share < rule.share_min {
+        return None;
+    }
+    let alert = start(settings, rule, &kind::DATABASE_TROUBLE, Subject::DatabaseServer)?;
+    let alert = alert
+        .summary(format!(
+            "In {} of {} pools in use of {} clients wait and nobody is served: PostgreSQL is down, \
+             full, stuck, or does not let PgBouncer in.{}",
+            seen.stuck,
+            seen.in_use,
+            window.target().name,
+            postgres::word(window),
+        ))
+        .evidence("pools-stuck", seen.stuck)
+        .evidence("pools-in-use", seen.in_use)
+        .evidence("share", share);
+    Some(postgres::with_connections(alert, window).into())
+}
+
 fn connections(settings: &Settings, target: &Target, server: &DatabaseServer) -> Option<Proposal> {
     let rule = &settings.database_connections_near;
-    let usable = server.max_connections.saturating_sub(server.reserved_connections);
+    let usable = usable(server);
     let share = share_of(server.connections, usable)?;
     if share < rule.share_min {
         return None;
     }
-    let name = "database-connections-near";
-    let alert = start(rule, name, Subject::DatabaseServer, Severity::Critical)?;
+    let subject = Subject::DatabaseServer;
+    let alert = start(settings, rule, &kind::DATABASE_CONNECTIONS_NEAR, subject)?;
     Some(
         alert
             .summary(format!(
@@ -90,7 +145,7 @@ fn connections(settings: &Settings, target: &Target, server: &DatabaseServer) ->
 
 fn unreachable(settings: &Settings, target: &Target, server: &DatabaseServer) -> Option<Proposal> {
     let rule = &settings.database_unreachable;
-    let alert = start(rule, "database-unreachable", Subject::DatabaseServer, Severity::Critical)?;
+    let alert = start(settings, rule, &kind::DATABASE_UNREACHABLE, Subject::DatabaseServer)?;
     let summary = format!(
         "PostgreSQL behind {} does not answer the sidecar; its last numbers are {} s old.",
         target.name,
@@ -100,7 +155,7 @@ fn unreachable(settings: &Settings, target: &Target, server: &DatabaseServer) ->
 }
 
 fn with_age(alert: Alert, name: &str, age_ms: u64) -> Alert {
-    alert.evidence(name, std::time::Duration::from_millis(age_ms).as_secs_f64())
+    alert.evidence(name, Duration::from_millis(age_ms).as_secs_f64())
 }
 
 /// Returns a part of a limit; `None` without one.

@@ -2,9 +2,11 @@
 
 use poolwarden_policy::contract::{Alert, DatabaseServer, Recommendation, Window as Columns};
 use poolwarden_policy::testing::{PoolRow, ScopeRow, columns, name_columns};
-use poolwarden_policy::{Answer, evaluate};
+use poolwarden_policy::{Answer, Severity, Subject, evaluate};
 
 use super::*;
+
+mod many;
 
 fn run(pools: &[PoolRow], settings: &str, change: impl FnOnce(&mut Columns)) -> Answer {
     let scopes = [ScopeRow::default_size(10)];
@@ -245,16 +247,4 @@ fn an_unknown_setting_is_refused() {
 fn pools_come_before_the_target() {
     let answer = run(&[queueing()], "{}", |it| it.target.clients = 1_000);
     assert_eq!(names(&answer), ["pool-exhausted", "high-utilization", "client-limit-near"]);
-}
-
-#[test]
-fn more_trouble_than_a_person_can_read_is_summed_up() {
-    let pools: Vec<PoolRow> =
-        (0..2_000).map(|at| PoolRow::queueing(&format!("db{at}"), "app", 10, 9, 12.0)).collect();
-    let few = run(&pools[..100], "{}", |_| {});
-    assert!(!names(&few).contains(&"many-pools"), "each is told");
-    let many = run(&pools, "{}", |_| {});
-    assert!(many.proposals.len() < 5_020, "{} proposals", many.proposals.len());
-    let said = &alert(&many, "many-pools").summary;
-    assert!(said.ends_with("clients wait in 2000 of 2000."), "{said}");
 }

@@ -269,6 +269,7 @@ fn control(config: &Config, clock: &Clock) -> Control {
             can_act: true,
         },
         mode: target.mode,
+        sessions: target.sessions,
         spans: Spans {
             short: config.history.short_span,
             long: config.history.long_span,

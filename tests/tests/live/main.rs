@@ -2,6 +2,8 @@
 //!
 //! One program instead of one a file, because linking costs more than most of these stories.
 
+mod alerts;
+mod capture;
 mod closes;
 mod command_line;
 mod conditions;
@@ -9,7 +11,11 @@ mod crash;
 mod disk;
 mod drift;
 mod guard;
+mod leaks;
 mod logins;
+mod misbehaviour;
 mod modes;
+mod past;
 mod rules;
+mod several;
 mod shutdown;

@@ -140,6 +140,10 @@ impl Narrator {
                 self.say(&format!("recommendation ({}): {}", decision.policy, decision.reason()));
             }
             Kind::Resize => self.resize(decision),
+            Kind::EndSession => {
+                let status = decision.status.as_str();
+                self.say(&format!("end of a session ({status}): {}", decision.reason()));
+            }
         }
     }
 

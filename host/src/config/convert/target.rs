@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::config::address::{self, Parts};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
-use crate::config::raw::{RawDatabase, RawLimits, RawMode, RawTarget};
+use crate::config::raw::{RawDatabase, RawLimits, RawMode, RawSessions, RawTarget};
 use crate::config::secret::{self, Fallbacks};
 use crate::config::{Console, Database, Login, Secret, Target};
-use crate::model::{Limits, Mode, PoolSize, TargetName};
+use crate::model::{Limits, Mode, PoolSize, SessionLimits, TargetName};
 
 const CONSOLE_PORT: u16 = 6432;
 const POSTGRES_PORT: u16 = 5432;
@@ -35,6 +35,13 @@ pub fn targets(
         targets.extend(Reader { at, passwords, interval, report }.target(raw));
     }
     targets
+}
+
+fn sessions(raw: &RawSessions) -> SessionLimits {
+    SessionLimits {
+        look_every: raw.enabled.then(|| Duration::from_millis(raw.every_ms)),
+        ends_per_minute: raw.ends_per_minute,
+    }
 }
 
 struct Reader<'a> {
@@ -75,6 +82,7 @@ impl Reader<'_> {
             labels: raw.labels,
             mode,
             limits: limits?,
+            sessions: sessions(&raw.sessions),
             console: console?,
             database: match database {
                 None => None,

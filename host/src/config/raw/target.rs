@@ -62,6 +62,9 @@ pub struct RawTarget {
     /// What no policy can cross.
     #[serde(default)]
     pub limits: RawLimits,
+    /// Looks at single sessions, which policies ask for on suspicion, and how many may be ended.
+    #[serde(default)]
+    pub sessions: RawSessions,
     /// The PostgreSQL server behind this PgBouncer, asked how many connections it has left and what
     /// they wait for. Optional.
     #[serde(default)]
@@ -115,6 +118,29 @@ impl Default for RawLimits {
             database_margin: 5,
             data_age_max_ms: 3000,
         }
+    }
+}
+
+/// Single sessions. `SHOW CLIENTS` and `SHOW SERVERS` hold up a PgBouncer with thousands of clients
+/// for milliseconds, so they run only when a policy asks for them.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawSessions {
+    /// Whether the sidecar looks at single sessions at all.
+    pub enabled: bool,
+    /// Shortest time between two looks, in milliseconds.
+    #[schemars(range(min = 5000, max = 3_600_000))]
+    pub every_ms: u64,
+    /// Most sessions to be ended within a minute. Ending needs PostgreSQL's login
+    /// (`[target.database]`) with `pg_signal_backend`, `enforce`, and a policy whose file has
+    /// `end_sessions = true`.
+    #[schemars(range(min = 0, max = 600))]
+    pub ends_per_minute: u32,
+}
+
+impl Default for RawSessions {
+    fn default() -> Self {
+        Self { enabled: true, every_ms: 15_000, ends_per_minute: 6 }
     }
 }
 

@@ -6,15 +6,21 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::control::{
-    Acted, Answer, Control, Effect, Event, HandBack, Heard, Known, Memories, Replayable, Resize,
-    TargetSetup, TargetView,
+    Acted, Answer, Control, Effect, EndSession, Event, HandBack, Heard, Known, Memories,
+    Replayable, Resize, SilenceRefusal, TargetSetup, TargetView,
 };
 use crate::history::{Spans, TargetFacts};
 use crate::model::{
-    DatabaseRow, DecisionId, Digest, Limits, Mode, PolicyName, PoolKey, PoolRow, PoolSize,
-    Proposal, ScopeKey, Server, Severity, Snapshot, Subject, TargetName, Timestamp,
+    DatabaseRow, DecisionId, Digest, Ended, Limits, Look, Mode, PolicyName, PoolKey, PoolRow,
+    PoolSize, Proposal, ScopeKey, Server, SessionLimits, SessionsWindow, Severity, Silence,
+    Snapshot, Subject, TargetName, Timestamp,
 };
-use crate::record::{Batch, Evaluation};
+use crate::record::{Batch, Evaluation, SilenceChange};
+
+/// The moment at which every scene begins.
+pub fn start() -> Timestamp {
+    Timestamp::from_millis(1_000_000)
+}
 
 pub fn size(size: u32) -> PoolSize {
     PoolSize::new(size).expect("above zero")
@@ -63,6 +69,9 @@ impl Replayable for Blank {
     }
 }
 
+/// One policy's word in a turn: name, priority, whom it shadows, what it says.
+pub type Said<'a> = (&'a str, i32, Option<&'a str>, Option<Vec<Proposal>>);
+
 /// What came of one event.
 #[derive(Debug)]
 pub struct Effects(pub Vec<Effect>);
@@ -71,23 +80,48 @@ impl Effects {
     pub fn resizes(self) -> Vec<Resize> {
         let resize = |effect| match effect {
             Effect::Resize(resize) => Some(*resize),
-            Effect::Evaluate { .. } | Effect::Record(_) => None,
+            _ => None,
         };
         self.0.into_iter().filter_map(resize).collect()
     }
 
-    pub fn batch(self) -> Batch {
-        let batch = |effect| match effect {
-            Effect::Record(batch) => Some(*batch),
-            Effect::Evaluate { .. } | Effect::Resize(_) => None,
+    pub fn looks(&self) -> usize {
+        self.0.iter().filter(|effect| matches!(effect, Effect::Look { .. })).count()
+    }
+
+    pub fn ends(self) -> Vec<EndSession> {
+        let end = |effect| match effect {
+            Effect::EndSession(end) => Some(*end),
+            _ => None,
         };
-        self.0.into_iter().find_map(batch).expect("something is recorded")
+        self.0.into_iter().filter_map(end).collect()
+    }
+
+    pub fn take_resizes(&mut self) -> Vec<Resize> {
+        Self(std::mem::take(&mut self.0)).resizes()
+    }
+
+    pub fn batch(mut self) -> Batch {
+        self.take_batch()
+    }
+
+    pub fn take_batch(&mut self) -> Batch {
+        let at = self.0.iter().position(|effect| matches!(effect, Effect::Record(_)));
+        match self.0.remove(at.expect("something is recorded")) {
+            Effect::Record(batch) => *batch,
+            _ => unreachable!("it is a record"),
+        }
+    }
+
+    pub fn take_batch_or_none(&mut self) -> Batch {
+        let recorded = self.0.iter().any(|effect| matches!(effect, Effect::Record(_)));
+        if recorded { self.take_batch() } else { Batch::default() }
     }
 
     pub fn memories(self) -> Memories {
         let memories = |effect| match effect {
             Effect::Evaluate { memories, .. } => Some(memories),
-            Effect::Record(_) | Effect::Resize(_) => None,
+            _ => None,
         };
         self.0.into_iter().find_map(memories).expect("the policies are asked")
     }
@@ -97,6 +131,7 @@ pub struct Scene {
     control: Control,
     now: Timestamp,
     full_at: Timestamp,
+    pub may_end_sessions: bool,
 }
 
 impl Scene {
@@ -120,9 +155,19 @@ impl Scene {
         });
         let facts =
             TargetFacts { name: target(), labels: Arc::default(), limits: limits(), can_act: true };
-        let setup = TargetSetup { facts, mode, spans: spans(), hand_back, known };
-        let now = Timestamp::from_millis(1_000_000);
-        Self { control: Control::new(vec![setup], ids), now, full_at: now }
+        let setup = TargetSetup {
+            facts,
+            mode,
+            spans: spans(),
+            sessions: SessionLimits {
+                look_every: Some(Duration::from_secs(15)),
+                ends_per_minute: 2,
+            },
+            hand_back,
+            known,
+        };
+        let now = start();
+        Self { control: Control::new(vec![setup], ids), now, full_at: now, may_end_sessions: false }
     }
 
     pub fn pass(&mut self, time: Duration) {
@@ -154,11 +199,11 @@ impl Scene {
     }
 
     pub fn heard(&mut self, proposals: Vec<Proposal>) -> Effects {
-        self.hear(Some(Answer { proposals, memory: Arc::from([]) }))
+        self.hear(Some(Answer { proposals, look: None, memory: Arc::from([]) }))
     }
 
     pub fn heard_beyond(&mut self, proposals: Vec<Proposal>, beyond: Vec<ScopeKey>) -> Effects {
-        self.hear_with(Some(Answer { proposals, memory: Arc::from([]) }), beyond)
+        self.hear_with(Some(Answer { proposals, look: None, memory: Arc::from([]) }), beyond)
     }
 
     pub fn faulted(&mut self) -> Effects {
@@ -170,17 +215,81 @@ impl Scene {
     }
 
     pub fn remember(&mut self, memory: &[u8]) {
-        self.hear(Some(Answer { proposals: Vec::new(), memory: Arc::from(memory) }));
+        let (proposals, memory) = (Vec::new(), Arc::from(memory));
+        self.hear(Some(Answer { proposals, look: None, memory }));
+    }
+
+    /// Hears a policy that also asks for a look at sessions.
+    pub fn heard_asking(&mut self, proposals: Vec<Proposal>) -> Effects {
+        let look = Some("something is held".to_owned());
+        self.hear(Some(Answer { proposals, look, memory: Arc::from([]) }))
+    }
+
+    pub fn looked(&mut self, mut look: Look) -> Option<SessionsWindow> {
+        look.at = self.now;
+        let look = Some(Box::new(look));
+        self.asked_with(Event::Looked { target: target(), look })
+    }
+
+    pub fn look_failed(&mut self) {
+        self.control.apply(Event::Looked { target: target(), look: None }, self.now);
+    }
+
+    /// Gives the sessions that the policies are shown after a poll, if they are asked.
+    pub fn shown(&mut self) -> Option<SessionsWindow> {
+        self.pass(Duration::from_secs(1));
+        let snapshot = snapshot(self.now, self.now, 5, 0);
+        self.asked_with(Event::Polled { target: target(), snapshot })
+    }
+
+    fn asked_with(&mut self, event: Event) -> Option<SessionsWindow> {
+        let window = |effect| match effect {
+            Effect::Evaluate { window, .. } => Some(window),
+            _ => None,
+        };
+        let window = self.control.apply(event, self.now).into_iter().find_map(window)?;
+        self.control.apply(Event::EvaluationDied { target: target() }, self.now);
+        window.sessions
+    }
+
+    pub fn ended(&mut self, id: DecisionId, ended: Ended) -> Effects {
+        self.apply(Event::Ended { target: target(), id, ended })
     }
 
     fn hear(&mut self, answer: Option<Answer>) -> Effects {
         self.hear_with(answer, Vec::new())
     }
 
+    /// Hears several policies in one turn.
+    pub fn hear_all(&mut self, said: &[Said<'_>]) -> Effects {
+        let name = |name: &str| PolicyName::new(name).expect("a fine name");
+        let heard = said.iter().map(|(policy, priority, shadow_of, proposals)| Heard {
+            policy: name(policy),
+            mode: if shadow_of.is_some() { Mode::Observe } else { Mode::Enforce },
+            priority: *priority,
+            shadow_of: shadow_of.map(name),
+            may_end_sessions: false,
+            digest: Digest([7; 32]),
+            version: Arc::from("1.0.0"),
+            beyond: Vec::new(),
+            answer: proposals.clone().map(|proposals| Answer {
+                proposals,
+                look: None,
+                memory: Arc::from([]),
+            }),
+            evaluation: Arc::new(Blank),
+        });
+        let results = heard.collect();
+        self.apply(Event::Evaluated { target: target(), results })
+    }
+
     fn hear_with(&mut self, answer: Option<Answer>, beyond: Vec<ScopeKey>) -> Effects {
         let heard = Heard {
             policy: PolicyName::new("p").expect("a fine name"),
             mode: Mode::Enforce,
+            priority: 0,
+            shadow_of: None,
+            may_end_sessions: self.may_end_sessions,
             digest: Digest([7; 32]),
             version: Arc::from("1.0.0"),
             beyond,
@@ -192,6 +301,31 @@ impl Scene {
 
     pub fn acted(&mut self, id: DecisionId, acted: Acted) -> Effects {
         self.apply(Event::Acted { target: target(), id, acted })
+    }
+
+    /// Asks for a change of the silences and records it; gives why not, if it is refused.
+    pub fn silence(&mut self, change: SilenceChange) -> Result<Batch, SilenceRefusal> {
+        match self.apply(Event::SilenceAsked(change)).0.pop() {
+            Some(Effect::KeepSilence { change, batch }) => {
+                let kept = Event::SilenceKept { change: *change, kept: Ok(()) };
+                assert!(self.apply(kept).0.is_empty());
+                Ok(*batch)
+            }
+            Some(Effect::RefuseSilence(refusal)) => Err(refusal),
+            other => panic!("{other:?} answers no silence"),
+        }
+    }
+
+    pub fn event(&mut self, event: Event) -> Effects {
+        self.apply(event)
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub fn silences(&self) -> Vec<Arc<Silence>> {
+        self.control.view(self.now).silences
     }
 
     pub fn stopping(&mut self) -> Effects {
@@ -223,7 +357,7 @@ impl Scene {
     fn asks_count(&self, asked: &[Effect]) -> bool {
         asked.iter().any(|effect| match effect {
             Effect::Evaluate { memories, .. } => !memories.is_empty(),
-            Effect::Record(_) | Effect::Resize(_) => false,
+            _ => false,
         })
     }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::latest::Latest;
 use super::scan::Stamp;
 use super::{PolicyState, PolicyStatus, Refusal};
 use crate::evaluate::{Fault, Policy, PolicyResult};
-use crate::model::{Mode, PolicyName};
+use crate::model::{Mode, PolicyName, Timestamp};
 
 #[derive(Debug, Default)]
 pub struct Slot {
@@ -28,6 +29,8 @@ pub struct Slot {
     last_fault: Option<Fault>,
     evaluations: u64,
     evaluation_time: Duration,
+    evaluated_at: Option<Timestamp>,
+    latest: Latest,
 }
 
 impl Slot {
@@ -67,6 +70,8 @@ impl Slot {
     pub fn count(&mut self, result: &PolicyResult, faults_max: u32) -> bool {
         self.evaluations += 1;
         self.evaluation_time += result.took;
+        self.evaluated_at = self.evaluated_at.max(Some(result.input.at()));
+        self.latest.note(result);
         let is_current =
             self.active.as_ref().is_some_and(|active| Arc::ptr_eq(active, &result.policy));
         match &result.outcome {
@@ -110,6 +115,11 @@ impl Slot {
         }
     }
 
+    /// Gives the latest evaluations.
+    pub fn latest(&self) -> &Latest {
+        &self.latest
+    }
+
     /// Gives what the API shows.
     pub fn status(&self, name: &PolicyName) -> PolicyStatus {
         let active = self.active.as_ref();
@@ -119,6 +129,7 @@ impl Slot {
             state: self.state(),
             mode: active.map_or(Mode::Observe, |policy| policy.mode()),
             priority: active.map_or(0, |policy| policy.file.priority),
+            shadow_of: active.and_then(|policy| policy.file.shadow_of.clone()),
             plugin: plugin.map(|plugin| plugin.name.clone()).unwrap_or_default(),
             plugin_version: plugin.map(|plugin| plugin.version.to_string()).unwrap_or_default(),
             purpose: plugin.map(|plugin| plugin.purpose.clone()).unwrap_or_default(),
@@ -127,6 +138,9 @@ impl Slot {
             settings_schema: plugin.map_or(Value::Null, |plugin| plugin.schema.clone()),
             loaded_at: active.map(|policy| policy.loaded_at),
             problem: self.problem.clone(),
+            every: active.map(|policy| policy.every()),
+            past: active.and_then(|policy| policy.past()),
+            evaluated_at: self.evaluated_at,
             evaluations: self.evaluations,
             evaluation_us: u64::try_from(self.evaluation_time.as_micros()).unwrap_or(u64::MAX),
             faults: self.faults,

@@ -20,6 +20,7 @@ impl Window {
         narrow.pool_keys = pick(&window.pool_keys, &rows);
         narrow.leave_scopes(&rows);
         narrow.past = window.past.as_ref().map(|past| Arc::new(past.narrowed(&rows)));
+        narrow.sessions = window.sessions.as_ref().map(|sessions| sessions.narrowed(&rows));
         let (from, to) = (&window.pools, &mut narrow.pools);
         to.scope = pick(&from.scope, &rows);
         to.condition = pick(&from.condition, &rows);
@@ -111,6 +112,7 @@ impl Window {
             pools: PoolColumns::default(),
             settings: Arc::default(),
             past: None,
+            sessions: None,
         }
     }
 }

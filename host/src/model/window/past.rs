@@ -6,6 +6,31 @@ use std::time::Duration;
 
 use crate::model::Timestamp;
 
+/// How much of the past a policy sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PastSpan {
+    /// Length of a step.
+    pub step: Duration,
+    /// Number of steps.
+    pub steps: u32,
+}
+
+impl PastSpan {
+    /// The shortest step, of which every step is a multiple: the store's coarsest level.
+    pub const STEP_MIN: Duration = Duration::from_secs(600);
+    /// The most steps.
+    pub const STEPS_MAX: u32 = 1_008;
+    /// The longest span: what the store keeps.
+    pub const SPAN_MAX: Duration = Duration::from_secs(35 * 24 * 3_600);
+    /// The most rows of a past, pools times steps; beyond it the oldest steps are left out.
+    pub const ROWS_MAX: usize = 500_000;
+
+    /// Gives the whole length.
+    pub fn length(self) -> Duration {
+        self.step.saturating_mul(self.steps)
+    }
+}
+
 /// A longer past of all pools of a window; the row of a pool's step is `pool * steps + step`.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[expect(missing_docs, reason = "each column is documented in plugins/wit")]

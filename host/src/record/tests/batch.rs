@@ -6,12 +6,16 @@ use sqlx::Executor;
 
 use super::*;
 use crate::model::{Alert, AlertKey, AlertState, PoolKey};
-use crate::record::{AlertChange, DecisionFilter, Memory, RecordError, ScopeState};
+use crate::record::{AlertChange, DecisionFilter, Memory, RecordError, ScopeState, StoredAlert};
 
 fn alert(state: AlertState) -> Alert {
     let subject = Subject::Pool(PoolKey::new("a/b", "\"ü\""));
     let key = AlertKey { policy: policy("pool-alerts"), name: "exhausted".into(), subject };
     Alert { key, state, since: at(Duration::ZERO) }
+}
+
+fn found(alert: Alert, proposal: Option<Proposal>) -> StoredAlert {
+    StoredAlert { alert, held_until: None, proposal }
 }
 
 fn full_batch() -> Batch {
@@ -40,6 +44,7 @@ fn full_batch() -> Batch {
             target: target("main"),
             alert: alert(AlertState::Firing(id(1))),
         }],
+        silences: Vec::new(),
         memories: vec![Memory {
             policy: policy("autosize"),
             target: target("main"),
@@ -57,7 +62,8 @@ async fn assert_holds(store: &Store, batch: &Batch) {
     assert_eq!(evaluation.as_ref(), batch.evaluations.first());
     assert_eq!(store.scope_states(&target("main")).await.expect("read"), batch.scopes);
     let alerts = store.alerts(&target("main")).await.expect("read");
-    assert_eq!(alerts, [alert(AlertState::Firing(id(1)))]);
+    let proposal = Some(batch.decisions[0].proposal.clone());
+    assert_eq!(alerts, [found(alert(AlertState::Firing(id(1))), proposal)]);
     assert_eq!(store.memories().await.expect("read"), batch.memories);
 }
 
@@ -105,9 +111,16 @@ async fn alerts_change_state_and_are_forgotten() {
         let alert = alert(state);
         let set = AlertChange::Set { target: main.clone(), alert: alert.clone() };
         write(&store, &Batch { alerts: vec![set], ..Batch::default() }).await;
-        assert_eq!(store.alerts(&main).await.expect("read"), [alert]);
+        assert_eq!(store.alerts(&main).await.expect("read"), [found(alert, None)]);
     }
     let key = alert(AlertState::Pending).key;
+    let (since, held_until) = (at(Duration::ZERO), at(Duration::from_secs(7)));
+    let pending =
+        AlertChange::Pending { target: main.clone(), key: key.clone(), since, held_until };
+    write(&store, &Batch { alerts: vec![pending], ..Batch::default() }).await;
+    let held =
+        StoredAlert { held_until: Some(held_until), ..found(alert(AlertState::Pending), None) };
+    assert_eq!(store.alerts(&main).await.expect("read"), [held]);
     let forget = AlertChange::Forget { target: main.clone(), key };
     write(&store, &Batch { alerts: vec![forget], ..Batch::default() }).await;
     assert_eq!(store.alerts(&main).await.expect("read"), []);

@@ -4,26 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::model::{Kind, PoolKey, Severity};
+use crate::model::{BackendIdentity, Kind, PoolKey, SessionKey, SessionState, Severity};
 use crate::record::DecisionFilter;
 
 const OUTCOMES: [Outcome; 4] =
     [Outcome::Approved, Outcome::Clamped, Outcome::Rejected, Outcome::Shadowed];
 const MODES: [Mode; 3] = [Mode::Observe, Mode::Recommend, Mode::Enforce];
-const RULES: [Rule; 12] = [
-    Rule::Actionable,
-    Rule::FreshData,
-    Rule::TargetState,
-    Rule::StandDown,
-    Rule::InFlight,
-    Rule::Bounds,
-    Rule::Step,
-    Rule::Budget,
-    Rule::Change,
-    Rule::Cooldown,
-    Rule::ChangesPerHour,
-    Rule::Mode,
-];
 
 fn subjects() -> [Subject; 6] {
     [
@@ -70,6 +56,25 @@ fn proposals(subject: &Subject) -> Vec<Proposal> {
             evidence: evidence(),
         });
     }
+    if let Subject::Pool(pool) = subject {
+        all.extend(
+            [None, Some(BackendIdentity { backend_start_us: 1, state_change_us: i64::MAX })].map(
+                |identity| Proposal::EndSession {
+                    session: SessionKey {
+                        pool: pool.clone(),
+                        client: "0x5581 \"c\"".into(),
+                        application: "shöp".into(),
+                        address: "[::1]:4711".into(),
+                        backend_pid: u32::MAX,
+                        state: SessionState::IdleInTransaction,
+                        identity,
+                    },
+                    reason: "it idles".into(),
+                    evidence: evidence(),
+                },
+            ),
+        );
+    }
     all
 }
 
@@ -82,7 +87,7 @@ fn verdict(number: usize) -> Option<Verdict> {
     };
     Some(Verdict {
         outcome: OUTCOMES[number % OUTCOMES.len()],
-        rules: RULES.into_iter().enumerate().map(rule).collect(),
+        rules: Rule::ALL.into_iter().enumerate().map(rule).collect(),
     })
 }
 

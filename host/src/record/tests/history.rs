@@ -32,7 +32,7 @@ fn counts(bucket: u32, pool: u32) -> PoolCounts {
     }
 }
 
-fn sample(bucket: u32, pool: u32) -> HistorySample {
+pub(super) fn sample(bucket: u32, pool: u32) -> HistorySample {
     HistorySample {
         at: at(Duration::from_secs(10) * bucket + Duration::from_secs(3)),
         target: target("main"),
@@ -51,7 +51,7 @@ fn asked(pool: u32, since: Duration, until: Duration, points_max: u32) -> Histor
     }
 }
 
-async fn feed(store: &Store, buckets: std::ops::Range<u32>, pools: u32) {
+pub(super) async fn feed(store: &Store, buckets: std::ops::Range<u32>, pools: u32) {
     for bucket in buckets {
         let samples: Vec<_> = (0..pools).map(|pool| sample(bucket, pool)).collect();
         store.write_history(&samples).await.expect("written");
@@ -59,7 +59,7 @@ async fn feed(store: &Store, buckets: std::ops::Range<u32>, pools: u32) {
 }
 
 /// Adds up whole buckets of 10 seconds as the roll-ups should.
-fn sum(buckets: std::ops::Range<u32>, pool: u32) -> PoolCounts {
+pub(super) fn sum(buckets: std::ops::Range<u32>, pool: u32) -> PoolCounts {
     let mut all = PoolCounts::default();
     for counts in buckets.map(|bucket| counts(bucket, pool)) {
         all.samples += counts.samples;

@@ -19,7 +19,6 @@ const FILTERS: [&str; 10] = [
     "kind", "target", "database", "user", "policy", "status", "since_ms", "until_ms", "limit",
     "cursor",
 ];
-const KINDS: [Kind; 3] = [Kind::Alert, Kind::Recommendation, Kind::Resize];
 /// History that is shown when nobody says since when.
 const HISTORY_SPAN: Duration = Duration::from_secs(3_600);
 const POINTS_DEFAULT: u32 = 120;
@@ -27,7 +26,8 @@ const POINTS_MAX: u32 = 2_000;
 
 /// Lists decisions, newest first, in pages.
 #[utoipa::path(get, path = "/v1/decisions", tag = "decisions", params(
-    ("kind" = Option<String>, Query, description = "`alert`, `recommendation` or `resize`."),
+    ("kind" = Option<String>, Query,
+        description = "`alert`, `recommendation`, `resize` or `end_session`."),
     ("target" = Option<String>, Query, description = "Only of this PgBouncer."),
     ("database" = Option<String>, Query, description = "Only about this database."),
     ("user" = Option<String>, Query, description = "Only about this user."),
@@ -55,12 +55,12 @@ pub(in crate::serve) async fn list(
 
 fn filter(params: &Known) -> Result<DecisionFilter, Problem> {
     const NAME: &str = "1 to 63 letters, digits, '-', '_' and '.'";
-    let kind = |text: &str| KINDS.into_iter().find(|kind| kind.as_str() == text);
+    let kind = |text: &str| Kind::ALL.into_iter().find(|kind| kind.as_str() == text);
     let statuses = Status::ALL.map(Status::as_str).join(", ");
     let uuid = |text: &str| Uuid::try_parse(text).ok().map(DecisionId);
     let limit = params.count("limit", 1, DecisionFilter::LIMIT_MAX)?;
     Ok(DecisionFilter {
-        kind: params.read("kind", "one of alert, recommendation, resize", kind)?,
+        kind: params.read("kind", "one of alert, recommendation, resize, end_session", kind)?,
         target: params.read("target", NAME, |text| TargetName::new(text).ok())?,
         database: params.text("database").map(str::to_owned),
         user: params.text("user").map(str::to_owned),

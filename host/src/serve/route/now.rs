@@ -78,7 +78,9 @@ pub(in crate::serve) async fn policies(
     params.only(&[])?;
     let (statuses, problem) = (state.registry.statuses(), state.registry.folder_problem());
     let folder = state.registry.dir().display().to_string();
-    Ok(json(StatusCode::OK, &PolicyList::new(folder, problem.as_deref(), &statuses)))
+    let view = state.view.borrow().clone();
+    let list = PolicyList::new(folder, problem.as_deref(), &statuses, &view);
+    Ok(json(StatusCode::OK, &list))
 }
 
 /// Lists targets with the sizes that the sidecar keeps and what bounds them.

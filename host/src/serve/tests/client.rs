@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
@@ -43,6 +43,17 @@ pub async fn open(
     path: &str,
     headers: &[(&str, &str)],
 ) -> Response<Incoming> {
+    open_with(address, method, path, headers, "").await
+}
+
+/// Sends one request with a body.
+pub async fn open_with(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Response<Incoming> {
     let stream = TcpStream::connect(address).await.expect("the server listens");
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1");
@@ -50,7 +61,8 @@ pub async fn open(
     let request = Request::builder().method(method).uri(path).header("host", "localhost");
     let request =
         headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-    let request = request.body(Empty::<Bytes>::new()).expect("a fine request");
+    let request =
+        request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).expect("a fine request");
     sender.send_request(request).await.expect("an answer")
 }
 

@@ -3,9 +3,11 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{About, Numbers, Text};
+use super::{About, LabelsShown, Numbers, Text, millis};
 use crate::control::{AdviceView, AlertView, TargetView, View};
-use crate::model::{AlertState, DecisionId, Evidence, Proposal, ScopeKey};
+use crate::model::{
+    AlertState, DecisionId, Evidence, Proposal, ScopeKey, Silence, SilenceId, Timestamp,
+};
 
 /// An alert that is not forgotten yet.
 #[derive(Debug, Serialize, ToSchema)]
@@ -21,33 +23,58 @@ pub(in crate::serve) struct Alert<'a> {
     state: &'static str,
     /// Since when it is that, milliseconds since 1970.
     since_ms: u64,
+    /// What is left of its hold time, while it is pending and its policy has spoken.
+    hold_left_ms: Option<u64>,
     /// Until when it stays silent, while it cools.
     until_ms: Option<u64>,
     /// The decision that it is recorded as, while it fires.
     #[schema(value_type = Option<String>, format = "uuid")]
     decision: Option<Text<DecisionId>>,
-    /// Null right after a start, until the policy has spoken again.
+    /// Null right after a start, until the policy has spoken again; known while it fires.
     #[schema(pattern = "^(info|warning|critical)$")]
     severity: Option<&'static str>,
     summary: Option<&'a str>,
+    /// The policy's own labels.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    labels: LabelsShown<'a>,
+    /// Where to read what to do: a path in the documentation or a URL.
+    runbook: Option<&'a str>,
+    /// The silence that mutes it, of several the one that ends last.
+    silenced_by: Option<SilencedBy<'a>>,
     /// The newest numbers behind it.
     #[schema(value_type = std::collections::BTreeMap<String, f64>)]
     evidence: Numbers<'a>,
 }
 
+/// Who does not want to be told, and until when.
+#[derive(Debug, Serialize, ToSchema)]
+struct SilencedBy<'a> {
+    #[schema(value_type = String, format = "uuid")]
+    id: Text<SilenceId>,
+    until_ms: u64,
+    author: &'a str,
+    comment: &'a str,
+}
+
+impl<'a> From<&'a Silence> for SilencedBy<'a> {
+    fn from(silence: &'a Silence) -> Self {
+        Self {
+            id: Text(silence.id),
+            until_ms: silence.until.as_millis(),
+            author: &silence.author,
+            comment: &silence.comment,
+        }
+    }
+}
+
 impl<'a> Alert<'a> {
-    pub fn new(target: &'a TargetView, view: &'a AlertView) -> Self {
+    pub fn new(target: &'a TargetView, view: &'a AlertView, at: Timestamp) -> Self {
         let (state, until_ms, decision) = match view.alert.state {
             AlertState::Pending => ("pending", None, None),
             AlertState::Firing(id) => ("firing", None, Some(Text(id))),
             AlertState::Cooling(until) => ("cooling", Some(until.as_millis()), None),
         };
-        let said = match &view.proposal {
-            Some(Proposal::Alert { severity, summary, evidence, .. }) => {
-                Some((severity.as_str(), summary.as_str(), evidence.as_slice()))
-            }
-            _ => None,
-        };
+        let said = Said::of(view.proposal.as_ref());
         let key = &view.alert.key;
         Self {
             target: target.name.as_str(),
@@ -56,11 +83,15 @@ impl<'a> Alert<'a> {
             about: (&key.subject).into(),
             state,
             since_ms: view.alert.since.as_millis(),
+            hold_left_ms: view.hold_left(at).map(millis),
             until_ms,
             decision,
-            severity: said.map(|(severity, _, _)| severity),
-            summary: said.map(|(_, summary, _)| summary),
-            evidence: Numbers(said.map_or(&[], |(_, _, evidence)| evidence)),
+            severity: said.severity,
+            summary: said.summary,
+            labels: LabelsShown(said.labels),
+            runbook: said.runbook,
+            silenced_by: view.silenced_by.as_deref().map(Into::into),
+            evidence: Numbers(said.evidence),
         }
     }
 
@@ -68,8 +99,33 @@ impl<'a> Alert<'a> {
     pub fn of(view: &'a View, which: Which) -> impl Iterator<Item = Self> {
         view.targets.iter().flat_map(move |target| {
             let wanted = move |alert: &&AlertView| which == Which::All || alert.is_firing();
-            target.alerts.iter().filter(wanted).map(move |alert| Self::new(target, alert))
+            target.alerts.iter().filter(wanted).map(move |alert| Self::new(target, alert, view.at))
         })
+    }
+}
+
+/// What the policy said last, if it has spoken.
+#[derive(Debug, Default)]
+struct Said<'a> {
+    severity: Option<&'static str>,
+    summary: Option<&'a str>,
+    labels: &'a [(String, String)],
+    runbook: Option<&'a str>,
+    evidence: &'a [Evidence],
+}
+
+impl<'a> Said<'a> {
+    fn of(proposal: Option<&'a Proposal>) -> Self {
+        match proposal {
+            Some(Proposal::Alert { severity, summary, labels, runbook, evidence, .. }) => Self {
+                severity: Some(severity.as_str()),
+                summary: Some(summary),
+                labels,
+                runbook: Some(runbook.as_str()).filter(|runbook| !runbook.is_empty()),
+                evidence,
+            },
+            _ => Self::default(),
+        }
     }
 }
 
@@ -102,8 +158,8 @@ pub(in crate::serve) struct Recommendation<'a> {
     id: Text<DecisionId>,
     target: &'a str,
     policy: &'a str,
-    /// `resize` is a size that waits for a person.
-    #[schema(pattern = "^(recommendation|resize)$")]
+    /// `resize` and `end_session` wait for a person.
+    #[schema(pattern = "^(recommendation|resize|end_session)$")]
     kind: &'static str,
     /// Stable name of the advice.
     name: &'a str,
@@ -129,6 +185,11 @@ impl<'a> Recommendation<'a> {
                 }
                 Proposal::Resize { scope, size, reason, evidence } => {
                     ("resize", "resize", reason, resize_action(scope, *size), evidence)
+                }
+                Proposal::EndSession { session, reason, evidence } => {
+                    let pid = session.backend_pid;
+                    let action = format!("select pg_terminate_backend({pid});");
+                    ("end_session", "end-session", reason, action, evidence)
                 }
                 Proposal::Alert { .. } => return None,
             };

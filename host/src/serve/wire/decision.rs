@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{About, Numbers, Text, millis};
+use super::{About, LabelsShown, Numbers, Text, millis};
 use crate::model::{self, DecisionId, Digest, Origin, PoolSize, Proposal, RuleWord};
 use crate::record;
 
@@ -20,7 +20,7 @@ pub(in crate::serve) struct Decision<'a> {
     /// The PgBouncer.
     target: &'a str,
     /// What it decides.
-    #[schema(pattern = "^(alert|recommendation|resize)$")]
+    #[schema(pattern = "^(alert|recommendation|resize|end_session)$")]
     kind: &'static str,
     /// The policy; `poolwarden` for the sidecar itself.
     policy: &'a str,
@@ -72,6 +72,12 @@ enum Said<'a> {
         hold_ms: u64,
         /// How long it stays silent after it resolved.
         cooldown_ms: u64,
+        /// The policy's own labels.
+        #[schema(value_type = std::collections::BTreeMap<String, String>)]
+        labels: LabelsShown<'a>,
+        /// Where to read what to do: a path in the documentation or a URL.
+        #[serde(skip_serializing_if = "str::is_empty")]
+        runbook: &'a str,
     },
     /// Advice for a person.
     Recommendation {
@@ -86,6 +92,23 @@ enum Said<'a> {
         scope: String,
         /// The size asked for.
         size: u32,
+    },
+    /// The end of one session.
+    EndSession {
+        /// PgBouncer's name of the client: its `id` from 1.24 on, `ptr` before.
+        client: &'a str,
+        application: &'a str,
+        /// The client's address and port, as PgBouncer sees them.
+        address: &'a str,
+        /// Process id of the PostgreSQL backend.
+        backend_pid: u32,
+        /// What the backend was seen to do.
+        #[schema(pattern = "^(unknown|running|idle_in_transaction|idle)$")]
+        state: &'static str,
+        /// When the backend started, microseconds since 1970 on PostgreSQL's clock.
+        backend_start_us: Option<i64>,
+        /// When its state last changed, on the same clock.
+        state_change_us: Option<i64>,
     },
 }
 
@@ -142,12 +165,16 @@ impl<'a> From<&'a model::Decision> for Decision<'a> {
 impl<'a> From<&'a Proposal> for Said<'a> {
     fn from(proposal: &'a Proposal) -> Self {
         match proposal {
-            Proposal::Alert { name, severity, summary, hold, cooldown, .. } => Self::Alert {
+            Proposal::Alert {
+                name, severity, summary, hold, cooldown, labels, runbook, ..
+            } => Self::Alert {
                 name,
                 severity: severity.as_str(),
                 summary,
                 hold_ms: millis(*hold),
                 cooldown_ms: millis(*cooldown),
+                labels: LabelsShown(labels),
+                runbook,
             },
             Proposal::Recommendation { name, summary, action, .. } => {
                 Self::Recommendation { name, summary, action }
@@ -155,6 +182,15 @@ impl<'a> From<&'a Proposal> for Said<'a> {
             Proposal::Resize { scope, size, .. } => {
                 Self::Resize { scope: scope.to_string(), size: *size }
             }
+            Proposal::EndSession { session, .. } => Self::EndSession {
+                client: &session.client,
+                application: &session.application,
+                address: &session.address,
+                backend_pid: session.backend_pid,
+                state: session.state.as_str(),
+                backend_start_us: session.identity.map(|identity| identity.backend_start_us),
+                state_change_us: session.identity.map(|identity| identity.state_change_us),
+            },
         }
     }
 }

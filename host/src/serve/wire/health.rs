@@ -41,7 +41,7 @@ pub(in crate::serve) struct Health<'a> {
     problems: Vec<String>,
     targets: Vec<TargetHealth<'a>>,
     pools: Vec<PoolHealth<'a>>,
-    /// Alerts that fire.
+    /// Alerts that fire, also silenced ones.
     alerts: Vec<Alert<'a>>,
     recommendations: Vec<Recommendation<'a>>,
     store: Store<'a>,
@@ -143,8 +143,8 @@ fn degradations(view: &View, policies: &[PolicyStatus]) -> Vec<String> {
         format!("target {} is down: {why}", target.name)
     });
     let firing = view.targets.iter().flat_map(|target| {
-        let firing = target.alerts.iter().filter(|alert| alert.is_firing());
-        firing.map(move |alert| format!("{} fires on {}", alert.alert.key.name, target.name))
+        let heard = target.alerts.iter().filter(|alert| alert.is_heard());
+        heard.map(move |alert| format!("{} fires on {}", alert.alert.key.name, target.name))
     });
     let bad = policies.iter().filter(|policy| policy.state != PolicyState::Serving);
     let bad = bad.map(|policy| {

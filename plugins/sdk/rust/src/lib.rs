@@ -41,14 +41,17 @@
 #[doc(hidden)]
 pub mod bindings;
 mod names;
+mod past;
 mod pool;
 mod proposal;
 mod scope;
+mod session;
 mod window;
 
 #[doc(hidden)]
 pub mod fixture;
 pub mod log;
+pub mod numbers;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 
@@ -59,9 +62,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use crate::names::PoolName;
+pub use crate::past::{Moment, Past, PoolPast, Step};
 pub use crate::pool::{Condition, Pool, PoolMode};
-pub use crate::proposal::{Alert, Proposal, Recommendation, Resize, Severity, Subject};
+pub use crate::proposal::{
+    Alert, EndSession, LookAtSessions, Proposal, Recommendation, Resize, Severity, Subject,
+};
 pub use crate::scope::{Scope, ScopeKind};
+pub use crate::session::{ClientGroup, Holder, HolderState, Sessions};
 pub use crate::window::{Window, WindowError};
 
 /// The contract's types as they cross the border: the columns of a window and the parts of an

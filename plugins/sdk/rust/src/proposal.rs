@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use crate::bindings::poolwarden::policy::types;
 pub use crate::bindings::poolwarden::policy::types::{Proposal, Severity, Subject};
+use crate::names::wire_index;
 use crate::scope::Scope;
+use crate::session::Holder;
 
 /// Says that a condition holds now; the sidecar keeps its life cycle.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +26,16 @@ pub struct Recommendation(types::Recommendation);
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub struct Resize(types::Resize);
+
+/// Asks to end one session, which the sidecar does only while it idles.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct EndSession(types::EndSession);
+
+/// Asks for a look at single sessions, which later windows then show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct LookAtSessions(String);
 
 impl Alert {
     /// Starts an alert of severity `warning` that fires at once and may fire again at once.
@@ -136,6 +148,45 @@ impl Resize {
     pub fn evidence(mut self, name: &str, value: impl Into<f64>) -> Self {
         self.0.evidence.push(evidence(name, value));
         self
+    }
+}
+
+impl EndSession {
+    /// Starts the end of a session.
+    pub fn new(holder: Holder<'_>) -> Self {
+        let holder = wire_index(holder.index());
+        Self(types::EndSession { holder, reason: String::new(), evidence: Vec::new() })
+    }
+
+    /// Sets the one sentence that a person reads.
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.0.reason = reason.into();
+        self
+    }
+
+    /// Adds a number that it rests on.
+    pub fn evidence(mut self, name: &str, value: impl Into<f64>) -> Self {
+        self.0.evidence.push(evidence(name, value));
+        self
+    }
+}
+
+impl LookAtSessions {
+    /// Asks for a look and says why.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+impl From<EndSession> for Proposal {
+    fn from(end: EndSession) -> Self {
+        Self::EndSession(end.0)
+    }
+}
+
+impl From<LookAtSessions> for Proposal {
+    fn from(look: LookAtSessions) -> Self {
+        Self::LookAtSessions(look.0)
     }
 }
 

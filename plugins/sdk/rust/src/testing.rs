@@ -3,7 +3,11 @@
 //! The contract's columns are cheap to cross a border and tedious to write down; a test wants to
 //! say "a pool like this one, but with three waiters". Not compiled into a plugin.
 
-use crate::contract::{Pools, Scopes, Target, TargetStatus, Window as Columns};
+mod past;
+
+pub use past::{PastStep, past};
+
+use crate::contract::{Pools, Scopes, Sessions, Target, TargetStatus, Window as Columns};
 use crate::{PoolName, Window, WindowError};
 
 /// One pool, field by field as in the contract; start from [`PoolRow::serving`].
@@ -90,6 +94,78 @@ impl PoolRow {
             ..Self::serving(database, user, size, size)
         }
     }
+}
+
+/// One client that holds a server, field by field as in the contract; start from
+/// [`HolderRow::idle_in_transaction`].
+#[derive(Debug, Clone, PartialEq, Default)]
+#[expect(missing_docs, reason = "the fields are the contract's columns and documented there")]
+pub struct HolderRow {
+    pub pool: u32,
+    pub state: u8,
+    pub endable: bool,
+    pub client: String,
+    pub application: String,
+    pub address: String,
+    pub backend_pid: u32,
+    pub connected_ms: u64,
+    pub request_age_ms: u64,
+    pub state_age_ms: u64,
+    pub transaction_age_ms: u64,
+    pub statement_age_ms: u64,
+}
+
+impl HolderRow {
+    /// Makes a client of the first pool that left a transaction open `idle_ms` ago.
+    pub fn idle_in_transaction(application: &str, backend_pid: u32, idle_ms: u64) -> Self {
+        Self {
+            state: 2,
+            endable: true,
+            client: backend_pid.to_string(),
+            application: application.to_owned(),
+            address: "10.0.0.9:4711".to_owned(),
+            backend_pid,
+            connected_ms: 3_600_000,
+            request_age_ms: idle_ms,
+            state_age_ms: idle_ms,
+            transaction_age_ms: idle_ms + 10,
+            statement_age_ms: idle_ms + 5,
+            ..Self::default()
+        }
+    }
+}
+
+/// One group of clients: pool, application, address, clients, and those that hold a server.
+pub type GroupRow<'a> = (u32, &'a str, &'a str, u32, u32);
+
+/// Makes a look at sessions a second ago, to be put into columns.
+pub fn sessions(holders: &[HolderRow], groups: &[GroupRow<'_>]) -> Sessions {
+    let mut sessions = Sessions { age_ms: 1_000, ..Sessions::default() };
+    let to = &mut sessions.holders;
+    for row in holders {
+        to.pool.push(row.pool);
+        to.state.push(row.state);
+        to.endable.push(u8::from(row.endable));
+        to.client.push(row.client.clone());
+        to.application.push(row.application.clone());
+        to.address.push(row.address.clone());
+        to.backend_pid.push(row.backend_pid);
+        to.connected_ms.push(row.connected_ms);
+        to.request_age_ms.push(row.request_age_ms);
+        to.state_age_ms.push(row.state_age_ms);
+        to.transaction_age_ms.push(row.transaction_age_ms);
+        to.statement_age_ms.push(row.statement_age_ms);
+    }
+    let to = &mut sessions.groups;
+    for (pool, application, address, clients, holding) in groups {
+        to.pool.push(*pool);
+        to.application.push((*application).to_owned());
+        to.address.push((*address).to_owned());
+        to.clients.push(*clients);
+        to.holding.push(*holding);
+        to.oldest_ms.push(3_600_000);
+    }
+    sessions
 }
 
 /// One size scope, field by field as in the contract; start from [`ScopeRow::default_size`].

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::testing::{PoolRow, ScopeRow, columns, name_columns, window};
+use crate::testing::{PastStep, PoolRow, ScopeRow, columns, name_columns, past, window};
 
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -145,4 +145,47 @@ fn a_pool_leads_to_the_scope_that_sizes_it() {
     let scope = window.pools().next().expect("there is one pool").scope();
     assert_eq!((scope.kind(), scope.name().as_str()), (ScopeKind::Database, "billing"));
     assert_eq!((scope.size(), scope.pool_count()), (4, 1));
+}
+
+const HOUR_MS: u64 = 3_600_000;
+
+#[test]
+fn a_pool_leads_to_its_own_past() {
+    let courses = [
+        vec![Some(PastStep::busy(10, 4)), None, Some(PastStep::busy(10, 6))],
+        vec![None, Some(PastStep::queueing(10, 3))],
+    ];
+    // 1970-01-05 was a Monday.
+    let monday = 4 * 24 * HOUR_MS;
+    let window = two_pools().with_past(past(monday + 7 * HOUR_MS, HOUR_MS, &courses));
+    let window = window.expect("two pools, two courses");
+    let past = window.past().expect("it was put in");
+    let busy: Vec<Vec<Option<u32>>> = window
+        .pools()
+        .map(|pool| past.of(&pool).steps().map(|step| step.map(|step| step.busy_max())).collect())
+        .collect();
+    assert_eq!(busy, [[Some(4), None, Some(6)], [None, Some(10), None]]);
+    let first = past.of(&window.pools().next().expect("two pools"));
+    assert_eq!((first.seen(), first.busy_max()), (2, [4, 0, 6].as_slice()));
+    let last = first.step(2).expect("seen");
+    assert_eq!(last.begin().to_string(), "Mon 09:00 UTC");
+    assert_eq!(past.begin_of(15).to_string(), "Mon 22:00 UTC");
+    assert_eq!(past.steps_until(monday + 9 * HOUR_MS + 1), 2, "the third is under way");
+    assert!(first.step(3).is_none());
+}
+
+#[test]
+fn a_past_of_other_pools_is_refused() {
+    let one = past(0, HOUR_MS, &[vec![None]]);
+    let error = two_pools().with_past(one).expect_err("the window has two pools");
+    let expected = WindowError::UnequalColumns { column: "past.samples", rows: 1, expected: 2 };
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn moments_know_the_day_of_the_week() {
+    let days = (0..8).map(|day| Moment::from_millis(day * 24 * HOUR_MS).day_of_week());
+    assert_eq!(days.collect::<Vec<_>>(), [4, 5, 6, 7, 1, 2, 3, 4]);
+    assert!(Moment::from_millis(2 * 24 * HOUR_MS).is_weekend());
+    assert_eq!(Moment::from_millis(1_767_258_000_000).to_string(), "Thu 09:00 UTC");
 }

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use crate::bindings::poolwarden::policy::types;
 use crate::names::{Names, PoolName};
+use crate::past::Past;
 use crate::pool::Pool;
 use crate::proposal::Subject;
 use crate::scope::Scope;
+use crate::session::Sessions;
 
 /// What the sidecar knows of one target at one moment.
 #[derive(Debug, Clone)]
@@ -39,6 +41,11 @@ pub enum WindowError {
         /// Index that it gives.
         scope: u32,
     },
+    /// A session names a pool that the window does not have.
+    UnknownPool {
+        /// Index that it gives.
+        pool: u32,
+    },
     /// More rows than an index of the contract can count.
     TooManyRows,
 }
@@ -51,6 +58,9 @@ impl std::fmt::Display for WindowError {
             }
             Self::UnknownScope { pool, scope } => {
                 write!(f, "pool {pool} is sized by scope {scope}, which the window does not have")
+            }
+            Self::UnknownPool { pool } => {
+                write!(f, "a session is of pool {pool}, which the window does not have")
             }
             Self::TooManyRows => write!(f, "the window has more rows than an index can count"),
         }
@@ -90,6 +100,16 @@ impl Window {
             settings.insert(name.to_owned(), value.to_owned());
         }
         self
+    }
+
+    /// Puts a past into a window, for tests and benchmarks.
+    ///
+    /// # Errors
+    /// When it has another number of pools than the window.
+    pub fn with_past(mut self, past: types::Past) -> Result<Self, WindowError> {
+        check_past(&past, self.columns.pools.scope.len())?;
+        self.columns.past = Some(past);
+        Ok(self)
     }
 
     /// Returns the wall-clock time of the newest sample, milliseconds since 1970.
@@ -133,9 +153,21 @@ impl Window {
         (0..self.columns.scopes.kind.len()).map(|index| Scope::new(self, index))
     }
 
+    /// Returns the longer past that [`Policy::PAST`](crate::Policy::PAST) asks for.
+    ///
+    /// `None` until the sidecar has read it, and while its store cannot be read.
+    pub fn past(&self) -> Option<Past<'_>> {
+        self.columns.past.as_ref().map(Past::new)
+    }
+
     /// Returns the subject of a proposal that is about the whole target.
     pub fn target_subject(&self) -> Subject {
         Subject::Target
+    }
+
+    /// Returns the sidecar's last look at single sessions, for a short while after one.
+    pub fn sessions(&self) -> Option<Sessions<'_>> {
+        self.columns.sessions.as_ref().map(|columns| Sessions::new(self, columns))
     }
 
     /// Fetches a setting of the PgBouncer as `SHOW CONFIG` gives it, if it is known.
@@ -156,9 +188,50 @@ fn check(window: &types::Window) -> Result<(), WindowError> {
     if u32::try_from(scopes).is_err() || u32::try_from(pools).is_err() {
         return Err(WindowError::TooManyRows);
     }
+    if let Some(sessions) = &window.sessions {
+        check_sessions(sessions, pools)?;
+    }
+    if let Some(past) = &window.past {
+        check_past(past, pools)?;
+    }
     let unknown = |scope: &u32| usize::try_from(*scope).map_or(true, |scope| scope >= scopes);
     match window.pools.scope.iter().position(unknown) {
         Some(pool) => Err(WindowError::UnknownScope { pool, scope: window.pools.scope[pool] }),
+        None => Ok(()),
+    }
+}
+
+fn check_sessions(sessions: &types::Sessions, pools: usize) -> Result<(), WindowError> {
+    let (h, g) = (&sessions.holders, &sessions.groups);
+    same_length(
+        h.pool.len(),
+        &[
+            ("holders.state", h.state.len()),
+            ("holders.endable", h.endable.len()),
+            ("holders.client", h.client.len()),
+            ("holders.application", h.application.len()),
+            ("holders.address", h.address.len()),
+            ("holders.backend-pid", h.backend_pid.len()),
+            ("holders.connected-ms", h.connected_ms.len()),
+            ("holders.request-age-ms", h.request_age_ms.len()),
+            ("holders.state-age-ms", h.state_age_ms.len()),
+            ("holders.transaction-age-ms", h.transaction_age_ms.len()),
+            ("holders.statement-age-ms", h.statement_age_ms.len()),
+        ],
+    )?;
+    same_length(
+        g.pool.len(),
+        &[
+            ("groups.application", g.application.len()),
+            ("groups.address", g.address.len()),
+            ("groups.clients", g.clients.len()),
+            ("groups.holding", g.holding.len()),
+            ("groups.oldest-ms", g.oldest_ms.len()),
+        ],
+    )?;
+    let unknown = |pool: &&u32| usize::try_from(**pool).map_or(true, |pool| pool >= pools);
+    match h.pool.iter().chain(&g.pool).find(unknown) {
+        Some(pool) => Err(WindowError::UnknownPool { pool: *pool }),
         None => Ok(()),
     }
 }
@@ -216,6 +289,26 @@ fn check_pools(pools: &types::Pools) -> Result<usize, WindowError> {
             ("idle-in-transaction-max-ms", pools.idle_in_transaction_max_ms.len()),
         ],
     )
+}
+
+fn check_past(past: &types::Past, pools: usize) -> Result<(), WindowError> {
+    let steps = usize::try_from(past.steps).map_err(|_| WindowError::TooManyRows)?;
+    let rows = pools.checked_mul(steps).ok_or(WindowError::TooManyRows)?;
+    let columns = [
+        ("past.samples", past.samples.len()),
+        ("past.clients-max", past.clients_max.len()),
+        ("past.waiting-max", past.waiting_max.len()),
+        ("past.waiting-mean", past.waiting_mean.len()),
+        ("past.busy-max", past.busy_max.len()),
+        ("past.busy-mean", past.busy_mean.len()),
+        ("past.servers-max", past.servers_max.len()),
+        ("past.size", past.size.len()),
+        ("past.wait-max-us", past.wait_max_us.len()),
+        ("past.transactions", past.transactions.len()),
+        ("past.transaction-mean-us", past.transaction_mean_us.len()),
+        ("past.wait-mean-us", past.wait_mean_us.len()),
+    ];
+    same_length(rows, &columns).map(drop)
 }
 
 fn same_length(expected: usize, columns: &[(&'static str, usize)]) -> Result<usize, WindowError> {

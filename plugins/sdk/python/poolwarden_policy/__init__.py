@@ -1,0 +1,56 @@
+"""Writes a Poolwarden policy plugin in Python: a class for its settings and one function.
+
+The names are those of the Rust SDK. Numbers keep the unit in their name (``waiting_for_ms``), as in
+the contract. Nothing here reads a clock, a file or the environment: the sidecar offers none.
+"""
+
+from . import log
+from .plugin import Policy, plugin
+from .proposal import (
+    Alert,
+    EndSession,
+    LookAtSessions,
+    Proposal,
+    Recommendation,
+    Resize,
+    Severity,
+    Subject,
+)
+from .window import (
+    ClientGroup,
+    Condition,
+    Holder,
+    Past,
+    Pool,
+    PoolMode,
+    PoolName,
+    Scope,
+    ScopeKind,
+    Sessions,
+    Window,
+)
+
+__all__ = [
+    "Alert",
+    "ClientGroup",
+    "Condition",
+    "EndSession",
+    "Holder",
+    "LookAtSessions",
+    "Past",
+    "Policy",
+    "Pool",
+    "PoolMode",
+    "PoolName",
+    "Proposal",
+    "Recommendation",
+    "Resize",
+    "Scope",
+    "ScopeKind",
+    "Sessions",
+    "Severity",
+    "Subject",
+    "Window",
+    "log",
+    "plugin",
+]
