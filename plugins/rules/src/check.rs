@@ -163,7 +163,8 @@ impl<'e> Checker<'e> {
         self.variables.extend(all.iter_var2.as_deref());
         self.kind(&all.loop_step)?;
         self.variables.truncate(outside);
-        // `exists` and `all` begin with a bool, `map` and `filter` with a list; `exists_one` counts.
+        // `exists` and `all` begin with a bool, `map` and `filter` with a list; `exists_one`
+        // counts.
         Ok(match (accumulated, &all.result.expr) {
             (_, Expr::Call(_)) => Type::Bool,
             (kind, _) => kind,

@@ -2,8 +2,8 @@
 //!
 //! The parser is the Pratt parser of the `cel` crate: 5 µs for a condition, under Wasm, against 40
 //! µs and half a megabyte of module for its ANTLR one; both are held equal by a test. It keeps the
-//! places of nodes to itself unless parsing fails, so [`place`] makes it fail: the same source with a
-//! `)` behind it numbers its nodes alike and hands its places over with the error.
+//! places of nodes to itself unless parsing fails, so [`place`] makes it fail: the same source with
+//! a `)` behind it numbers its nodes alike and hands its places over with the error.
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, ListExpr, SourceInfo};

@@ -1,11 +1,11 @@
 //! Evaluates plain expressions column by column: comparisons, `&&`, `||`, `!`, `?:`, arithmetic,
 //! and text that is compared with text.
 //!
-//! The `cel` crate's interpreter takes about 1.4 µs for a condition of three terms under Wasm, which
-//! 20 rules over 1 000 pools would make 28 ms. The same syntax tree, walked once per rule instead of
-//! once per pool, takes about 2 ns a term. Whatever is not plain is left to the interpreter, see
-//! [`crate::interpret`]. That both come to the same, errors included, is held by a test over random
-//! expressions and windows, see `tests/equal.rs`.
+//! The `cel` crate's interpreter takes about 1.4 µs for a condition of three terms under Wasm,
+//! which 20 rules over 1 000 pools would make 28 ms. The same syntax tree, walked once per rule
+//! instead of once per pool, takes about 2 ns a term. Whatever is not plain is left to the
+//! interpreter, see [`crate::interpret`]. That both come to the same, errors included, is held by a
+//! test over random expressions and windows, see `tests/equal.rs`.
 //!
 //! A condition has three values: in CEL an error on one side of `&&` or `||` does not count where
 //! the other side decides.

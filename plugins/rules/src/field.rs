@@ -1,8 +1,8 @@
 //! Names what a rule may mention: every column of a window, and how to read it.
 //!
 //! Names are the contract's in snake_case, so that they are learnt once for all plugins. The tables
-//! in [`tables`] are the one list: the checker, the reader, suggestions and the README's table (by a
-//! test) come from them.
+//! in [`tables`] are the one list: the checker, the reader, suggestions and the README's table (by
+//! a test) come from them.
 
 mod tables;
 

@@ -1,8 +1,8 @@
 //! Evaluates any expression, one row at a time, by the `cel` crate's own interpreter.
 //!
-//! A rule that is not plain (see [`crate::fast`]) pays a microsecond or two a pool, and the first of
-//! them 50 µs for the environment. Fields are looked up when the interpreter asks for them, by their
-//! whole name, so that no map is built per pool.
+//! A rule that is not plain (see [`crate::fast`]) pays a microsecond or two a pool, and the first
+//! of them 50 µs for the environment. Fields are looked up when the interpreter asks for them, by
+//! their whole name, so that no map is built per pool.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -37,7 +37,8 @@ impl Interpreter {
         self.resolve(expression, &Row { columns, row })
     }
 
-    /// Evaluates an expression on made-up values of the right types, to find what types cannot tell.
+    /// Evaluates an expression on made-up values of the right types, to find what types cannot
+    /// tell.
     ///
     /// # Errors
     /// Only what any other values would come to as well.

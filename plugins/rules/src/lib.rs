@@ -121,6 +121,7 @@ fn too_many(rule: &Compiled<'_>, rows: usize) -> Proposal {
     let name = &rule.rule.name;
     Alert::new("too-many-alerts", Subject::Target)
         .severity(Severity::Critical)
+        .runbook("docs/runbooks/too-many-alerts.md")
         .summary(format!(
             "Too many rules hold to tell of each: {name:?} alone in {rows} places, and from it on \
              nothing is told."

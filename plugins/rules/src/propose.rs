@@ -1,7 +1,7 @@
 //! Turns rows in which a rule holds into alerts, recommendations and sizes.
 //!
-//! Sizes are gathered over all rules first: a scope is asked for one size, the largest that any rule
-//! wants for any of its pools.
+//! Sizes are gathered over all rules first: a scope is asked for one size, the largest that any
+//! rule wants for any of its pools.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Rules in CEL under Wasm, and one of their decisions as a Rust plugin and in a policy interpreter.
+//! Rules in CEL under Wasm, and one of their decisions as a Rust plugin and in a policy
+//! interpreter.
 //!
 //! The interpreter is `regorus`, which evaluates Rego natively, in a program of its own
 //! (`tests/rego`): it gets the window as its own values, made beforehand or as part of the call.

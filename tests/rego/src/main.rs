@@ -1,9 +1,9 @@
 //! Times decisions in Rego by `regorus`, natively, and prints nanoseconds: one sample a line.
 //!
-//! The decisions are those of the benchmark of rules: one condition and ten, over pools of which every
-//! hundredth queues. The window comes as a list of pools or as columns; each line is `<decision>
-//! <evaluation> <evaluation with the making of the input>`. A program of its own, because the
-//! interpreter's dependencies would slow down every build of the tests.
+//! The decisions are those of the benchmark of rules: one condition and ten, over pools of which
+//! every hundredth queues. The window comes as a list of pools or as columns; each line is
+//! `<decision> <evaluation> <evaluation with the making of the input>`. A program of its own,
+//! because the interpreter's dependencies would slow down every build of the tests.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! A rule in CEL, dropped into the policies folder of a running sidecar, tells of a real queue, and a
-//! wrong one is told by name.
+//! A rule in CEL, dropped into the policies folder of a running sidecar, tells of a real queue, and
+//! a wrong one is told by name.
 
 use std::fs;
 use std::path::Path;
@@ -67,7 +67,7 @@ async fn check_says_what_is_wrong_with_a_rule() {
     assert_eq!(ran.code, Some(1), "{}", ran.text);
     for part in [
         "rules.toml: ",
-        "rule \"queue-here\": when: column 51: expected a field of pool, found `utilisation`",
+        "rule \"queue-here\": when: column 52: expected a field of pool, found `utilisation`",
         "the nearest is pool.utilization",
     ] {
         assert!(ran.text.contains(part), "no {part:?}: {}", ran.text);

@@ -165,10 +165,9 @@ impl<'e> Checker<'e> {
             for element in &list.elements {
                 self.known_word(one, element)?;
                 let other = self.kind(element)?;
-                if !other.fits(kind)
-                    && !kind.fits(other)
-                    && !(kind.is_number() && other.is_number())
-                {
+                let is_alike =
+                    other.fits(kind) || kind.fits(other) || (kind.is_number() && other.is_number());
+                if !is_alike {
                     return self.wrong(element, format!("expected {kind}, found {other}"));
                 }
             }

@@ -1,7 +1,8 @@
 //! Turns a checked syntax tree into what the columns are evaluated by, where it is plain.
 //!
 //! `None` means "not plain", never "wrong": the interpreter takes the whole expression then. Types
-//! have been checked before, so that a tree which compiles cannot meet a type that it does not know.
+//! have been checked before, so that a tree which compiles cannot meet a type that it does not
+//! know.
 
 use std::sync::Arc;
 

@@ -179,8 +179,8 @@ fn test(random: &mut Random, depth: usize) -> String {
             random.pick(&TEXTS),
         ),
         3 => format!("{} in [1, 2.5, 10, 3]", number(random, next)),
-        4 => format!("pool.condition in ['wedged', 'idle'] || pool.mode != 'session'"),
-        5 | 6 | 7 => {
+        4 => "pool.condition in ['wedged', 'idle'] || pool.mode != 'session'".to_owned(),
+        5..=7 => {
             let sign = random.pick(&["<", "<=", ">", ">=", "==", "!="]);
             format!("{} {sign} {}", number(random, next), number(random, next))
         }

@@ -160,7 +160,7 @@ fn keys_that_do_not_go_together_are_refused() {
         ),
         (
             r#""when":"pool.size > 1","message":"{{target.labels}}""#,
-            "message: column 9: expected a number, a string or a bool, found a map",
+            "message: column 3: expected a number, a string or a bool, found a map",
         ),
     ];
     for (rule, expected) in cases {
