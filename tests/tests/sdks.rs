@@ -36,8 +36,10 @@ fn camel(field: &str) -> String {
 #[test]
 fn every_column_of_the_contract_is_in_every_sdk() {
     let (javascript, types) = (read("sdk/javascript/window.js"), read("sdk/javascript/index.d.ts"));
-    let (python, c) =
-        (read("sdk/python/poolwarden_policy/window.py"), read("sdk/c/poolwarden_policy.h"));
+    let (python, c) = (
+        read("sdk/python/poolwarden_policy/window.py"),
+        read("sdk/c/poolwarden_policy.h") + &read("sdk/c/plugin.c"),
+    );
     for record in ["pools", "scopes", "holders", "client-groups"] {
         for field in fields(record) {
             let (camel, snake) = (camel(&field), field.replace('-', "_"));

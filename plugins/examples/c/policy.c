@@ -28,7 +28,7 @@ static void alert(pw_answer *answer, pw_pool pool, const pw_json *memory) {
     pw_set_hold_ms(alert, 2000);
     pw_set_cooldown_ms(alert, 60000);
     pw_add_label(alert, "pool_mode", pw_str(pw_pool_mode_name(pool)));
-    pw_set_runbook(alert, "README.md#queue");
+    pw_set_runbook(alert, "https://example.com/runbooks/queue");
     pw_add_evidence(alert, "waiting", waiting);
     pw_add_evidence(alert, "waiting_share", waiting / ((double)waiting + pw_pool_cl_active(pool)));
     pw_add_evidence(alert, "wait_mean_us", pw_pool_wait_mean_us(pool));

@@ -54,7 +54,7 @@ function alert(pool, memory) {
     .holdMs(2_000)
     .cooldownMs(60_000)
     .label("pool_mode", pool.mode)
-    .runbook("README.md#queue")
+    .runbook("https://example.com/runbooks/queue")
     .evidence("waiting", pool.clWaiting)
     .evidence("waiting_share", pool.clWaiting / (pool.clWaiting + pool.clActive))
     .evidence("wait_mean_us", pool.waitMeanUs)

@@ -59,7 +59,7 @@ def alert(pool, memory):
         .hold_ms(2_000)
         .cooldown_ms(60_000)
         .label("pool_mode", pool.mode.value)
-        .runbook("README.md#queue")
+        .runbook("https://example.com/runbooks/queue")
         .evidence("waiting", pool.cl_waiting)
         .evidence("waiting_share", pool.cl_waiting / (pool.cl_waiting + pool.cl_active))
         .evidence("wait_mean_us", pool.wait_mean_us)

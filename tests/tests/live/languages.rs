@@ -63,7 +63,7 @@ async fn four_languages_are_taken_over_while_running_and_fire_on_the_same_queue(
             panic!("{language}: {:?}", alert.proposal)
         };
         assert_eq!(labels, &[("pool_mode".to_owned(), "transaction".to_owned())], "{language}");
-        assert_eq!(runbook, "README.md#queue");
+        assert_eq!(runbook, "https://example.com/runbooks/queue");
     }
 
     // An interpreter takes seconds to compile: the version before it decides meanwhile.

@@ -87,7 +87,7 @@ fn alert(pool: &Pool<'_>, memory: &Memory) -> Proposal {
         .hold(Duration::from_secs(2))
         .cooldown(Duration::from_secs(60))
         .label("pool_mode", mode)
-        .runbook("README.md#queue")
+        .runbook("https://example.com/runbooks/queue")
         .evidence("waiting", waiting)
         .evidence("waiting_share", share)
         .evidence("wait_mean_us", pool.wait_mean_us())
