@@ -51,7 +51,7 @@ impl Scene {
         columns.target.clients_max = self.clients_limit;
         columns.target.min_pool_size = self.min_size;
         columns.target.reserve_pool_size = self.reserve;
-        columns.database = self.database.clone();
+        columns.database = self.database;
         let from_ms = columns.at_ms - 1_008 * STEP_MS;
         let mut window = name_columns(columns, &scopes, &pools).expect("they belong together");
         for (name, value) in &self.settings {
@@ -272,7 +272,7 @@ fn sizes_beyond_the_budget_are_added_up() {
         waiting_on_other: 0,
         others: 2,
     };
-    let scene = Scene { database: Some(database.clone()), ..Scene::fits() };
+    let scene = Scene { database: Some(database), ..Scene::fits() };
     let advice = scene.asks("{}");
     let [advice] = advice.as_slice() else { panic!("{advice:?}") };
     assert_eq!((advice.name.as_str(), number(advice, "room")), ("budget-overrun", 7.0));

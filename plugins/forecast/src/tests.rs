@@ -137,7 +137,7 @@ impl Scene {
         let mut columns = columns(&scopes, &pools);
         // A minute into the newest step.
         columns.at_ms = self.now as u64 * STEP_MS + 60_000;
-        columns.database = self.database.clone();
+        columns.database = self.database;
         let window = name_columns(columns, &scopes, &pools).expect("they belong together");
         let from = (self.now + 1 - WEEK) as u64 * STEP_MS;
         let courses = [course(self.size, self.now, load)];
@@ -155,8 +155,8 @@ fn sizes(proposals: &[Proposal]) -> Vec<u32> {
 }
 
 fn alerts(proposals: &[Proposal]) -> Vec<(&str, f64, f64, f64)> {
-    let alert = |one| match one {
-        &Proposal::Alert(ref alert) => {
+    let told = proposals.iter().filter_map(|one| match one {
+        Proposal::Alert(alert) => {
             let number = |name: &str| {
                 let found = alert.evidence.iter().find(|evidence| evidence.name == name);
                 found.expect("it is said").value
@@ -165,8 +165,8 @@ fn alerts(proposals: &[Proposal]) -> Vec<(&str, f64, f64, f64)> {
             Some((alert.name.as_str(), low, number("runs_out_in_h_mid"), high))
         }
         _ => None,
-    };
-    proposals.iter().filter_map(alert).collect()
+    });
+    told.collect()
 }
 
 #[test]

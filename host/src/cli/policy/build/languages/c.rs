@@ -67,7 +67,7 @@ fn clang() -> Option<Command> {
     let folders = tools::llvm_folders();
     let linker = tools::find("wasm-ld", &folders)?;
     let beside = linker.canonicalize().ok()?.parent()?.to_owned();
-    let clang = tools::find("clang", &[beside.clone()])?;
+    let clang = tools::find("clang", std::slice::from_ref(&beside))?;
     let mut command = Command::new(clang);
     command.arg("--target=wasm32-unknown-unknown").arg("-B").arg(beside);
     Some(command)

@@ -90,7 +90,7 @@ fn plugin(messages: &str, dir: &Path) -> Option<PathBuf> {
         (Path::new(manifest).parent()? == dir).then(|| PathBuf::from(file))
     };
     let messages = messages.lines().filter_map(|line| serde_json::from_str(line).ok());
-    messages.filter_map(|message: Value| of_policy(&message)).last()
+    messages.filter_map(|message: Value| of_policy(&message)).next_back()
 }
 
 #[cfg(test)]
