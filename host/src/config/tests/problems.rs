@@ -9,7 +9,7 @@ fn the_minimum_loads_with_the_stated_defaults() {
     assert!(config.monitoring);
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:7432");
     assert_eq!(config.poll.interval.as_millis(), 1000);
-    assert_eq!(config.policies.limits.memory_bytes, 16 * 1024 * 1024);
+    assert_eq!(config.policies.limits.memory_bytes, 64 * 1024 * 1024);
     let target = &config.targets[0];
     assert_eq!((target.limits.floor.get(), target.limits.ceiling.get()), (1, 50));
     assert_eq!(target.mode, crate::model::Mode::Observe);
