@@ -167,7 +167,10 @@ fn no_damage_to_a_file_ends_the_look() {
 fn a_policy_file_that_cannot_be_used_is_refused_and_the_key_named() {
     for (text, problem) in [
         ("[settings]\nlabel = 3\n", "counter.toml: settings: label: 3 is not of type \"string\""),
-        ("[settings]\ncolour = \"red\"\n", "counter.toml: settings: Additional properties"),
+        (
+            "[settings]\ncolour = \"red\"\n",
+            "counter.toml: settings: colour: is not a known setting; known are label",
+        ),
         ("mood = \"enforce\"\n", "counter.toml: line 1: unknown field `mood`"),
         ("mode = \"aggressive\"\n", "counter.toml: line 1: unknown variant `aggressive`"),
         ("[limits]\ndeadline_ms = 0\n", "counter.toml: limits.deadline_ms: 0: must be 1 to 10000"),
