@@ -6,10 +6,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use poolwarden::config::PluginLimits;
 use poolwarden::evaluate::{Fault, PolicyFile};
-use poolwarden::model::{Evidence, PoolKey, Proposal, ScopeKey, Subject, Window};
+use poolwarden::model::{
+    Evidence, Holder, HolderRow, PoolKey, Proposal, ScopeKey, SessionKey, SessionState,
+    SessionsWindow, Subject, Window,
+};
 
 use crate::plugins::{Folder, fixture, limits, policy, window};
 
@@ -23,11 +27,43 @@ pub struct Answers {
 impl Default for Answers {
     fn default() -> Self {
         // On a busy machine a call may wait long for its turn; that is no finding.
-        let deadline = std::time::Duration::from_secs(10);
+        let deadline = Duration::from_secs(10);
         let folder = Folder::with_limits(PluginLimits { deadline, ..limits() });
         folder.put("answers-anything.wasm", fixture("answers-anything"));
         folder.scan();
-        Self { folder, window: window(5) }
+        Self { folder, window: Window { sessions: Some(sessions()), ..window(5) } }
+    }
+}
+
+/// A look at three clients that hold a server, each in another pool.
+fn sessions() -> SessionsWindow {
+    let holder = |pool: u32, key: &PoolKey| {
+        let session = SessionKey {
+            pool: key.clone(),
+            client: pool.to_string(),
+            application: "shop".to_owned(),
+            address: "127.0.0.1:4711".to_owned(),
+            backend_pid: 100 + pool,
+            state: SessionState::IdleInTransaction,
+            identity: None,
+        };
+        let second = Duration::from_secs(1);
+        let holder = Holder {
+            session,
+            connected: second,
+            request_age: second,
+            state_age: second,
+            transaction_age: second,
+            statement_age: second,
+        };
+        HolderRow { pool, endable: pool != 1, holder: Arc::new(holder) }
+    };
+    let keys = window(3).pool_keys;
+    SessionsWindow {
+        age: Duration::ZERO,
+        truncated: false,
+        holders: (0..).zip(&keys).map(|(pool, key)| holder(pool, key)).collect(),
+        groups: Vec::new(),
     }
 }
 
@@ -58,7 +94,7 @@ impl Answers {
     fn check(&self, proposal: &Proposal) {
         match proposal {
             Proposal::Alert { name, subject, summary, hold, cooldown, evidence, .. } => {
-                let day = std::time::Duration::from_secs(86_400);
+                let day = Duration::from_secs(86_400);
                 assert!(*hold <= day && *cooldown <= day);
                 self.check_subject(subject);
                 check_words(name, summary, evidence);

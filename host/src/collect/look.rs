@@ -103,10 +103,14 @@ fn join(
     Look { truncated, holders, groups, ..Look::default() }
 }
 
-/// Says whether a backend can be that of a server connection: over TCP both know the same port. A
-/// process id alone may be another PgBouncer's invention.
+/// Says whether a backend can be that of a server connection: over TCP both know the same port, and
+/// one over a socket is nobody's who came over TCP. A process id alone may be another PgBouncer's
+/// invention, or that of a second PostgreSQL server.
 fn is_same(server: &ServerRow, backend: &Backend) -> bool {
-    backend.client_port.is_none_or(|port| port == server.local_port)
+    match backend.client_port {
+        Some(port) => port == server.local_port,
+        None => server.over_socket,
+    }
 }
 
 fn holder(

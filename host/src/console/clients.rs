@@ -50,6 +50,8 @@ pub struct ServerRow {
     pub database: String,
     /// User that the pool logs in as.
     pub user: String,
+    /// Whether it leads to PostgreSQL over a Unix socket.
+    pub over_socket: bool,
     /// Port of PgBouncer's own end; 0 when unknown.
     pub local_port: u32,
     /// Its memory address.
@@ -125,6 +127,7 @@ fn servers_of(table: &Table) -> Vec<ServerRow> {
         ServerRow {
             database: text("database"),
             user: text("user"),
+            over_socket: row.text("addr") == Some("unix"),
             local_port: row.number("local_port").unwrap_or(0),
             ptr: text("ptr"),
             link: text("link"),

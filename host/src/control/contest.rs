@@ -2,113 +2,109 @@
 //!
 //! The rule: of the policies that ask for a size of the same scope, with the same effective mode, the
 //! one of highest priority is heard; of equal priority the larger size, because a queue hurts
-//! clients and an idle connection only costs; of equal sizes the first by name. What a policy asked
-//! for stands until it answers again, so one that is asked seldom is not outvoted in between. A
-//! policy that only observes takes no part, and neither does one that may not size the scope.
+//! clients and an idle connection only costs; of equal sizes the first by name. A policy that only
+//! observes takes no part, and neither does one that may not size the scope.
+//!
+//! What a policy asked for stands until it answers again, so one that is asked seldom is not
+//! outvoted in between. It only holds its place: nothing is ever changed on an earlier word, because
+//! the size that it was about may be another one by now.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Heard;
-use crate::model::{Mode, PolicyName, Proposal, ScopeKey};
+use crate::model::{Digest, Mode, PolicyName, Proposal, ScopeKey};
 
-/// A size that a policy asked for in its newest answer.
-#[derive(Debug, Clone)]
-pub(super) struct Ask {
-    /// The policy and its evaluation, without the answer.
-    pub heard: Heard,
-    pub proposal: Proposal,
-    pub scope: ScopeKey,
+/// A size that a policy asks for in this turn, and who is heard instead, if somebody is.
+#[derive(Debug)]
+pub(super) struct Ask<'a> {
+    pub heard: &'a Heard,
+    pub proposal: &'a Proposal,
+    pub scope: &'a ScopeKey,
     pub size: u32,
-    /// Said in this turn, not in an earlier one.
-    pub fresh: bool,
+    pub rival: Option<String>,
+}
+
+/// What one policy asked for in its newest answer.
+#[derive(Debug)]
+struct Standing {
+    digest: Digest,
+    mode: Mode,
+    priority: i32,
+    /// Sizes by scope, those left out that the policy may not decide.
+    sizes: BTreeMap<ScopeKey, u32>,
 }
 
 /// What every policy asks for.
 #[derive(Debug, Default)]
 pub(super) struct Contest {
-    asks: BTreeMap<PolicyName, Vec<Ask>>,
+    standing: BTreeMap<PolicyName, Standing>,
 }
 
 impl Contest {
-    /// Takes in an answer, which replaces the one before; one that gave none leaves it standing.
+    /// Takes in an answer, which replaces the one before; without one the old one stands, as far as
+    /// its policy is still the same one and still may.
     pub fn hear(&mut self, heard: &Heard) {
-        let Some(answer) = &heard.answer else { return };
-        let silent = Heard { answer: None, ..heard.clone() };
-        let asks = answer.proposals.iter().filter_map(|proposal| match proposal {
-            Proposal::Resize { scope, size, .. } => Some(Ask {
-                heard: silent.clone(),
-                proposal: proposal.clone(),
-                scope: scope.clone(),
-                size: *size,
-                fresh: true,
-            }),
-            Proposal::Alert { .. }
-            | Proposal::Recommendation { .. }
-            | Proposal::EndSession { .. } => None,
+        let Some(answer) = &heard.answer else {
+            if let Some(standing) = self.standing.get_mut(&heard.policy) {
+                (standing.mode, standing.priority) = (heard.mode, heard.priority);
+            }
+            self.standing.retain(|name, old| *name != heard.policy || old.digest == heard.digest);
+            return;
+        };
+        let sizes = answer.proposals.iter().filter_map(|proposal| match proposal {
+            Proposal::Resize { scope, size, .. } if !heard.beyond.contains(scope) => {
+                Some((scope.clone(), *size))
+            }
+            _ => None,
         });
-        self.asks.insert(heard.policy.clone(), asks.collect());
+        let Heard { digest, mode, priority, .. } = *heard;
+        let standing = Standing { digest, mode, priority, sizes: sizes.collect() };
+        self.standing.insert(heard.policy.clone(), standing);
     }
 
-    /// Marks everything as said before.
-    pub fn next_turn(&mut self) {
-        self.asks.values_mut().flatten().for_each(|ask| ask.fresh = false);
+    /// Forgets the policies that are no longer heard.
+    pub fn keep_policies(&mut self, heard: &BTreeSet<PolicyName>) {
+        self.standing.retain(|policy, _| heard.contains(policy));
     }
 
-    /// Forgets the policies that are no longer asked.
-    pub fn keep_policies(&mut self, asked: &BTreeSet<PolicyName>) {
-        self.asks.retain(|policy, _| asked.contains(policy));
+    /// Gives what is asked for in this turn; losers come first, so that each is judged by what holds
+    /// before the winner's change begins.
+    pub fn turn<'a>(&self, heard: &[&'a Heard], target: Mode) -> Vec<Ask<'a>> {
+        let asks = heard.iter().flat_map(|heard| {
+            let proposals = heard.answer.iter().flat_map(|answer| &answer.proposals);
+            proposals.filter_map(|proposal| match proposal {
+                Proposal::Resize { scope, size, .. } => {
+                    let rival = self.rival(&heard.policy, scope, target);
+                    Some(Ask { heard, proposal, scope, size: *size, rival })
+                }
+                _ => None,
+            })
+        });
+        let mut asks: Vec<Ask<'a>> = asks.collect();
+        asks.sort_by_key(|ask| ask.rival.is_none());
+        asks
     }
 
-    /// Gives what is to be heard now: what was said in this turn, and what won with an earlier word.
-    ///
-    /// Losers come first, so that each is judged by what holds before the winner's change begins.
-    pub fn turn(&self, target: Mode) -> Vec<(Ask, Option<String>)> {
-        let all = || self.asks.values().flatten();
-        let mut turn: Vec<(Ask, Option<String>)> = all()
-            .map(|ask| (ask.clone(), self.beaten_by(ask, target)))
-            .filter(|(ask, beaten)| ask.fresh || (beaten.is_none() && contends(ask, target)))
-            .collect();
-        turn.sort_by_key(|(_, beaten)| beaten.is_none());
-        turn
-    }
-
-    /// Says who else is heard about the scope, if somebody is.
-    pub fn beaten_by(&self, ask: &Ask, target: Mode) -> Option<String> {
-        if !contends(ask, target) {
+    /// Says who is heard about a scope instead of a policy, if somebody is.
+    pub fn rival(&self, policy: &PolicyName, scope: &ScopeKey, target: Mode) -> Option<String> {
+        let mine = self.standing.get(policy)?;
+        let mode = target.stricter(mine.mode);
+        let size = mine.sizes.get(scope)?;
+        if mode == Mode::Observe {
             return None;
         }
-        let mode = target.stricter(ask.heard.mode);
-        let rank =
-            |ask: &Ask| (Reverse(ask.heard.priority), Reverse(ask.size), ask.heard.policy.clone());
-        let rivals = self.asks.values().flatten().filter(|other| {
-            other.scope == ask.scope
-                && contends(other, target)
-                && target.stricter(other.heard.mode) == mode
-        });
-        let first = rivals.min_by_key(|other| rank(other))?;
-        let is_rival = first.heard.policy != ask.heard.policy && first.size != ask.size;
-        is_rival.then(|| {
+        let (name, first, most) = self
+            .standing
+            .iter()
+            .filter(|(_, other)| target.stricter(other.mode) == mode)
+            .filter_map(|(name, other)| Some((name, other, other.sizes.get(scope)?)))
+            .min_by_key(|(name, other, size)| (Reverse(other.priority), Reverse(**size), *name))?;
+        (name != policy && most != size).then(|| {
             format!(
-                "{} (priority {}) asks for {}, {} (priority {}) for {}",
-                first.heard.policy,
-                first.heard.priority,
-                first.size,
-                ask.heard.policy,
-                ask.heard.priority,
-                ask.size
+                "{name} (priority {}) asks for {most}, {policy} (priority {}) for {size}",
+                first.priority, mine.priority
             )
         })
     }
-
-    /// Says who else is heard about what one policy asks of a scope, if somebody is.
-    pub fn rival(&self, policy: &PolicyName, scope: &ScopeKey, target: Mode) -> Option<String> {
-        let asks = self.asks.get(policy)?;
-        let ask = asks.iter().find(|ask| ask.scope == *scope)?;
-        self.beaten_by(ask, target)
-    }
-}
-
-fn contends(ask: &Ask, target: Mode) -> bool {
-    target.stricter(ask.heard.mode) != Mode::Observe && !ask.heard.beyond.contains(&ask.scope)
 }

@@ -60,7 +60,6 @@ impl TargetControl {
     pub fn decide(&mut self, results: &[Heard], turn: &mut Turn<'_>) -> Vec<Effect> {
         let name = self.facts.name.clone();
         let mut recording = Recording::new(&name, turn.now);
-        self.contest.next_turn();
         let (twins, heard): (Vec<_>, Vec<_>) =
             results.iter().partition(|result| result.shadow_of.is_some());
         for result in &heard {
@@ -84,8 +83,8 @@ impl TargetControl {
             self.hear_twin(twin, turn, &mut recording);
         }
         let mut resizes = Vec::new();
-        for (ask, rival) in self.contest.turn(self.mode) {
-            resizes.extend(self.hear(&ask, rival, turn, &mut recording));
+        for ask in self.contest.turn(&heard, self.mode) {
+            resizes.extend(self.hear(ask, turn, &mut recording));
         }
         let mut effects = Vec::new();
         if !is_empty(&recording.batch) {
@@ -99,12 +98,15 @@ impl TargetControl {
 
     /// Ends what policies left behind that are no longer asked.
     fn retire(&mut self, results: &[Heard], turn: &mut Turn<'_>, batch: &mut Batch) {
-        let names = |results: &mut dyn Iterator<Item = &Heard>| {
-            results.map(|result| result.policy.clone()).collect::<BTreeSet<PolicyName>>()
+        let (twins, mut asked): (BTreeSet<PolicyName>, BTreeSet<PolicyName>) = {
+            let names = |are_twins| {
+                let some = results.iter().filter(move |one| one.shadow_of.is_some() == are_twins);
+                some.map(|result| result.policy.clone()).collect()
+            };
+            (names(true), names(false))
         };
-        self.forget_others(&names(&mut results.iter()));
         // What a policy said before it became a shadow is not kept up by anybody.
-        let mut asked = names(&mut results.iter().filter(|result| result.shadow_of.is_none()));
+        self.forget_others(&asked, &twins);
         asked.insert(PolicyName::host());
         let mut orphans = self.advice.keep_policies(&asked);
         for one in self.alerts.keep_policies(&asked, turn.now) {
@@ -264,13 +266,12 @@ impl TargetControl {
     /// Hears one proposed size; gives the change if it is to be made.
     fn hear(
         &mut self,
-        ask: &Ask,
-        rival: Option<String>,
+        ask: Ask<'_>,
         turn: &mut Turn<'_>,
         recording: &mut Recording<'_>,
     ) -> Option<Effect> {
-        let Ask { heard: result, proposal, scope, size: asked, .. } = ask;
-        if self.size_of(scope).is_some_and(|size| size.get() == *asked) {
+        let Ask { heard: result, proposal, scope, size: asked, rival } = ask;
+        if self.size_of(scope).is_some_and(|size| size.get() == asked) {
             return None; // Asks for nothing, and only holds its place against rivals.
         }
         let policy = &result.policy;
@@ -280,13 +281,13 @@ impl TargetControl {
         if result.beyond.contains(scope) {
             facts.not_actionable = Some("the policy does not see every pool that this size is for");
         }
-        let judged = judge(*asked, &facts);
+        let judged = judge(asked, &facts);
         let passed = matches!(judged.verdict.outcome, Outcome::Approved | Outcome::Clamped);
         if passed && mode == Mode::Recommend {
             return None; // Stands as advice.
         }
         let acts = passed && mode == Mode::Enforce;
-        if !acts && !self.is_news(policy, scope, *asked, &judged, turn.now) {
+        if !acts && !self.is_news(policy, scope, asked, &judged, turn.now) {
             return None;
         }
         let origin = recording.origin(result, || turn.uuid());

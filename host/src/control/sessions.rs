@@ -282,7 +282,11 @@ impl TargetControl {
                 Status::Superseded,
                 format!("backend {pid} had moved on and was left alone: it did something again"),
             ),
-            Ended::Failed(why) => (Status::Failed, why.clone()),
+            Ended::Failed(why) => {
+                // A missing right may be granted and a server come back: it may be tried again.
+                self.sessions.tried.remove(&tried(&session));
+                (Status::Failed, why.clone())
+            }
             // The decision is not in the store, so nothing can be said of it there.
             Ended::NotRecorded(_) => {
                 self.sessions.tried.remove(&tried(&session));

@@ -101,9 +101,9 @@ impl ShadowBook {
     }
 
     /// Forgets the policies that are no longer asked.
-    pub fn keep_policies(&mut self, asked: &BTreeSet<PolicyName>) {
-        self.twins.retain(|policy, _| asked.contains(policy));
-        self.shadowed.retain(|policy, _| asked.contains(policy));
+    pub fn keep_policies(&mut self, heard: &BTreeSet<PolicyName>, twins: &BTreeSet<PolicyName>) {
+        self.twins.retain(|policy, _| twins.contains(policy));
+        self.shadowed.retain(|policy, _| heard.contains(policy));
     }
 
     /// Shows every twin.

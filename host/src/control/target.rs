@@ -241,11 +241,11 @@ impl TargetControl {
         self.alerts.match_silences(silences, (&self.facts.name, &self.facts.labels), anew);
     }
 
-    /// Ends the state of policies that are no longer asked.
-    pub fn forget_others(&mut self, asked: &BTreeSet<PolicyName>) {
-        self.said.retain(|(policy, _), _| asked.contains(policy));
-        self.contest.keep_policies(asked);
-        self.shadows.keep_policies(asked);
+    /// Ends the state of policies that are no longer heard, or no longer twins.
+    pub fn forget_others(&mut self, heard: &BTreeSet<PolicyName>, twins: &BTreeSet<PolicyName>) {
+        self.said.retain(|(policy, _), _| heard.contains(policy));
+        self.contest.keep_policies(heard);
+        self.shadows.keep_policies(heard, twins);
     }
 
     pub fn ask(&mut self, now: Timestamp) -> Vec<Effect> {

@@ -26,11 +26,12 @@ const BACKENDS: &str = "select pid, coalesce(client_port, 0) as client_port, \
      coalesce((extract(epoch from clock_timestamp() - state_change) * 1000)::int8, 0) as state_ms, \
      coalesce((extract(epoch from clock_timestamp() - xact_start) * 1000)::int8, 0) as xact_ms, \
      coalesce((extract(epoch from clock_timestamp() - query_start) * 1000)::int8, 0) as query_ms \
-     from pg_stat_activity where pid = any($1) and pid <> pg_backend_pid()";
+     from pg_stat_activity where pid = any($1) and pid <> pg_backend_pid() \
+     and backend_type = 'client backend'";
 
 /// Ends a session that is still the same one, idle in the same way since the same moment.
 const END: &str = "select pg_terminate_backend(pid) as ended from pg_stat_activity \
-     where pid = $1 and pid <> pg_backend_pid() \
+     where pid = $1 and pid <> pg_backend_pid() and backend_type = 'client backend' \
      and (extract(epoch from backend_start) * 1000000)::int8 = $2 \
      and (extract(epoch from state_change) * 1000000)::int8 = $3 \
      and state = any($4)";
@@ -126,8 +127,10 @@ async fn look_again(
             .fetch_one(&mut *connection);
         // The session was told to end; that it could not be looked at does not make it unsaid.
         let Ok(row) = timeout(within, there).await else { return Ok(Ended::StillThere) };
-        if !row?.try_get::<bool, _>("there")? {
-            return Ok(Ended::Gone);
+        match row.and_then(|row| row.try_get::<bool, _>("there")) {
+            Ok(false) => return Ok(Ended::Gone),
+            Ok(true) => {}
+            Err(_) => return Ok(Ended::StillThere),
         }
         if Instant::now() >= deadline {
             return Ok(Ended::StillThere);

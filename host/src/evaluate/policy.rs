@@ -96,10 +96,16 @@ impl Policy {
         Ok(Self { name, file, plugin, settings, loaded_at: now, guest })
     }
 
-    /// Gives the same policy with a mode that is at most as wide as another's.
-    pub(super) fn at_most(&self, mode: Mode) -> Self {
+    /// Gives the same policy, allowed no more than the operator's newest file allows.
+    pub(super) fn at_most(&self, newest: &PolicyFile) -> Self {
         let mut narrower = self.clone();
-        narrower.file.mode = self.file.mode.stricter(mode);
+        let file = &mut narrower.file;
+        file.mode = file.mode.stricter(newest.mode);
+        file.may_end_sessions &= newest.may_end_sessions;
+        file.shadow_of.clone_from(&newest.shadow_of);
+        file.targets.clone_from(&newest.targets);
+        file.databases.clone_from(&newest.databases);
+        file.priority = newest.priority;
         narrower
     }
 

@@ -114,6 +114,14 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, kind, title, detail).with("www-authenticate", "Bearer")
     }
 
+    /// An order, without a token, that names this machine by a name others could have given it.
+    pub fn misdirected() -> Self {
+        let kind = "urn:poolwarden:problem:misdirected";
+        let detail = "without a token orders are taken at localhost, 127.0.0.1 or [::1] only: \
+                      use one of these, or configure a token";
+        Self::new(StatusCode::MISDIRECTED_REQUEST, kind, "misdirected", detail.to_owned())
+    }
+
     /// The store does not answer.
     pub fn store(error: &RecordError) -> Self {
         tracing::warn!(error = chain(error), "the store could not be read");

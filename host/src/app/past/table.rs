@@ -85,6 +85,7 @@ impl Table {
         let known = self.read_until.filter(|_| same_shape && frame.first >= self.frame.first);
         if known.is_none() {
             self.pools.clear();
+            self.read_until = None;
         }
         let from = known.map_or(frame.first, |until| until.saturating_sub(again));
         let entered = self.frame.end().clamp(frame.first, frame.end());

@@ -93,12 +93,19 @@ impl New {
     }
 }
 
+/// Names that are taken: the shipped policies', and the sidecar's own.
+const TAKEN: [&str; 7] =
+    ["advisor", "autosize", "forecast", "leak-hunter", "pool-alerts", "poolwarden", "rules"];
+
 /// Takes what can name a file, a crate and a class.
 fn name(text: &str) -> Result<String, String> {
     let fits = |part: &str| {
         !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
     };
     let begins = text.chars().next().is_some_and(|c| c.is_ascii_lowercase());
+    if TAKEN.contains(&text) {
+        return Err("a policy of this name comes with Poolwarden, whose files it would replace; take another".to_owned());
+    }
     if begins && text.len() <= 48 && text.split('-').all(fits) {
         return Ok(text.to_owned());
     }

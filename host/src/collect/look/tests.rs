@@ -23,6 +23,7 @@ fn server(ptr: &str, link: &str, pid: u32) -> ServerRow {
     ServerRow {
         database: "app".into(),
         user: "web".into(),
+        over_socket: false,
         local_port: 5,
         ptr: ptr.into(),
         link: link.into(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::scene::{Said, Scene, alert, resize, size};
+use crate::control::Acted;
 use crate::model::{Decision, Mode, Outcome, PolicyName, Rule, Status};
 
 fn asks(policy: &str, priority: i32, size: u32) -> Said<'_> {
@@ -94,6 +95,34 @@ fn a_shadow_is_recorded_and_never_heard() {
     assert!(scene.view().alerts.is_empty(), "a shadow's alert wakes nobody");
     let policy = PolicyName::new("twin").expect("a fine name");
     assert!(scene.view().advice.iter().all(|advice| advice.policy != policy));
+}
+
+#[test]
+fn a_policy_that_becomes_a_shadow_sizes_nothing_any_more() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.polled(5, 8);
+    let id = scene.hear_all(&[asks("p", 0, 9)]).resizes()[0].id;
+    scene.acted(id, Acted::Verified);
+    for _ in 0..5 {
+        scene.pass(Duration::from_secs(60));
+        scene.polled(9, 8);
+        let twin = ("p", 0, Some("other"), Some(vec![resize(12)]));
+        assert!(scene.hear_all(&[twin]).resizes().is_empty());
+    }
+}
+
+#[test]
+fn an_earlier_word_holds_its_place_and_never_acts() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.polled(5, 8);
+    let id = scene.hear_all(&[asks("seldom", 0, 9)]).resizes()[0].id;
+    scene.acted(id, Acted::Verified);
+    for _ in 0..5 {
+        // A person's new size: the word was about another one.
+        scene.pass(Duration::from_secs(60));
+        scene.polled(9, 8);
+        assert!(scene.hear_all(&[("seldom", 0, None, None)]).resizes().is_empty());
+    }
 }
 
 #[test]

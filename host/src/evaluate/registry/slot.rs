@@ -96,8 +96,12 @@ impl Slot {
     fn quarantine(&mut self, name: &PolicyName) {
         let fault = self.last_fault.as_ref().map(ToString::to_string).unwrap_or_default();
         // What the operator has taken back since stays taken back.
-        let mode = self.active.as_ref().map_or(Mode::Observe, |active| active.mode());
-        self.active = self.previous.take().map(|previous| Arc::new(previous.at_most(mode)));
+        let newest = self.active.take();
+        let narrowed = |previous: Arc<Policy>| match &newest {
+            Some(newest) => Arc::new(previous.at_most(&newest.file)),
+            None => previous,
+        };
+        self.active = self.previous.take().map(narrowed);
         self.proven = false;
         self.quarantined = true;
         self.faults_in_row = 0;
