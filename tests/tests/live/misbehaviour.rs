@@ -30,24 +30,29 @@ const fn guest(
 }
 
 const WHEN: &str = "[settings]\nwhen = \"with-pools\"\n";
+/// The same with a deadline that a busy machine keeps, where another fault is waited for.
+const PATIENT: &str = "[limits]\ndeadline_ms = 10000\n[settings]\nwhen = \"with-pools\"\n";
+/// The same with little memory, which is soon asked for.
+const SMALL: &str =
+    "[limits]\nmemory_mib = 8\ndeadline_ms = 10000\n[settings]\nwhen = \"with-pools\"\n";
 
 const FOUND_OUT_WHILE_SERVING: [Guest; 11] = [
     guest("loops", "loops", WHEN, "deadline", "took longer than 50 ms"),
-    guest("recurses", "overflows-stack", WHEN, "stack", "overflowed its stack"),
-    guest("allocates", "eats-memory", WHEN, "memory", "asked for more memory"),
-    guest("traps", "traps", WHEN, "trap", "unreachable"),
-    guest("errs", "errs", WHEN, "refused", "this guest always returns an error"),
+    guest("recurses", "overflows-stack", PATIENT, "stack", "overflowed its stack"),
+    guest("allocates", "eats-memory", SMALL, "memory", "asked for more memory"),
+    guest("traps", "traps", PATIENT, "trap", "unreachable"),
+    guest("errs", "errs", PATIENT, "refused", "this guest always returns an error"),
     guest(
         "forges-a-pool",
         "answers-nonsense",
-        "[settings]\nwhat = \"unknown-pool\"\nwhen = \"with-pools\"\n",
+        "[limits]\ndeadline_ms = 10000\n[settings]\nwhat = \"unknown-pool\"\nwhen = \"with-pools\"\n",
         "nonsense",
         "pool 4294967295 is not in the window",
     ),
     guest(
         "forges-beyond-its-scope",
         "answers-nonsense",
-        "[scope]\ndatabases = [\"app\"]\n\
+        "[limits]\ndeadline_ms = 10000\n[scope]\ndatabases = [\"app\"]\n\
          [settings]\nwhat = \"pool-beyond-scope\"\nwhen = \"with-pools\"\n",
         "nonsense",
         "pool 1 is not in the window",
@@ -55,14 +60,14 @@ const FOUND_OUT_WHILE_SERVING: [Guest; 11] = [
     guest(
         "forges-a-scope",
         "answers-nonsense",
-        "[settings]\nwhat = \"unknown-scope\"\nwhen = \"with-pools\"\n",
+        "[limits]\ndeadline_ms = 10000\n[settings]\nwhat = \"unknown-scope\"\nwhen = \"with-pools\"\n",
         "nonsense",
         "scope 4294967295 is not in the window",
     ),
     guest(
         "answers-nan",
         "answers-nonsense",
-        "[settings]\nwhat = \"nan-evidence\"\nwhen = \"with-pools\"\n",
+        "[limits]\ndeadline_ms = 10000\n[settings]\nwhat = \"nan-evidence\"\nwhen = \"with-pools\"\n",
         "nonsense",
         "evidence \"nan\" is not a finite number",
     ),
@@ -76,7 +81,7 @@ const FOUND_OUT_WHILE_SERVING: [Guest; 11] = [
     guest(
         "remembers-too-much",
         "remembers-too-much",
-        "[settings]\nbytes = 70000\nwhen = \"with-pools\"\n",
+        "[limits]\ndeadline_ms = 10000\n[settings]\nbytes = 70000\nwhen = \"with-pools\"\n",
         "too_much",
         "65536 are allowed",
     ),
