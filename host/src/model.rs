@@ -5,6 +5,7 @@
 
 mod alert;
 mod decision;
+mod hold;
 mod name;
 mod session;
 mod setting;
@@ -18,6 +19,7 @@ mod window;
 
 pub use alert::{Alert, AlertKey, AlertState};
 pub use decision::{Decision, DecisionId, Evidence, Kind, Origin, Status, Transition};
+pub use hold::{Hold, HoldKind, Signature, SignatureError};
 pub use name::{Digest, NameError, PolicyName, PoolKey, ScopeKey, TargetName};
 pub use session::{
     BackendIdentity, ClientGroup, Ended, Holder, HolderRow, Look, OWN_APPLICATION, SessionKey,

@@ -20,6 +20,7 @@ mod counts;
 mod error;
 mod file;
 mod history;
+mod holds;
 mod level;
 mod maintain;
 mod pack;
@@ -48,6 +49,6 @@ pub use history::{HistoryPoint, HistoryQuery, HistorySample};
 pub use maintain::Maintenance;
 pub use past::{PastQuery, PastRow};
 pub use types::{
-    AlertChange, Batch, DecisionFilter, Evaluation, Memory, Page, ScopeState, SilenceChange, Store,
-    StoreOptions, Stored, StoredAlert,
+    AlertChange, Approval, Batch, DecisionFilter, Evaluation, HoldChange, Memory, Page, ScopeState,
+    SilenceChange, Store, StoreOptions, Stored, StoredAlert,
 };

@@ -11,8 +11,8 @@ use super::target::{HandBack, TargetControl};
 use super::{Effect, Resize, Turn};
 use crate::guard::{Facts, Purpose, judge};
 use crate::model::{
-    Decision, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, Setting, Status, Subject,
-    Verdict,
+    Decision, DecisionId, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, Setting, Status,
+    Subject, Timestamp, Verdict,
 };
 use crate::record::Batch;
 
@@ -39,6 +39,16 @@ pub(super) struct OwnChange<'a> {
     pub reason: String,
     /// The guard's word, where it was asked.
     pub verdict: Option<Verdict>,
+}
+
+/// A change that is to be made now.
+pub(super) struct TakeOff<'a> {
+    pub id: DecisionId,
+    pub at: Timestamp,
+    pub setting: &'a Setting,
+    /// The size that must be in force before.
+    pub from: Option<PoolSize>,
+    pub size: PoolSize,
 }
 
 impl TargetControl {
@@ -139,6 +149,9 @@ impl TargetControl {
     ) -> Option<Effect> {
         let wanted = self.scopes.get(setting).and_then(|scope| scope.wanted);
         let wanted = wanted.filter(|_| self.mode == Mode::Enforce)?;
+        if self.is_panicked(turn.now) {
+            return None; // It is where it is to be.
+        }
         let facts =
             Facts { purpose: Purpose::Reapply, ..self.guard_facts(setting, self.mode, turn.now) };
         let judged = judge(wanted.get(), &facts);
@@ -172,7 +185,7 @@ impl TargetControl {
         self.take_off(setting, decision, Batch::default(), afterwards)
     }
 
-    fn decision_of_host(&self, change: OwnChange<'_>, turn: &mut Turn<'_>) -> Decision {
+    pub fn decision_of_host(&self, change: OwnChange<'_>, turn: &mut Turn<'_>) -> Decision {
         let OwnChange { setting, size, reason, verdict } = change;
         let current = self.size_of(setting);
         let evidence = current.map(|size| number("size_in_force", size)).into_iter().collect();
@@ -201,16 +214,28 @@ impl TargetControl {
         mut intent: Batch,
         afterwards: Afterwards,
     ) -> Effect {
-        let (id, size) = (decision.id, decision.size_to.unwrap_or(PoolSize::ONE));
+        let Decision { id, at, size_from: from, size_to, .. } = decision;
+        let size = size_to.unwrap_or(PoolSize::ONE);
+        intent.decisions.push(decision);
+        self.send_off(TakeOff { id, at, setting, from, size }, intent, afterwards)
+    }
+
+    /// Does so for a decision that is recorded already, or stands in the intent.
+    pub fn send_off(
+        &mut self,
+        change: TakeOff<'_>,
+        mut intent: Batch,
+        afterwards: Afterwards,
+    ) -> Effect {
+        let TakeOff { id, at, setting, from, size } = change;
         let target = self.facts.name.clone();
-        if let Some(current) = decision.size_from {
+        if let Some(current) = from {
             let first = || ScopeControl::first_seen(current);
             let scope = self.scopes.entry(setting.clone()).or_insert_with(first);
             scope.in_flight = Some(InFlight { id, size, afterwards });
             intent.scopes.push(scope.state(&target, setting));
         }
-        let (from, until) = (decision.size_from, decision.at.plus(self.facts.limits.data_age_max));
-        intent.decisions.push(decision);
+        let until = at.plus(self.facts.limits.data_age_max);
         let setting = setting.clone();
         Effect::Resize(Box::new(Resize { id, target, setting, from, size, until, intent }))
     }

@@ -6,7 +6,7 @@ use super::Turn;
 use super::alerts::Sight;
 use super::target::TargetControl;
 use crate::model::{
-    Evidence, Knob, Origin, PolicyName, PoolSize, Proposal, Setting, Severity, Subject,
+    Evidence, Hold, HoldKind, Knob, Origin, PolicyName, PoolSize, Proposal, Setting, Severity, Subject,
 };
 use crate::record::Batch;
 
@@ -40,7 +40,8 @@ impl TargetControl {
     /// Tells of everything that the sidecar itself has to tell, and that what it no longer tells is
     /// over. All of it at once, because what is left out counts as over.
     pub fn tell(&mut self, turn: &mut Turn<'_>, batch: &mut Batch) {
-        let holding: Vec<Proposal> = self.stand_downs().collect();
+        let held = self.hold(turn.now).map(target_held);
+        let holding: Vec<Proposal> = self.stand_downs().chain(held).collect();
         let host = PolicyName::host();
         for one in self.alerts.observe(&host, &holding, Sight::of(1), turn.now) {
             self.record_move(one, Origin::Host, &host, turn, batch);
@@ -54,6 +55,20 @@ impl TargetControl {
             Some(size_set_by_a_person(setting, current, scope.base, scope.wanted))
         })
     }
+}
+
+/// Tells that a person has stopped the sidecar, so that it is not forgotten.
+fn target_held(hold: &Hold) -> Proposal {
+    let severity = match hold.kind {
+        HoldKind::Pause => Severity::Info,
+        HoldKind::Panic => Severity::Warning,
+    };
+    let ends = match hold.until {
+        Some(_) => "it ends by itself",
+        None => "it ends with `poolwarden resume`",
+    };
+    let summary = format!("{}: nothing of {} is changed; {ends}", hold.words(), hold.target);
+    host_alert("target-held", Subject::Target, severity, summary, Vec::new())
 }
 
 fn size_set_by_a_person(

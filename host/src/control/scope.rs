@@ -15,6 +15,8 @@ const RETRY: Duration = Duration::from_secs(5);
 pub(super) struct ScopeControl {
     /// The file's value: what was in force before the sidecar's first change.
     pub base: PoolSize,
+    /// What the file says now, where the sidecar can read it.
+    pub file: Option<PoolSize>,
     /// What the sidecar last brought into force and wants to stay so.
     pub wanted: Option<PoolSize>,
     /// Since when a person's size is respected.
@@ -57,6 +59,7 @@ impl ScopeControl {
     pub fn first_seen(current: PoolSize) -> Self {
         Self {
             base: current,
+            file: None,
             wanted: None,
             stood_down: None,
             in_flight: None,
@@ -83,6 +86,17 @@ impl ScopeControl {
             changes,
             ..Self::first_seen(state.base)
         }
+    }
+
+    /// Gives the file's value: as read, or else what was in force before the first change.
+    pub fn file_size(&self) -> PoolSize {
+        self.file.unwrap_or(self.base)
+    }
+
+    /// Takes a person's size for what there is to go on from.
+    pub fn adopt(&mut self, current: Option<PoolSize>) {
+        self.stood_down = None;
+        self.wanted = current.or(self.wanted);
     }
 
     /// Counts a try that PgBouncer refused or did not hear: each makes the next wait longer.

@@ -73,6 +73,8 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
                 evidence: Vec::new(),
             },
         }],
+        hold: None,
+        going_back: Vec::new(),
         looks_refused: 3,
     }
 }
