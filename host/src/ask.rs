@@ -1,5 +1,5 @@
 //! The command line's questions to a running sidecar: `pools`, `decisions`, `alerts`, `explain`,
-//! `silence`, `health`.
+//! `silence`, `health`, and its orders: `pause`, `resume`, `panic`, `approve`, `reject`.
 //!
 //! They go over HTTP like everybody else's, so that they work from another machine and never see
 //! more than the API tells. For people there are plain tables without colours; `--output json`
@@ -11,6 +11,7 @@ mod decisions;
 mod error;
 mod explain;
 mod health;
+mod orders;
 mod pools;
 pub(crate) mod print;
 mod silence;
@@ -28,6 +29,7 @@ pub use decisions::Decisions;
 pub use error::AskError;
 pub use explain::Explain;
 pub use health::Health;
+pub use orders::{Approve, Panic, Pause, Reject, Resume};
 pub use pools::Pools;
 pub use silence::Silence;
 

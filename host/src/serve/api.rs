@@ -4,7 +4,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, openapi};
 
 use super::problem::Problem;
-use super::route::{decisions, evaluation, health, now, silences, stream, text};
+use super::route::{decisions, evaluation, health, now, orders, silences, stream, text};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,6 +20,8 @@ use super::route::{decisions, evaluation, health, now, silences, stream, text};
         decisions::list, stream::stream, decisions::one,
         now::alerts, silences::list, silences::add, silences::remove, now::recommendations,
         now::policies, evaluation::latest, now::targets,
+        orders::pause, orders::resume, orders::panic_one, orders::panic_all,
+        orders::approve, orders::reject,
         text::metrics, text::openapi,
     ),
     components(schemas(Problem), responses(Problem)),
