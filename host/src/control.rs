@@ -8,6 +8,7 @@ mod advice;
 mod alerts;
 mod approval;
 mod budget;
+mod cause;
 mod contest;
 mod decide;
 mod drift;

@@ -19,7 +19,9 @@ use crate::actuate::{Actuated, bring_into_force, log_in};
 use crate::clock::Clock;
 use crate::collect::Collected;
 use crate::config::{Console, Target};
-use crate::control::{Acted, Control, Effect, Event, Heard, Memories, Order, PoolBucket, Resize, View};
+use crate::control::{
+    Acted, Control, Effect, Event, Heard, Memories, Order, PoolBucket, Resize, View,
+};
 use crate::evaluate::{Part, Policy, Registry, Round};
 use crate::history::Bucket;
 use crate::model::{TargetName, Window};

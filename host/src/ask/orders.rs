@@ -86,8 +86,10 @@ pub struct Panic {
 ///
 /// The guard is asked once more. Exit code 0 when it was done, 1 when it was refused or failed.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  poolwarden decisions --status proposed\n  poolwarden approve \
-    019b1b2c-7f00-7000-8000-000000000001 --comment 'ticket 4711'")]
+#[command(
+    after_help = "Examples:\n  poolwarden decisions --status proposed\n  poolwarden approve \
+    019b1b2c-7f00-7000-8000-000000000001 --comment 'ticket 4711'"
+)]
 pub struct Approve {
     #[command(flatten)]
     sidecar: Sidecar,
@@ -241,7 +243,10 @@ fn is_meant(what: &str) -> Result<bool, AskError> {
             writeln!(errors, "nobody is there to be asked whether it is meant; add --yes")?;
             return Ok(false);
         }
-        write!(errors, "Put the sizes of {what} back to the file's, and stop changing them? [y/N] ")?;
+        write!(
+            errors,
+            "Put the sizes of {what} back to the file's, and stop changing them? [y/N] "
+        )?;
         errors.flush()?;
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line)?;
@@ -308,7 +313,8 @@ impl Decided {
 impl Hold {
     /// Says what holds, in a line.
     pub(super) fn words(&self, target: &str) -> String {
-        let why = if self.comment.is_empty() { String::new() } else { format!(" ({})", self.comment) };
+        let why =
+            if self.comment.is_empty() { String::new() } else { format!(" ({})", self.comment) };
         let until = match self.until_ms {
             Some(ms) => format!("until {}", moment(ms)),
             None => format!("until `poolwarden resume {target}`"),

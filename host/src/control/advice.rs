@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::{Decision, DecisionId, Knob, PolicyName, PoolSize, Proposal, Subject, Timestamp};
+use crate::model::{
+    Decision, DecisionId, Knob, PolicyName, PoolSize, Proposal, Subject, Timestamp,
+};
 
 /// Shortest time between two records of the same advice, and how long it outlives its last mention.
 const QUIET: Duration = Duration::from_secs(60);
@@ -116,9 +118,10 @@ impl AdviceBook {
 
     /// Says whether a person has said no to this a short while ago, or is being heard about it.
     fn is_unwanted(&self, key: &AdviceKey, proposal: &Proposal, size_from: u32) -> bool {
-        let rejected = self.rejected.get(key).is_some_and(|(gist, _)| {
-            gist_of(proposal, size_from).as_ref() == Some(gist)
-        });
+        let rejected = self
+            .rejected
+            .get(key)
+            .is_some_and(|(gist, _)| gist_of(proposal, size_from).as_ref() == Some(gist));
         rejected || self.away.contains_key(key)
     }
 

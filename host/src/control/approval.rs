@@ -46,12 +46,7 @@ impl TargetControl {
     }
 
     /// Carries out what was approved and recorded, if the guard still lets it pass.
-    pub fn approve(
-        &mut self,
-        id: DecisionId,
-        by: &Signature,
-        turn: &mut Turn<'_>,
-    ) -> Vec<Effect> {
+    pub fn approve(&mut self, id: DecisionId, by: &Signature, turn: &mut Turn<'_>) -> Vec<Effect> {
         let Some(standing) = self.advice.approved(id) else { return Vec::new() };
         tracing::info!(%id, author = by.author, "a person approved a decision");
         let passed = match self.judge_as_a_person(id, &standing, turn.now) {

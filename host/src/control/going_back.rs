@@ -90,9 +90,5 @@ impl TargetControl {
 
 /// The file's size is the operator's own: it may be outside of the bounds.
 fn reaching(limits: &Limits, file: PoolSize) -> Limits {
-    Limits {
-        floor: limits.floor.min(file),
-        ceiling: limits.ceiling.max(file),
-        ..limits.clone()
-    }
+    Limits { floor: limits.floor.min(file), ceiling: limits.ceiling.max(file), ..limits.clone() }
 }

@@ -111,7 +111,9 @@ impl Control {
                 }
                 Ok(holds([HoldChange::Set(one.new_hold(HoldKind::Pause, *until, by, now))]))
             }
-            Order::Resume { target, sizes, by } => self.target(target)?.judge_resume(*sizes, by, now),
+            Order::Resume { target, sizes, by } => {
+                self.target(target)?.judge_resume(*sizes, by, now)
+            }
             Order::Panic { target, by } => {
                 if let Some(target) = target {
                     self.target(target)?;

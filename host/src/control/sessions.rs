@@ -13,9 +13,9 @@ use super::target::TargetControl;
 use super::{Effect, EndSession, Heard, Turn};
 use crate::guard::{SessionFacts, judge_ending};
 use crate::model::{
-    BackendIdentity, DecisionId, Ended, HolderRow, Look, Mode, Origin, Outcome,
-    PolicyName, PoolKey, Proposal, Rule, SessionKey, SessionLimits, SessionState, SessionsWindow,
-    Status, TargetStatus, Timestamp, Transition, Verdict, Window, Word,
+    BackendIdentity, DecisionId, Ended, HolderRow, Look, Mode, Origin, Outcome, PolicyName,
+    PoolKey, Proposal, Rule, SessionKey, SessionLimits, SessionState, SessionsWindow, Status,
+    TargetStatus, Timestamp, Transition, Verdict, Window, Word,
 };
 use crate::record::Batch;
 

@@ -353,10 +353,7 @@ impl Unsettled {
 }
 
 /// Says until when what was rejected is not said again.
-fn rejected(
-    known: Vec<(Decision, Timestamp)>,
-    span: Duration,
-) -> Vec<(Decision, Timestamp)> {
+fn rejected(known: Vec<(Decision, Timestamp)>, span: Duration) -> Vec<(Decision, Timestamp)> {
     known.into_iter().map(|(decision, at)| (decision, at.plus(span))).collect()
 }
 

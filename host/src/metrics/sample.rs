@@ -154,6 +154,7 @@ fn server() -> Server {
         query_wait_timeout: Some(Duration::from_secs(120)),
         settings: Arc::default(),
         paused: Some(false),
+        taken_over: false,
         user_sizes: std::collections::BTreeMap::new(),
         lists: lists.map(|name| (name.to_owned(), 3)).into(),
     }

@@ -6,9 +6,7 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use super::read::{DECISION, decision};
 use super::wire::{from_ms, malformed, to_ms};
 use super::{Approval, HoldChange, RecordError, Store};
-use crate::model::{
-    Decision, Hold, HoldKind, PoolSize, Signature, Status, TargetName, Timestamp,
-};
+use crate::model::{Decision, Hold, HoldKind, PoolSize, Signature, Status, TargetName, Timestamp};
 
 impl Store {
     /// Gives the hold of a target at a moment, if there is one.

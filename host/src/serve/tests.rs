@@ -4,6 +4,7 @@ mod client;
 mod decisions;
 mod limits;
 mod now;
+mod orders;
 mod silences;
 
 use std::net::SocketAddr;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::scene::{self, Scene, alert};
-use crate::control::{Event, Known, SilenceRefusal};
+use crate::control::{Event, Known, Order, SilenceRefusal};
 use crate::model::{
     AlertState, DecisionId, Glob, Matchers, Mode, Proposal, Severity, Silence, SilenceId, Status,
     Subject,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::control::{
-    Acted, Answer, Control, Effect, EndSession, Event, HandBack, Heard, Known, Memories,
-    Order, OrderRefusal, Replayable, Resize, SilenceRefusal, TargetSetup, TargetView,
+    Acted, Answer, Control, Effect, EndSession, Event, HandBack, Heard, Known, Memories, Order,
+    OrderRefusal, Replayable, Resize, SilenceRefusal, TargetSetup, TargetView,
 };
 use crate::history::{Spans, TargetFacts};
 use crate::model::{

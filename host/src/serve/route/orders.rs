@@ -202,8 +202,7 @@ fn signature(author: &str, comment: &str) -> Result<Signature, Problem> {
 
 fn target(path: Result<Path<String>, PathRejection>) -> Result<TargetName, Problem> {
     let Path(text) = path.map_err(|_| super::decisions::bad_path())?;
-    TargetName::new(&text)
-        .map_err(|error| Problem::parameter("target", format!("target: {error}")))
+    TargetName::new(&text).map_err(|error| Problem::parameter("target", format!("target: {error}")))
 }
 
 /// Reads the id of a decision that there is.
