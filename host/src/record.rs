@@ -17,6 +17,7 @@
 
 mod alerts;
 mod counts;
+mod effects;
 mod error;
 mod file;
 mod history;
@@ -48,6 +49,6 @@ pub use history::{HistoryPoint, HistoryQuery, HistorySample};
 pub use maintain::Maintenance;
 pub use past::{PastQuery, PastRow};
 pub use types::{
-    AlertChange, Batch, DecisionFilter, Evaluation, Memory, Page, ScopeState, SilenceChange, Store,
-    StoreOptions, Stored, StoredAlert,
+    AlertChange, Batch, DecisionFilter, EffectState, Evaluation, Memory, Page, ScopeState,
+    SilenceChange, Store, StoreOptions, Stored, StoredAlert,
 };
