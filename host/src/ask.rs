@@ -32,6 +32,7 @@ pub use health::Health;
 pub use orders::{Approve, Panic, Pause, Reject, Resume};
 pub use pools::Pools;
 pub use silence::Silence;
+pub(crate) use when::{moment, span};
 
 /// Where the sidecar is asked when nobody says otherwise.
 const DEFAULT_URL: &str = "http://127.0.0.1:7432";

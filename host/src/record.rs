@@ -17,6 +17,7 @@
 
 mod alerts;
 mod counts;
+mod effects;
 mod error;
 mod file;
 mod history;
@@ -49,6 +50,6 @@ pub use history::{HistoryPoint, HistoryQuery, HistorySample};
 pub use maintain::Maintenance;
 pub use past::{PastQuery, PastRow};
 pub use types::{
-    AlertChange, Approval, Batch, DecisionFilter, Evaluation, HoldChange, Memory, Page, ScopeState,
-    SilenceChange, Store, StoreOptions, Stored, StoredAlert,
+    AlertChange, Approval, Batch, DecisionFilter, EffectState, Evaluation, HoldChange, Memory,
+    Page, ScopeState, SilenceChange, Store, StoreOptions, Stored, StoredAlert,
 };

@@ -14,6 +14,7 @@ mod listen;
 mod params;
 mod problem;
 mod route;
+mod story;
 mod wire;
 
 #[cfg(test)]

@@ -258,5 +258,6 @@ fn postgres(at: Timestamp) -> DatabaseSample {
         max_connections: 100,
         reserved_connections: 3,
         sessions: vec![sessions("shop", 20, 1), sessions("psql", 2, 0)],
+        xact_ends: None,
     }
 }

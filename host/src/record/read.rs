@@ -263,7 +263,8 @@ fn scope(row: &SqliteRow) -> sqlx::Result<ScopeState> {
     })
 }
 
-fn target(row: &SqliteRow) -> sqlx::Result<TargetName> {
+/// Reads the column `target`.
+pub(super) fn target(row: &SqliteRow) -> sqlx::Result<TargetName> {
     TargetName::new(row.try_get("target")?).map_err(malformed)
 }
 
@@ -276,10 +277,12 @@ fn digest(bytes: &[u8]) -> sqlx::Result<Digest> {
     bytes.try_into().map(Digest).map_err(malformed)
 }
 
-fn size(knob: Knob, value: Option<u32>) -> sqlx::Result<Option<PoolSize>> {
+/// Reads a size of a knob.
+pub(super) fn size(knob: Knob, value: Option<u32>) -> sqlx::Result<Option<PoolSize>> {
     value.map(|size| PoolSize::of(knob, size)).transpose().map_err(malformed)
 }
 
-fn status(text: &str) -> sqlx::Result<Status> {
+/// Reads a status.
+pub(super) fn status(text: &str) -> sqlx::Result<Status> {
     Status::parse(text).ok_or_else(|| malformed(format!("status {text:?}")))
 }

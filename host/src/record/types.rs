@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::writer::Writer;
 use crate::model::{
-    Alert, AlertKey, Decision, DecisionId, Digest, Hold, Kind, PolicyName, PoolSize, Proposal,
-    Setting, Signature, Silence, SilenceId, Status, TargetName, Timestamp, Transition,
+    Alert, AlertKey, Decision, DecisionId, Digest, EffectReport, Hold, Kind, PolicyName, PoolSize,
+    Proposal, Setting, Signature, Silence, SilenceId, Status, TargetName, Timestamp, Transition,
 };
 
 /// The store of one sidecar; every method may be called from any task.
@@ -65,6 +65,10 @@ pub struct Batch {
     pub approvals: Vec<Approval>,
     /// Memories as they are now.
     pub memories: Vec<Memory>,
+    /// What changes did; a later report replaces an earlier one of the same decision.
+    pub effects: Vec<EffectReport>,
+    /// What the newest changes of settings did.
+    pub effect_states: Vec<EffectState>,
 }
 
 /// One call of a plugin with all that it takes to call it again.
@@ -105,6 +109,27 @@ pub struct ScopeState {
     pub stood_down: Option<Timestamp>,
     /// When the sidecar last changed it.
     pub changed_at: Timestamp,
+}
+
+/// What the newest change of a setting did, for what may follow it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EffectState {
+    /// The PgBouncer.
+    pub target: TargetName,
+    /// The setting.
+    pub setting: Setting,
+    /// What came of the change.
+    pub status: Status,
+    /// When the change was found in force.
+    pub at: Timestamp,
+    /// The size before it.
+    pub from: PoolSize,
+    /// The size that it brought.
+    pub to: PoolSize,
+    /// No further change of that direction before then.
+    pub until: Option<Timestamp>,
+    /// Changes of that direction in a row that were taken back.
+    pub repeats: u32,
 }
 
 /// A change of a target's alerts.

@@ -7,7 +7,9 @@ use sqlx::SqliteConnection;
 
 use super::pack::pack;
 use super::wire::{self, Body, to_ms};
-use super::{Batch, Evaluation, Memory, RecordError, ScopeState, Store, alerts, holds, silences};
+use super::{
+    Batch, Evaluation, Memory, RecordError, ScopeState, Store, alerts, effects, holds, silences,
+};
 use crate::model::{
     Decision, Digest, Mode, Origin, Outcome, PoolSize, Proposal, ScopeKey, Status, Subject,
     Timestamp, Transition,
@@ -108,6 +110,12 @@ async fn write(
     }
     for memory in &batch.memories {
         write_memory(connection, memory).await?;
+    }
+    for report in &batch.effects {
+        effects::write(connection, report).await?;
+    }
+    for state in &batch.effect_states {
+        effects::write_state(connection, state).await?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 pub(super) mod decisions;
 pub(super) mod evaluation;
+pub(super) mod explain;
 pub(super) mod health;
 pub(super) mod now;
 pub(super) mod orders;
@@ -53,6 +54,7 @@ pub(super) fn all() -> Vec<(&'static str, MethodRouter<Shared>)> {
         ("/v1/recommendations", get(now::recommendations)),
         ("/v1/policies", get(now::policies)),
         ("/v1/policies/{policy}/evaluation", get(evaluation::latest)),
+        ("/v1/decisions/{id}/explain", get(explain::explain)),
         ("/v1/decisions/{id}/approve", post(orders::approve)),
         ("/v1/decisions/{id}/reject", post(orders::reject)),
         ("/v1/targets", get(now::targets)),

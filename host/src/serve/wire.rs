@@ -4,6 +4,7 @@
 
 mod alert;
 mod decision;
+mod effect;
 mod evaluation;
 mod health;
 mod history;

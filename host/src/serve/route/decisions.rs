@@ -119,7 +119,9 @@ pub(super) async fn detail(
         }
         Origin::Host => None,
     };
-    let detail = DecisionDetail::new(&stored, evaluation.as_ref(), show).map_err(|error| {
+    let effect = state.store.effect(id).await.map_err(failed)?;
+    let detail = DecisionDetail::new(&stored, evaluation.as_ref(), effect.as_ref(), show);
+    let detail = detail.map_err(|error| {
         tracing::error!(%error, decision = %id, "a recorded evaluation is not JSON");
         Problem::internal()
     })?;

@@ -67,9 +67,10 @@ fn waiting(decision: &Decision) -> &'static str {
 pub(super) fn next(source: Source<'_>) -> Option<Section> {
     let decision = &source.stored.decision;
     let id = decision.id;
-    let passed = decision.verdict.as_ref().is_some_and(|verdict| {
-        matches!(verdict.outcome, Outcome::Approved | Outcome::Clamped)
-    });
+    let passed = decision
+        .verdict
+        .as_ref()
+        .is_some_and(|verdict| matches!(verdict.outcome, Outcome::Approved | Outcome::Clamped));
     let text = match (&decision.proposal, decision.status) {
         (Proposal::Alert { runbook, .. }, Status::Firing) if !runbook.is_empty() => {
             vec![format!("What to do: {runbook}")]

@@ -74,9 +74,7 @@ pub(super) fn section(report: &EffectReport) -> Section {
         Some(at) => format!("Found, {}: {}", moment(at), report.judged),
         None => "It is still measured.".to_owned(),
     });
-    let row = |(name, of): &Row| {
-        vec![(*name).to_owned(), of(&report.before), of(&report.after)]
-    };
+    let row = |(name, of): &Row| vec![(*name).to_owned(), of(&report.before), of(&report.after)];
     Section::of("effect", "What it did", text)
         .with(&["MEASURED", ">BEFORE", ">AFTER"], ROWS.iter().map(row).collect())
 }

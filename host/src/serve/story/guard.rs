@@ -7,9 +7,11 @@ pub(super) fn section(decision: &Decision) -> Option<Section> {
     let verdict = decision.verdict.as_ref()?;
     let mut text = vec![sentence(decision)];
     let refusals = verdict.rules.iter().filter(|said| said.word == Word::Reject);
-    text.extend(refusals.map(|said| {
-        format!("For {} to let it pass: {}.", said.rule.as_str(), remedy(said.rule))
-    }));
+    text.extend(
+        refusals.map(|said| {
+            format!("For {} to let it pass: {}.", said.rule.as_str(), remedy(said.rule))
+        }),
+    );
     if verdict.outcome == Outcome::Shadowed {
         text.push(format!("For it to act: {}.", remedy(Rule::Mode)));
     }

@@ -8,14 +8,14 @@ use crate::model::{Proposal, Subject};
 /// Pools that a table shows; the busiest ones.
 const POOLS_MAX: usize = 8;
 
-const COLUMNS: [&str; 9] = [
-    "POOL", ">SIZE", ">BUSY", ">IDLE", ">CLIENTS", ">WAITING", ">OLDEST", ">USED P95", ">TX/S",
-];
+const COLUMNS: [&str; 9] =
+    ["POOL", ">SIZE", ">BUSY", ">IDLE", ">CLIENTS", ">WAITING", ">OLDEST", ">USED P95", ">TX/S"];
 
 pub(super) fn section(source: Source<'_>) -> Section {
     let section = |text| Section::of("seen", "What was seen", text);
     let decision = &source.stored.decision;
-    let mut pools: Vec<&PoolSeen> = source.seen.iter().filter(|one| is_meant(source, one)).collect();
+    let mut pools: Vec<&PoolSeen> =
+        source.seen.iter().filter(|one| is_meant(source, one)).collect();
     if pools.is_empty() {
         let why = match (&decision.origin, source.evaluation) {
             (crate::model::Origin::Host, _) => {
