@@ -9,7 +9,7 @@ mod alerts;
 pub(crate) mod client;
 mod decisions;
 mod error;
-mod explain;
+pub(crate) mod explain;
 mod health;
 mod orders;
 mod pools;

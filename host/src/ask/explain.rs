@@ -2,7 +2,7 @@
 //!
 //! The sidecar tells the story; this lays it out.
 
-mod chart;
+pub(crate) mod chart;
 
 use std::process::ExitCode;
 

@@ -2,6 +2,7 @@
 
 mod client;
 mod decisions;
+mod explain;
 mod limits;
 mod now;
 mod orders;

@@ -64,9 +64,7 @@ fn asked(source: Source<'_>) -> String {
             };
             format!("raised the alert {name} ({}) about {about}, to fire {hold}", severity.as_str())
         }
-        Proposal::Recommendation { name, action, .. } => {
-            format!("recommended {name} about {about}: {action}")
-        }
+        Proposal::Recommendation { name, .. } => format!("recommended {name} about {about}"),
         Proposal::Resize { size, .. } => {
             let from = decision.size_from.map(|from| format!(" instead of {from}"));
             format!("asked for {about} = {size}{}", from.unwrap_or_default())

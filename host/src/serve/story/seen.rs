@@ -19,7 +19,7 @@ pub(super) fn section(source: Source<'_>) -> Section {
     if pools.is_empty() {
         let why = match (&decision.origin, source.evaluation) {
             (crate::model::Origin::Host, _) => {
-                "The sidecar decided this itself, from the size in force and what it knew of it."
+                "The sidecar decided this itself, from what it knew at that moment; no plugin was asked."
             }
             (_, None) => "What the plugin was shown is no longer kept.",
             (_, Some(_)) => "The plugin was shown no pool of this.",

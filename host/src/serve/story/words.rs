@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Decision, Kind, Proposal, Status, Subject, Timestamp};
+use crate::model::{Decision, Kind, Mode, Outcome, Proposal, Status, Subject, Timestamp};
 
 /// Writes a moment as UTC.
 pub(super) fn moment(at: Timestamp) -> String {
@@ -41,7 +41,7 @@ pub(super) fn subject(decision: &Decision) -> String {
 pub(super) fn status(decision: &Decision) -> &'static str {
     match (decision.status, decision.kind()) {
         (Status::Proposed, Kind::Recommendation) => "it stands",
-        (Status::Proposed, _) => "nothing was done (yet)",
+        (Status::Proposed, _) => unfinished(decision),
         (Status::Applied, _) => "in force",
         (Status::Verified, Kind::EndSession) => "done",
         (Status::Verified, _) => "in force and verified",
@@ -52,6 +52,16 @@ pub(super) fn status(decision: &Decision) -> &'static str {
         (Status::Rejected, _) => "rejected by a person",
         (Status::Firing, _) => "it fires",
         (Status::Resolved, _) => "resolved",
+    }
+}
+
+/// Says how things stand with what has not been done.
+fn unfinished(decision: &Decision) -> &'static str {
+    match (decision.verdict.as_ref().map(|verdict| verdict.outcome), decision.mode) {
+        (Some(Outcome::Rejected), _) => "refused by the guard",
+        (Some(Outcome::Shadowed), _) => "recorded only",
+        (_, Mode::Recommend) => "it waits for a person",
+        _ => "its outcome is not known yet",
     }
 }
 
