@@ -17,11 +17,14 @@ const QUICK: f64 = 0.25;
 /// Each run has a PostgreSQL, a PgBouncer and, where it is due, a sidecar of its own. A full run writes its
 /// table into BENCHMARKS.md; one of a part of the suite prints it.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "scenarios", after_help = "examples:
+#[command(
+    name = "scenarios",
+    after_help = "examples:
   tests/scenarios.sh
   tests/scenarios.sh --scenario burst --scenario wave --runs 1
   tests/scenarios.sh --scenario steady --variant poolwarden --quick
-  tests/scenarios.sh --report target/scenarios/20261123-171000.jsonl")]
+  tests/scenarios.sh --report target/scenarios/20261123-171000.jsonl"
+)]
 pub struct Arguments {
     /// Only this scenario; may be given several times.
     #[arg(long, value_name = "NAME")]

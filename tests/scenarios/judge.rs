@@ -121,14 +121,14 @@ fn peak(name: &str, found: Option<&Results>) -> [Target; 3] {
 
 /// Judges by every single run: a size that is too large once has been too large.
 fn stuck(name: &str, found: Option<&Results>) -> [Target; 2] {
-    let runs: Vec<&Run> = found.map(|one| one.of(Variant::Poolwarden).collect()).unwrap_or_default();
+    let runs: Vec<&Run> =
+        found.map(|one| one.of(Variant::Poolwarden).collect()).unwrap_or_default();
     let peak = found.and_then(Results::peak).filter(|_| !runs.is_empty());
     // Where the file's size is above the peak, what counts is what was added to it.
     let base = peak.map(|peak| peak.max(START_SIZE));
     let largest = runs.iter().map(|run| f64::from(run.largest())).fold(0.0, f64::max);
-    let above = |base| {
-        runs.iter().map(move |run| crate::series::longest_above(&run.path, base, run.end_s))
-    };
+    let above =
+        |base| runs.iter().map(move |run| crate::series::longest_above(&run.path, base, run.end_s));
     let longest = base.map(|base| above(base).fold(0.0, f64::max));
     let shown = peak.map_or_else(|| "the peak".to_owned(), |peak| format!("the peak at {peak}"));
     let most = base.map_or(0, |base| base + STEP);
@@ -166,7 +166,7 @@ fn errors(one: &Results) -> Target {
         let own: BTreeSet<String> = runs.iter().flat_map(texts).collect();
         let new: Vec<&str> = own.difference(&known).map(String::as_str).collect();
         let text = if new.is_empty() { "none".to_owned() } else { new.join("; ") };
-        let measured = (!runs.is_empty() && !known.is_empty()).then(|| (text, new.is_empty()));
+        let measured = (!runs.is_empty() && !known.is_empty()).then_some((text, new.is_empty()));
         let what = format!("{}: errors of clients that static sizes do not have", one.name);
         return Target::new(what, measured, "none".to_owned());
     }
@@ -249,21 +249,16 @@ mod tests {
             overload_per_s: Some(rate),
             ..run("lock-convoy", Variant::Static(size), 0, 1.0)
         };
-        let own = |path: &[(f64, u32)]| Run {
-            path: path.to_vec(),
-            ..run("lock-convoy", WARDEN, 0, 1.0)
-        };
+        let own =
+            |path: &[(f64, u32)]| Run { path: path.to_vec(), ..run("lock-convoy", WARDEN, 0, 1.0) };
         let judged = |path: &[(f64, u32)]| {
             let fine = own(&[(0.0, 5)]);
             let runs = [rate(4, 80.0), rate(6, 99.0), rate(12, 100.0), fine, own(path)];
             let all = judge(&Table::of(runs.map(Line::Run)));
-            ["largest size", "longest time above 6"].map(|what| outcome(&all, what))
+            ["lock-convoy: largest size", "longest time above 6"].map(|what| outcome(&all, what))
         };
         assert_eq!(judged(&[(0.0, 5), (10.0, 16), (15.0, 6)]), [Outcome::Reached; 2]);
-        assert_eq!(
-            judged(&[(0.0, 5), (10.0, 17), (15.0, 6)]),
-            [Outcome::Missed, Outcome::Reached]
-        );
+        assert_eq!(judged(&[(0.0, 5), (10.0, 17), (15.0, 6)]), [Outcome::Missed, Outcome::Reached]);
         assert_eq!(judged(&[(0.0, 5), (10.0, 16)]), [Outcome::Reached, Outcome::Missed]);
     }
 

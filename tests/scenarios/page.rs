@@ -64,7 +64,10 @@ fn machine(suite: &Suite, table: &Table) -> String {
         ("sidecar", suite.sidecar.clone()),
         ("processor", suite.processor.clone()),
         ("servers", suite.servers.join(", ")),
-        ("runs", format!("{} ({} at a time), first seed {}", runs().count(), suite.jobs, suite.seed)),
+        (
+            "runs",
+            format!("{} ({} at a time), first seed {}", runs().count(), suite.jobs, suite.seed),
+        ),
         ("load before (1, 5, 15 min)", suite.load_before.clone()),
         ("how late clients sent, 99th percentile of the worst run", format!("{late:.1} ms")),
     ];
@@ -135,8 +138,11 @@ pub fn scenario(one: &Results, about: &str) -> String {
             rates.iter().map(|one| format!("{}: {:.1}", one.size, one.value)).collect();
         let peak = one.peak().unwrap_or_default();
         let list = list.join(", ");
-        writeln!(out, "\nServed per second in the overload, by static size: {list}; the peak is at {peak}.")
-            .expect(TEXT);
+        writeln!(
+            out,
+            "\nServed per second in the overload, by static size: {list}; the peak is at {peak}."
+        )
+        .expect(TEXT);
     }
     if let Some(first) = own.first() {
         writeln!(out, "\nPoolwarden's sizes, first run: {}.", path(&first.path)).expect(TEXT);

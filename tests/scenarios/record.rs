@@ -144,7 +144,6 @@ pub struct Suite {
 /// A line of the record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "there are a few hundred of them, one at a time")]
 pub enum Line {
     /// The first one.
     Suite(Suite),

@@ -214,8 +214,7 @@ impl Seen {
             connection_s: series::connection_seconds(&samples, end_s),
             waiting_s: series::waiting_seconds(&samples, end_s),
             changes: series::changes(&samples, 0.0),
-            steady: steady
-                .map(|from| (series::changes(&samples, from), scenario.length_s - from)),
+            steady: steady.map(|from| (series::changes(&samples, from), scenario.length_s - from)),
             path: series::path(&samples),
             end_s,
             samples: count(samples.len()),

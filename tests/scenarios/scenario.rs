@@ -147,25 +147,15 @@ fn peaks() -> Vec<u32> {
 
 fn burst() -> Scenario {
     let about = "Four servers are busy; at 15 s, from one moment to the next, 32, for 6 s.";
-    let load = app(Demand::Lines(vec![
-        (0.0, 4.0),
-        (15.0, 4.0),
-        (15.0, 32.0),
-        (21.0, 32.0),
-        (21.0, 4.0),
-    ]));
+    let load =
+        app(Demand::Lines(vec![(0.0, 4.0), (15.0, 4.0), (15.0, 32.0), (21.0, 32.0), (21.0, 4.0)]));
     Scenario { sweep: peaks(), ..story("burst", about, 60.0, load) }
 }
 
 fn ramp() -> Scenario {
     let about = "Demand rises evenly from 4 servers to 33 within 15 s, stays for 6 s, and is gone.";
-    let load = app(Demand::Lines(vec![
-        (0.0, 4.0),
-        (12.0, 4.0),
-        (27.0, 33.0),
-        (33.0, 33.0),
-        (33.0, 4.0),
-    ]));
+    let load =
+        app(Demand::Lines(vec![(0.0, 4.0), (12.0, 4.0), (27.0, 33.0), (33.0, 33.0), (33.0, 4.0)]));
     Scenario { sweep: peaks(), ..story("ramp", about, 60.0, load) }
 }
 
@@ -219,13 +209,11 @@ fn leak() -> Scenario {
 }
 
 fn herd() -> Scenario {
-    let about = "Four servers are busy; at 8, 16, 24 and 32 s a hundred clients come in the same instant.";
+    let about =
+        "Four servers are busy; at 8, 16, 24 and 32 s a hundred clients come in the same instant.";
     let mut load = app(Demand::Lines(vec![(0.0, 4.0)]));
     load.herds = vec![(8.0, 100), (16.0, 100), (24.0, 100), (32.0, 100)];
-    Scenario {
-        sweep: vec![26, 34, 42, 50, 60, 75],
-        ..story("thundering-herd", about, 40.0, load)
-    }
+    Scenario { sweep: vec![26, 34, 42, 50, 60, 75], ..story("thundering-herd", about, 40.0, load) }
 }
 
 fn failover() -> Scenario {
