@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use crate::config::Console;
-use crate::console::{ConsoleError, Role, Session, read_default_pool_size, set_default_pool_size};
-use crate::model::PoolSize;
+use crate::console::{ConsoleError, Role, Session, read_default, set_default};
+use crate::model::{Knob, PoolSize, ScopeKey, Setting};
 use crate::report::chain;
 
 /// Oldest session that is still used: an open one holds up PgBouncer's shutdown, and a restart in
@@ -53,24 +53,30 @@ impl Login {
     }
 }
 
-/// Sets `default_pool_size` and reads back what is in force.
+/// Brings a size into force and reads it back.
 ///
 /// Nothing is sent unless `from` is in force: since the decision somebody else may have set another.
-pub async fn set_default(
+pub async fn bring_into_force(
     console: &Console,
     login: Login,
+    setting: &Setting,
     from: Option<PoolSize>,
     size: PoolSize,
 ) -> Actuated {
+    if setting.scope != ScopeKey::Default {
+        login.log_out().await;
+        return Actuated::Failed(format!("{} cannot be set at run time", setting.words()));
+    }
+    let knob = setting.knob;
     let mut session = match login.session(console).await {
         Ok(session) => session,
         Err(error) => return Actuated::Failed(chain(&error)),
     };
-    if let Err(why) = precondition(&mut session, from).await {
+    if let Err(why) = precondition(&mut session, knob, from).await {
         session.close().await;
         return Actuated::Failed(why);
     }
-    match set_default_pool_size(&mut session, size).await {
+    match set_default(&mut session, knob, size).await {
         Ok(()) => {}
         // Refused in so many words: nothing changed, nothing to read back.
         Err(error @ (ConsoleError::NotAdmin { .. } | ConsoleError::Command { .. })) => {
@@ -79,21 +85,25 @@ pub async fn set_default(
         }
         Err(error) => {
             tracing::warn!(error = chain(&error), "no answer to a change; reading back");
-            return read_back_anew(console, size).await;
+            return read_back_anew(console, knob, size).await;
         }
     }
-    match read_default_pool_size(&mut session).await {
+    match read_default(&mut session, knob).await {
         Ok(read) => {
             session.close().await;
             compare(read, size)
         }
-        Err(_) => read_back_anew(console, size).await,
+        Err(_) => read_back_anew(console, knob, size).await,
     }
 }
 
-async fn precondition(session: &mut Session, from: Option<PoolSize>) -> Result<(), String> {
+async fn precondition(
+    session: &mut Session,
+    knob: Knob,
+    from: Option<PoolSize>,
+) -> Result<(), String> {
     let from = from.map(PoolSize::get);
-    match read_default_pool_size(session).await {
+    match read_default(session, knob).await {
         Ok(in_force) if in_force == from => Ok(()),
         Ok(in_force) => {
             let text = |size: Option<u32>| size.map_or("unknown".to_owned(), |s| s.to_string());
@@ -104,10 +114,10 @@ async fn precondition(session: &mut Session, from: Option<PoolSize>) -> Result<(
     }
 }
 
-async fn read_back_anew(console: &Console, size: PoolSize) -> Actuated {
+async fn read_back_anew(console: &Console, knob: Knob, size: PoolSize) -> Actuated {
     let read = async {
         let mut session = Session::open(console, Role::Watch).await?;
-        let read = read_default_pool_size(&mut session).await?;
+        let read = read_default(&mut session, knob).await?;
         session.close().await;
         Ok::<_, ConsoleError>(read)
     };

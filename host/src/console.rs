@@ -11,7 +11,7 @@ mod poll;
 mod session;
 mod table;
 
-pub use change::{may_act, read_default_pool_size, set_default_pool_size};
+pub use change::{may_act, read_default, set_default};
 pub use clients::{ClientRow, Clients, ServerRow, read_clients};
 pub use error::ConsoleError;
 pub use poll::{Cost, Depth, Polled, Poller};

@@ -10,6 +10,7 @@ mod budget;
 mod contest;
 mod decide;
 mod drift;
+mod host;
 mod record;
 mod scope;
 mod sessions;
@@ -29,7 +30,7 @@ use uuid::Uuid;
 pub use crate::history::PoolView;
 use crate::model::{
     Databases, DecisionId, Digest, Ended, Look, Mode, PolicyName, PoolSize, Proposal, ScopeKey,
-    SessionKey, Silence, Snapshot, TargetName, Timestamp, Window,
+    SessionKey, Setting, Silence, Snapshot, TargetName, Timestamp, Window,
 };
 use crate::record::{Batch, Evaluation, SilenceChange};
 use alerts::Anew;
@@ -230,7 +231,7 @@ pub struct Resize {
     /// The target.
     pub target: TargetName,
     /// The setting.
-    pub scope: ScopeKey,
+    pub setting: Setting,
     /// The size that must be in force before; another one is somebody else's.
     pub from: Option<PoolSize>,
     /// The size to set.

@@ -17,16 +17,18 @@ pub use ending::{SessionFacts, judge_ending};
 use rules::Case;
 
 use crate::model::{
-    Limits, Mode, Outcome, PoolSize, RuleWord, TargetStatus, Timestamp, Verdict, Word,
+    Knob, Limits, Mode, Outcome, PoolSize, RuleWord, TargetStatus, Timestamp, Verdict, Word,
 };
 
-/// Why a size is proposed: what is put back needs no cooldown.
+/// Why a size is proposed: what is put back or taken back does not wait and may take any step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// A policy wants another size.
     Decide,
     /// A size that was in force is to be in force again.
     Reapply,
+    /// The sidecar takes back what it gave: after harm, for want of connections, or on a person's order.
+    TakeBack,
 }
 
 /// What the guard must know of a scope at the moment of a proposal.
@@ -36,22 +38,32 @@ pub struct Facts<'a> {
     pub now: Timestamp,
     /// Why the size is proposed.
     pub purpose: Purpose,
+    /// Which number of the scope is proposed.
+    pub knob: Knob,
     /// The operator's limits.
     pub limits: &'a Limits,
     /// The size in force; `None` when it is not known.
     pub current: Option<PoolSize>,
+    /// The scope's `pool_size` in force, which bounds its other numbers.
+    pub pool_size: Option<PoolSize>,
     /// Why the sidecar cannot change this scope, if it cannot.
     pub not_actionable: Option<&'a str>,
     /// State of the target.
     pub status: TargetStatus,
     /// Age of the pool numbers that the proposal rests on.
     pub data_age: Duration,
+    /// Who else acts on this PgBouncer, if another sidecar does.
+    pub writer: Option<String>,
     /// Since when a person's size is being respected.
     pub stood_down: Option<Timestamp>,
+    /// Why nothing is to be changed, if a person has said so.
+    pub held: Option<String>,
     /// Whether a change of this scope is under way.
     pub in_flight: bool,
     /// When this scope was last changed.
     pub last_change: Option<Timestamp>,
+    /// Why what the last change did forbids another one, if it does.
+    pub effect: Option<String>,
     /// Not before then may a change be tried again, because the last try failed.
     pub retry_at: Option<Timestamp>,
     /// Changes of this scope within the last hour.
@@ -89,5 +101,5 @@ pub fn judge(proposed: u32, facts: &Facts<'_>) -> Judged {
         (false, false, true) => Outcome::Clamped,
         (false, false, false) => Outcome::Approved,
     };
-    Judged { verdict: Verdict { outcome, rules: words }, size: PoolSize::new(size).ok() }
+    Judged { verdict: Verdict { outcome, rules: words }, size: PoolSize::of(facts.knob, size).ok() }
 }

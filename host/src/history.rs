@@ -20,14 +20,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Labels, Limits, PoolKey, PoolRow, Server, Snapshot, TargetName, TargetStatus, Timestamp,
+    Knob, Labels, Limits, PoolKey, PoolRow, ScopeKey, Server, Setting, Snapshot, TargetName,
+    TargetStatus, Timestamp,
 };
 pub use bucket::Bucket;
 use counters::CounterTrack;
 use others::Others;
 use own_sizes::OwnSizes;
 use pool::PoolTrack;
-pub use pool::PoolView;
+pub use pool::{Backends, PoolView};
 
 /// Spans and thresholds by which history is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,11 +141,15 @@ impl History {
         self.others.count
     }
 
-    /// Says whether the default sizes a pool, rather than its database's or user's own size.
-    pub fn inherits_size(&self, pool: &PoolKey) -> bool {
-        let of_user =
-            self.latest.as_ref().is_some_and(|l| l.server.user_sizes.contains_key(&pool.user));
-        !of_user && !self.own_sizes.contains(&pool.database)
+    /// Gives the scope that sizes a pool: its user's, else its database's, else the default.
+    pub fn scope_of(&self, pool: &PoolKey) -> ScopeKey {
+        if self.latest.as_ref().is_some_and(|l| l.server.user_sizes.contains_key(&pool.user)) {
+            return ScopeKey::User(Arc::clone(&pool.user));
+        }
+        match self.own_sizes.contains(&pool.database) {
+            true => ScopeKey::Database(Arc::clone(&pool.database)),
+            false => ScopeKey::Default,
+        }
     }
 
     /// Gives every pool with its numbers, in the order of the window.
@@ -215,7 +220,7 @@ impl History {
                 || now.since(latest.at) > self.spans.stale_after,
             busy_by_database: self.busy_by_database(),
             counters: &self.counters,
-            idle_transactions: pool::idle_transactions(latest),
+            backends: pool::backends(latest),
         }
     }
 
@@ -231,6 +236,30 @@ impl History {
 }
 
 impl Snapshot {
+    /// Gives the number that is in force for a setting, as far as the console shows it.
+    pub fn size_in_force(&self, setting: &Setting) -> Option<u32> {
+        let server = &self.server;
+        match &setting.scope {
+            ScopeKey::Default => match setting.knob {
+                Knob::PoolSize => server.default_pool_size,
+                Knob::MinPoolSize => server.min_pool_size,
+                Knob::ReservePoolSize => server.reserve_pool_size,
+            },
+            ScopeKey::Database(name) => {
+                let row = self.databases.get(name)?;
+                match setting.knob {
+                    Knob::PoolSize => row.pool_size,
+                    Knob::MinPoolSize => row.min_pool_size,
+                    Knob::ReservePoolSize => row.reserve_pool,
+                }
+            }
+            ScopeKey::User(name) => match setting.knob {
+                Knob::PoolSize => server.user_sizes.get(name).copied(),
+                Knob::MinPoolSize | Knob::ReservePoolSize => None,
+            },
+        }
+    }
+
     /// Gives the effective size of a pool: the user's, else the database's, else the default.
     pub fn size_of(&self, key: &PoolKey) -> u32 {
         let of_user = self.server.user_sizes.get(&key.user).copied();

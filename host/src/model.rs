@@ -7,6 +7,7 @@ mod alert;
 mod decision;
 mod name;
 mod session;
+mod setting;
 mod settings;
 mod silence;
 mod size;
@@ -22,6 +23,7 @@ pub use session::{
     BackendIdentity, ClientGroup, Ended, Holder, HolderRow, Look, OWN_APPLICATION, SessionKey,
     SessionState, SessionsWindow,
 };
+pub use setting::{Knob, Setting};
 pub use settings::{Labels, Limits, Mode, SessionLimits, Settings};
 pub use silence::{
     Alerting, Glob, LABELS_MAX, Matchers, Silence, SilenceError, SilenceId, is_label_name,

@@ -104,8 +104,8 @@ impl Answers {
                 assert!(action.len() <= 2_048);
                 check_words(name, summary, evidence);
             }
-            Proposal::Resize { scope, reason, evidence, .. } => {
-                self.check_scope(scope);
+            Proposal::Resize { setting, reason, evidence, .. } => {
+                self.check_scope(&setting.scope);
                 check_words("resize", reason, evidence);
             }
             Proposal::EndSession { session, reason, evidence } => {

@@ -111,6 +111,9 @@ fn two_scopes() -> Window {
     let scopes = &mut window.scopes;
     (scopes.kind, scopes.size) = (vec![0, 1], vec![20, 4]);
     (scopes.actionable, scopes.pools) = (vec![1, 0], vec![2, 1]);
+    (scopes.min_size, scopes.reserve) = (vec![0, 1], vec![2, 3]);
+    (scopes.change, scopes.change_age_ms) = (vec![0, 2], vec![0, 61_000]);
+    (scopes.change_from, scopes.change_to) = (vec![0, 3], vec![0, 4]);
     (scopes.floor, scopes.ceiling) = (vec![1, 1], vec![100, 100]);
     let pools = &mut window.pools;
     pools.scope = vec![0, 1, 0];
@@ -124,7 +127,7 @@ fn two_scopes() -> Window {
 
 fn size_of(proposal: &Proposal) -> Option<String> {
     match proposal {
-        Proposal::Resize { scope, size, .. } => Some(format!("{scope}: {size}")),
+        Proposal::Resize { setting, size, .. } => Some(format!("{setting}: {size}")),
         Proposal::Recommendation { action, subject: Subject::Scope(scope), .. } => {
             Some(format!("{scope}: {action}"))
         }

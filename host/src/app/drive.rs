@@ -15,7 +15,7 @@ use super::EVENTS;
 use super::cadence::Cadence;
 use super::past::Pasts;
 use super::recorder::{Recorder, bytes_of};
-use crate::actuate::{Actuated, log_in, set_default};
+use crate::actuate::{Actuated, bring_into_force, log_in};
 use crate::clock::Clock;
 use crate::collect::Collected;
 use crate::config::{Console, Target};
@@ -47,6 +47,14 @@ const WAITING_MAX_BYTES: usize = 96 << 20;
 pub struct Actor {
     pub target: Arc<Target>,
     pub nudge: Arc<Notify>,
+    /// Changes of one PgBouncer one after the other: a `RELOAD` touches what a `SET` has set.
+    pub turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Actor {
+    pub fn new(target: Target, nudge: Arc<Notify>) -> Self {
+        Self { target: Arc::new(target), nudge, turn: Arc::default() }
+    }
 }
 
 /// The control task's state.
@@ -299,8 +307,10 @@ impl Drive {
         let Some(actor) = self.actors.get(&resize.target) else { return };
         let (target, nudge) = (Arc::clone(&actor.target), Arc::clone(&actor.nudge));
         let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
+        let turn = Arc::clone(&actor.turn);
         self.work.spawn(async move {
             let start = Instant::now();
+            let _turn = turn.lock().await;
             let acted = act(&recorder, &target.console, &resize).await;
             recorder.metrics.resized(&resize.target, start.elapsed(), kind_of(&acted));
             let (target, id, size) = (resize.target, resize.id, resize.size);
@@ -419,7 +429,8 @@ async fn act(recorder: &Recorder, console: &Console, resize: &Resize) -> Acted {
         login.log_out().await;
         return Acted::Failed("recording took too long; the decision is too old to act on".into());
     }
-    match set_default(console, login, resize.from, resize.size).await {
+    let Resize { setting, from, size, .. } = resize;
+    match bring_into_force(console, login, setting, *from, *size).await {
         Actuated::InForce => Acted::Verified,
         Actuated::Other(read) => Acted::NotInForce(read),
         Actuated::Failed(why) => Acted::Failed(why),

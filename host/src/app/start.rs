@@ -22,7 +22,7 @@ use crate::control::{Control, Ids, Known, TargetSetup};
 use crate::evaluate::{Compile, Registry, Runtime, RuntimeError, watch as watch_policies};
 use crate::history::{Spans, TargetFacts};
 use crate::metrics::Metrics;
-use crate::model::{Kind, Status, Timestamp};
+use crate::model::{Decision, Kind, Proposal, Setting, Status, Timestamp};
 use crate::record::{DecisionFilter, RecordError, Store, StoreOptions};
 use crate::serve::{ASKS, ServeState, router, serve};
 
@@ -121,7 +121,7 @@ impl App {
                     nudge: Arc::clone(&nudge),
                 };
                 tasks.spawn(collector.run(collected.clone(), stop.clone()));
-                (target.name.clone(), Actor { target: Arc::new(target.clone()), nudge })
+                (target.name.clone(), Actor::new(target.clone(), nudge))
             })
             .collect();
         let (show, view) = watch::channel(Arc::new(control.view(clock.now())));
@@ -217,7 +217,7 @@ async fn control(config: &Config, store: &Store, clock: &Clock) -> Result<Contro
         };
         let changes = store.decisions(&changes).await?.decisions;
         let known = Known {
-            changes: changes.iter().map(|decision| decision.at).collect(),
+            changes: changes.iter().filter_map(change).collect(),
             scopes: store.scope_states(name).await?,
             alerts: store.alerts(name).await?,
             advice: store.standing(name).await?,
@@ -229,6 +229,14 @@ async fn control(config: &Config, store: &Store, clock: &Clock) -> Result<Contro
     }
     let silences = store.silences(clock.now()).await?;
     Ok(Control::new(setups, ids()).with_silences(silences, clock.now()))
+}
+
+/// Gives the setting of a resize, and when it was changed.
+fn change(decision: &Decision) -> Option<(Setting, Timestamp)> {
+    match &decision.proposal {
+        Proposal::Resize { setting, .. } => Some((setting.clone(), decision.at)),
+        _ => None,
+    }
 }
 
 fn setup(config: &Config, target: &Target, known: Known) -> TargetSetup {

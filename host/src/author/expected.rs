@@ -24,7 +24,7 @@ const KINDS: [(&str, &[&str]); 5] = [
         ],
     ),
     ("recommendation", &["name", "pool", "scope", "subject", "summary", "action", "evidence"]),
-    ("resize", &["scope", "size", "reason", "evidence"]),
+    ("resize", &["scope", "knob", "size", "reason", "evidence"]),
     ("end_session", &["client", "pool", "reason", "evidence"]),
     ("look_at_sessions", &["reason"]),
 ];

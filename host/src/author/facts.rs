@@ -41,7 +41,7 @@ fn of_proposal(input: &Value, proposal: &Value) -> Facts {
     for (key, value) in body {
         let value = match (key.as_str(), value) {
             ("name" | "subject" | "scope" | "holder", _) => continue,
-            ("severity", Value::String(name)) => snake(name).into(),
+            ("severity" | "knob", Value::String(name)) => snake(name).into(),
             ("evidence", Value::Array(list)) => {
                 Value::Object(list.iter().filter_map(evidence).collect())
             }

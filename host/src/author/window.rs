@@ -12,6 +12,7 @@ mod sessions;
 use serde_json::{Map, Value, json};
 
 use super::rows::{Problems, Row};
+pub(super) use parts::CHANGES;
 pub(super) use parts::{STATUSES, STATUSES_JSON};
 use pools::Names;
 pub(super) use pools::{CONDITIONS, MODES};

@@ -6,10 +6,10 @@
 use serde_json::{Map, Value, json};
 
 use super::facts::Facts;
-use super::window::{CONDITIONS, MODES, STATES, STATUSES, STATUSES_JSON};
+use super::window::{CHANGES, CONDITIONS, MODES, STATES, STATUSES, STATUSES_JSON};
 
 /// Columns of pools whose zeros say nothing.
-const ZEROS: [&str; 9] = [
+const ZEROS: [&str; 11] = [
     "cl_waiting",
     "sv_active",
     "sv_login",
@@ -19,6 +19,8 @@ const ZEROS: [&str; 9] = [
     "clients_trend_per_min",
     "wait_mean_us",
     "idle_in_transaction",
+    "waiting_on_lock",
+    "waiting_on_io",
 ];
 
 /// A file of a case: its name and text.
@@ -132,7 +134,7 @@ impl Writing<'_> {
         let rows = rows(self.at("/window/scopes"), names.len()).into_iter().zip(names);
         let row = |(mut row, name): (Map<String, Value>, &Value)| {
             row.remove("kind");
-            flag(&mut row, "actionable");
+            name_code(&mut row, "change", &CHANGES);
             named_first([("name", name.clone())], row)
         };
         Value::Array(rows.map(row).collect())

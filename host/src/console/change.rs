@@ -1,28 +1,34 @@
-//! Changing the default size and reading back what is in force.
+//! Changing sizes and reading back what is in force.
 //!
 //! The command tag proves nothing: `SET` of a key that cannot change answers success as well.
 
 use super::poll::server_of;
 use super::{ConsoleError, Session};
-use crate::model::PoolSize;
+use crate::model::{Knob, PoolSize};
 
-/// Sends `SET default_pool_size`.
+/// Sends `SET` of a knob of the default scope.
 ///
 /// # Errors
 /// When the session broke, or PgBouncer refuses.
-pub async fn set_default_pool_size(
+pub async fn set_default(
     session: &mut Session,
+    knob: Knob,
     size: PoolSize,
 ) -> Result<(), ConsoleError> {
-    session.run(&format!("SET default_pool_size = {size}")).await.map(drop)
+    session.run(&format!("SET {} = {size}", knob.default_key())).await.map(drop)
 }
 
-/// Reads `default_pool_size` as it is in force.
+/// Reads a knob of the default scope as it is in force.
 ///
 /// # Errors
 /// When the session broke, or the answer cannot be read.
-pub async fn read_default_pool_size(session: &mut Session) -> Result<Option<u32>, ConsoleError> {
-    Ok(server_of(&session.run("SHOW CONFIG").await?)?.default_pool_size)
+pub async fn read_default(session: &mut Session, knob: Knob) -> Result<Option<u32>, ConsoleError> {
+    let server = server_of(&session.run("SHOW CONFIG").await?)?;
+    Ok(match knob {
+        Knob::PoolSize => server.default_pool_size,
+        Knob::MinPoolSize => server.min_pool_size,
+        Knob::ReservePoolSize => server.reserve_pool_size,
+    })
 }
 
 /// Finds out whether a login may change settings, without changing any.

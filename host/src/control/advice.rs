@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::{Decision, DecisionId, PolicyName, Proposal, Subject, Timestamp};
+use crate::model::{Decision, DecisionId, Knob, PolicyName, Proposal, Subject, Timestamp};
 
 /// Shortest time between two records of the same advice, and how long it outlives its last mention.
 const QUIET: Duration = Duration::from_secs(60);
@@ -117,7 +117,9 @@ fn key_of(policy: &PolicyName, proposal: &Proposal) -> Option<AdviceKey> {
     let (name, subject) = match proposal {
         Proposal::Recommendation { name, subject, .. } => (name.clone(), subject.clone()),
         // A resize that waits for a person is advice too.
-        Proposal::Resize { scope, .. } => ("resize".to_owned(), Subject::Scope(scope.clone())),
+        Proposal::Resize { setting, .. } => {
+            (resize_name(setting.knob), Subject::Scope(setting.scope.clone()))
+        }
         Proposal::EndSession { session, .. } => {
             let name = format!("end-session-{}", session.backend_pid);
             (name, Subject::Pool(session.pool.clone()))
@@ -125,6 +127,14 @@ fn key_of(policy: &PolicyName, proposal: &Proposal) -> Option<AdviceKey> {
         Proposal::Alert { .. } => return None,
     };
     Some(AdviceKey { policy: policy.clone(), name, subject })
+}
+
+/// Gives the name under which sizes of a knob are compared: one scope has one of each.
+pub(super) fn resize_name(knob: Knob) -> String {
+    match knob {
+        Knob::PoolSize => "resize".to_owned(),
+        knob => format!("resize-{knob}"),
+    }
 }
 
 fn to_do(proposal: &Proposal) -> (&str, u32) {

@@ -2,11 +2,15 @@
 
 use super::target::TargetControl;
 use crate::guard::Budget;
-use crate::model::ScopeKey;
+use crate::model::{Knob, ScopeKey, Setting, Window};
 
 impl TargetControl {
-    /// Gives the budget of the default scope; `None` while PostgreSQL has never answered.
-    pub fn default_budget(&self) -> Option<Budget> {
+    /// Gives what a setting may be raised to; `None` while PostgreSQL has never answered, and for what
+    /// opens no connection beyond the size.
+    pub fn budget_of(&self, setting: &Setting) -> Option<Budget> {
+        if setting.knob == Knob::MinPoolSize {
+            return None;
+        }
         let snapshot = self.history.latest()?;
         let postgres =
             snapshot.postgres.as_ref().filter(|postgres| postgres.max_connections > 0)?;
@@ -20,28 +24,40 @@ impl TargetControl {
         };
         for row in snapshot.pools.iter().filter(|row| leads_there(&row.key)) {
             let reserve = snapshot.reserve_of(&row.key);
-            if self.history.inherits_size(&row.key) {
+            let size = snapshot.size_of(&row.key);
+            if self.history.scope_of(&row.key) == setting.scope {
                 budget.pools += 1;
-                budget.reserve = budget.reserve.saturating_add(reserve);
+                let rest = if setting.knob == Knob::PoolSize { reserve } else { size };
+                budget.reserve = budget.reserve.saturating_add(rest);
             } else {
-                let could_open = snapshot.size_of(&row.key).saturating_add(reserve);
+                let could_open = size.saturating_add(reserve);
                 budget.elsewhere = budget.elsewhere.saturating_add(could_open);
             }
         }
         Some(budget)
     }
-}
 
-/// Says why the sidecar cannot change a scope; `None` when it can.
-pub(super) fn not_actionable(scope: &ScopeKey, can_act: bool) -> Option<&'static str> {
-    match (scope, can_act) {
-        (_, false) => Some("there is no login that may act: set act_user of the target"),
-        (ScopeKey::Default, true) => None,
-        (ScopeKey::Database(_), true) => {
-            Some("a database's own pool_size cannot be set at run time; change PgBouncer's file")
+    /// Marks what of each scope can be changed.
+    pub fn show_reach(&self, window: &mut Window) {
+        for (scope, bits) in window.scope_keys.iter().zip(&mut window.scopes.actionable) {
+            let can = |knob: &Knob| {
+                self.not_actionable(&Setting { scope: scope.clone(), knob: *knob }).is_none()
+            };
+            *bits = Knob::ALL.iter().filter(|knob| can(knob)).map(|knob| knob.bit()).sum();
         }
-        (ScopeKey::User(_), true) => {
-            Some("a user's own pool_size cannot be set at run time; change PgBouncer's file")
+    }
+
+    /// Says why the sidecar cannot change a setting; `None` when it can.
+    pub fn not_actionable(&self, setting: &Setting) -> Option<&'static str> {
+        match (&setting.scope, self.facts.can_act) {
+            (_, false) => Some("there is no login that may act: set act_user of the target"),
+            (ScopeKey::Default, true) => None,
+            (ScopeKey::Database(_), true) => {
+                Some("a database's own sizes cannot be set at run time; change PgBouncer's file")
+            }
+            (ScopeKey::User(_), true) => {
+                Some("a user's own sizes cannot be set at run time; change PgBouncer's file")
+            }
         }
     }
 }

@@ -13,14 +13,14 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Heard;
-use crate::model::{Digest, Mode, PolicyName, Proposal, ScopeKey};
+use crate::model::{Digest, Mode, PolicyName, Proposal, Setting};
 
 /// A size that a policy asks for in this turn, and who is heard instead, if somebody is.
 #[derive(Debug)]
 pub(super) struct Ask<'a> {
     pub heard: &'a Heard,
     pub proposal: &'a Proposal,
-    pub scope: &'a ScopeKey,
+    pub setting: &'a Setting,
     pub size: u32,
     pub rival: Option<String>,
 }
@@ -31,8 +31,8 @@ struct Standing {
     digest: Digest,
     mode: Mode,
     priority: i32,
-    /// Sizes by scope, those left out that the policy may not decide.
-    sizes: BTreeMap<ScopeKey, u32>,
+    /// Sizes by setting, those left out that the policy may not decide.
+    sizes: BTreeMap<Setting, u32>,
 }
 
 /// What every policy asks for.
@@ -53,8 +53,8 @@ impl Contest {
             return;
         };
         let sizes = answer.proposals.iter().filter_map(|proposal| match proposal {
-            Proposal::Resize { scope, size, .. } if !heard.beyond.contains(scope) => {
-                Some((scope.clone(), *size))
+            Proposal::Resize { setting, size, .. } if !heard.beyond.contains(&setting.scope) => {
+                Some((setting.clone(), *size))
             }
             _ => None,
         });
@@ -74,9 +74,9 @@ impl Contest {
         let asks = heard.iter().flat_map(|heard| {
             let proposals = heard.answer.iter().flat_map(|answer| &answer.proposals);
             proposals.filter_map(|proposal| match proposal {
-                Proposal::Resize { scope, size, .. } => {
-                    let rival = self.rival(&heard.policy, scope, target);
-                    Some(Ask { heard, proposal, scope, size: *size, rival })
+                Proposal::Resize { setting, size, .. } => {
+                    let rival = self.rival(&heard.policy, setting, target);
+                    Some(Ask { heard, proposal, setting, size: *size, rival })
                 }
                 _ => None,
             })
@@ -86,11 +86,11 @@ impl Contest {
         asks
     }
 
-    /// Says who is heard about a scope instead of a policy, if somebody is.
-    pub fn rival(&self, policy: &PolicyName, scope: &ScopeKey, target: Mode) -> Option<String> {
+    /// Says who is heard about a setting instead of a policy, if somebody is.
+    pub fn rival(&self, policy: &PolicyName, setting: &Setting, target: Mode) -> Option<String> {
         let mine = self.standing.get(policy)?;
         let mode = target.stricter(mine.mode);
-        let size = mine.sizes.get(scope)?;
+        let size = mine.sizes.get(setting)?;
         if mode == Mode::Observe {
             return None;
         }
@@ -98,7 +98,7 @@ impl Contest {
             .standing
             .iter()
             .filter(|(_, other)| target.stricter(other.mode) == mode)
-            .filter_map(|(name, other)| Some((name, other, other.sizes.get(scope)?)))
+            .filter_map(|(name, other)| Some((name, other, other.sizes.get(setting)?)))
             .min_by_key(|(name, other, size)| (Reverse(other.priority), Reverse(**size), *name))?;
         (name != policy && most != size).then(|| {
             format!(

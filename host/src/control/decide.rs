@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::advice::{AdviceKey, Change};
 use super::alerts::Move;
-use super::budget::not_actionable;
 use super::contest::Ask;
 use super::record::{Recording, is_empty};
 use super::scope::Afterwards;
@@ -13,8 +12,8 @@ use super::target::TargetControl;
 use super::{Effect, Heard, Turn};
 use crate::guard::{Facts, Judged, Purpose, judge};
 use crate::model::{
-    AlertKey, Decision, Evidence, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, Rule,
-    RuleWord, ScopeKey, Severity, Status, Subject, Timestamp, Transition, Verdict, Word,
+    AlertKey, Decision, Knob, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, Rule,
+    RuleWord, Setting, Status, Subject, Timestamp, Transition, Verdict, Word,
 };
 use crate::record::{AlertChange, Batch};
 
@@ -28,31 +27,6 @@ pub(super) struct Said {
     refused_by: Option<Rule>,
     grows: bool,
     at: Timestamp,
-}
-
-/// The alert that tells of a person's size.
-pub(super) fn host_alert(current: PoolSize, base: PoolSize, wanted: Option<PoolSize>) -> Proposal {
-    let number = |name: &str, size: PoolSize| Evidence {
-        name: name.to_owned(),
-        value: f64::from(size.get()),
-    };
-    let ours = wanted.unwrap_or(base);
-    let mut evidence = vec![number("size_in_force", current), number("size_of_file", base)];
-    evidence.extend(wanted.map(|size| number("size_wanted", size)));
-    Proposal::Alert {
-        name: "size-set-by-a-person".to_owned(),
-        subject: Subject::Scope(ScopeKey::Default),
-        severity: Severity::Info,
-        summary: format!(
-            "somebody set default_pool_size to {current}; Poolwarden leaves it alone until it is \
-             {ours} again, or the file's {base}: SET default_pool_size = {base} hands it back"
-        ),
-        hold: Duration::ZERO,
-        cooldown: Duration::ZERO,
-        labels: Vec::new(),
-        runbook: "docs/runbooks/size-set-by-a-person.md".to_owned(),
-        evidence,
-    }
 }
 
 impl TargetControl {
@@ -198,10 +172,10 @@ impl TargetControl {
             .iter()
             .filter(|one| match one {
                 Proposal::Recommendation { .. } => true,
-                Proposal::Resize { scope, size, .. } => {
-                    let sees_all = !result.beyond.contains(scope);
-                    let first = self.contest.rival(policy, scope, self.mode).is_none();
-                    waits && sees_all && first && self.may_stand(scope, *size, turn.now)
+                Proposal::Resize { setting, size, .. } => {
+                    let sees_all = !result.beyond.contains(&setting.scope);
+                    let first = self.contest.rival(policy, setting, self.mode).is_none();
+                    waits && sees_all && first && self.may_stand(setting, *size, turn.now)
                 }
                 Proposal::EndSession { session, .. } => {
                     let word = self.judge_ending(result, session, Mode::Recommend, turn.now);
@@ -242,8 +216,8 @@ impl TargetControl {
     ) -> Decision {
         let mut decision =
             self.decision(&key.policy, origin, proposal.clone(), Status::Proposed, turn);
-        if let Proposal::Resize { scope, size, .. } = &proposal {
-            let judged = judge(*size, &self.guard_facts(scope, Mode::Recommend, turn.now));
+        if let Proposal::Resize { setting, size, .. } = &proposal {
+            let judged = judge(*size, &self.guard_facts(setting, Mode::Recommend, turn.now));
             decision.size_to = judged.size;
             decision.verdict = Some(judged.verdict);
             decision.mode = Mode::Recommend;
@@ -258,8 +232,8 @@ impl TargetControl {
     }
 
     /// Says whether a size that waits for a person would pass the guard.
-    fn may_stand(&self, scope: &ScopeKey, size: u32, now: Timestamp) -> bool {
-        let judged = judge(size, &self.guard_facts(scope, Mode::Recommend, now));
+    fn may_stand(&self, setting: &Setting, size: u32, now: Timestamp) -> bool {
+        let judged = judge(size, &self.guard_facts(setting, Mode::Recommend, now));
         judged.verdict.outcome != Outcome::Rejected
     }
 
@@ -270,15 +244,15 @@ impl TargetControl {
         turn: &mut Turn<'_>,
         recording: &mut Recording<'_>,
     ) -> Option<Effect> {
-        let Ask { heard: result, proposal, scope, size: asked, rival } = ask;
-        if self.size_of(scope).is_some_and(|size| size.get() == asked) {
+        let Ask { heard: result, proposal, setting, size: asked, rival } = ask;
+        if self.size_of(setting).is_some_and(|size| size.get() == asked) {
             return None; // Asks for nothing, and only holds its place against rivals.
         }
         let policy = &result.policy;
         let mode = self.mode.stricter(result.mode);
-        let mut facts = self.guard_facts(scope, mode, turn.now);
+        let mut facts = self.guard_facts(setting, mode, turn.now);
         facts.rival = rival;
-        if result.beyond.contains(scope) {
+        if result.beyond.contains(&setting.scope) {
             facts.not_actionable = Some("the policy does not see every pool that this size is for");
         }
         let judged = judge(asked, &facts);
@@ -287,7 +261,7 @@ impl TargetControl {
             return None; // Stands as advice.
         }
         let acts = passed && mode == Mode::Enforce;
-        if !acts && !self.is_news(policy, scope, asked, &judged, turn.now) {
+        if !acts && !self.is_news(policy, setting, asked, &judged, turn.now) {
             return None;
         }
         let origin = recording.origin(result, || turn.uuid());
@@ -304,7 +278,7 @@ impl TargetControl {
         if acts {
             let evaluations = evaluation.into_iter().collect();
             let intent = Batch { evaluations, ..Batch::default() };
-            return Some(self.take_off(decision, intent, Afterwards::KeepUp));
+            return Some(self.take_off(setting, decision, intent, Afterwards::KeepUp));
         }
         recording.batch.decisions.push(decision);
         None
@@ -332,8 +306,8 @@ impl TargetControl {
         of: &PolicyName,
         now: Timestamp,
     ) -> (Verdict, Option<PoolSize>) {
-        if let Proposal::Resize { scope, size, .. } = proposal {
-            let judged = judge(*size, &self.guard_facts(scope, Mode::Observe, now));
+        if let Proposal::Resize { setting, size, .. } = proposal {
+            let judged = judge(*size, &self.guard_facts(setting, Mode::Observe, now));
             return (judged.verdict, judged.size);
         }
         let reason = format!("a shadow of {of} is recorded and not heard");
@@ -345,20 +319,20 @@ impl TargetControl {
     pub fn is_news(
         &mut self,
         policy: &PolicyName,
-        scope: &ScopeKey,
+        setting: &Setting,
         asked: u32,
         judged: &Judged,
         now: Timestamp,
     ) -> bool {
         let refused = judged.verdict.rules.iter().find(|said| said.word == Word::Reject);
-        let current = self.size_of(scope).map_or(0, PoolSize::get);
+        let current = self.size_of(setting).map_or(0, PoolSize::get);
         let said = Said {
             outcome: judged.verdict.outcome,
             refused_by: refused.map(|said| said.rule),
             grows: asked > current,
             at: now,
         };
-        let key = (policy.clone(), scope.clone());
+        let key = (policy.clone(), setting.clone());
         let same = self.said.get(&key).is_some_and(|old| {
             let alike = Said { at: old.at, ..said.clone() } == *old;
             alike && now.since(old.at) < REPEAT
@@ -369,43 +343,43 @@ impl TargetControl {
         !same
     }
 
-    /// Gives the size of a scope that is in force.
-    pub fn size_of(&self, scope: &ScopeKey) -> Option<PoolSize> {
+    /// Gives a setting's size that is in force.
+    pub fn size_of(&self, setting: &Setting) -> Option<PoolSize> {
         let latest = self.history.latest()?;
-        let size = match scope {
-            // What was read before the last change is out of date; that change was read back.
-            ScopeKey::Default if !self.sizes_are_fresh() => {
-                let wanted = self.scopes.get(scope).and_then(|scope| scope.wanted);
-                wanted.map(PoolSize::get).or(latest.server.default_pool_size)
-            }
-            ScopeKey::Default => latest.server.default_pool_size,
-            ScopeKey::Database(name) => {
-                let row = latest.databases.get(name);
-                row.and_then(|row| row.pool_size)
-            }
-            ScopeKey::User(name) => latest.server.user_sizes.get(name).copied(),
-        };
-        PoolSize::new(size?).ok()
+        let wanted = || self.scopes.get(setting).and_then(|scope| scope.wanted);
+        // What was read before the last change is out of date; that change was read back.
+        if !self.is_fresh(setting)
+            && let Some(wanted) = wanted()
+        {
+            return Some(wanted);
+        }
+        PoolSize::of(setting.knob, latest.size_in_force(setting)?).ok()
     }
 
-    /// Gathers what the guard must know of a scope.
-    pub fn guard_facts(&self, scope: &ScopeKey, mode: Mode, now: Timestamp) -> Facts<'_> {
-        let control = self.scopes.get(scope);
+    /// Gathers what the guard must know of a setting.
+    pub fn guard_facts(&self, setting: &Setting, mode: Mode, now: Timestamp) -> Facts<'_> {
+        let control = self.scopes.get(setting);
         let latest = self.history.latest();
+        let of = |knob| self.size_of(&Setting { scope: setting.scope.clone(), knob });
         Facts {
             now,
             purpose: Purpose::Decide,
+            knob: setting.knob,
             limits: &self.facts.limits,
-            current: self.size_of(scope),
-            not_actionable: not_actionable(scope, self.facts.can_act),
+            current: self.size_of(setting),
+            pool_size: of(Knob::PoolSize),
+            not_actionable: self.not_actionable(setting),
             status: self.history.status().0,
             data_age: latest.map_or(Duration::MAX, |latest| now.since(latest.at)),
+            writer: None,
             stood_down: control.and_then(|control| control.stood_down),
+            held: None,
             in_flight: control.is_some_and(|control| control.in_flight.is_some()),
+            effect: None,
             retry_at: control.and_then(|control| control.retry_at),
             last_change: control.and_then(|control| control.last_change()),
             changes_last_hour: control.map_or(0, |control| control.changes_last_hour(now)),
-            budget: self.budget,
+            budget: self.budget_of(setting),
             rival: None,
             mode,
         }
@@ -423,7 +397,9 @@ impl TargetControl {
             Proposal::Alert { subject, .. } | Proposal::Recommendation { subject, .. } => {
                 (subject.clone(), None)
             }
-            Proposal::Resize { scope, .. } => (Subject::Scope(scope.clone()), self.size_of(scope)),
+            Proposal::Resize { setting, .. } => {
+                (Subject::Scope(setting.scope.clone()), self.size_of(setting))
+            }
             Proposal::EndSession { session, .. } => (Subject::Pool(session.pool.clone()), None),
         };
         Decision {

@@ -3,15 +3,16 @@
 //! The console says what is in force and never who set it. So values decide: the file's value again
 //! means a restart or a `RELOAD`; any other value is a person's.
 
-use super::alerts::Sight;
-use super::decide::host_alert;
+use std::collections::BTreeSet;
+
+use super::host::number;
 use super::scope::{Afterwards, InFlight, ScopeControl};
 use super::target::{HandBack, TargetControl};
 use super::{Effect, Resize, Turn};
-use crate::guard::{Facts, Judged, Purpose, judge};
+use crate::guard::{Facts, Purpose, judge};
 use crate::model::{
-    Decision, Evidence, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, ScopeKey, Status,
-    Subject, Verdict,
+    Decision, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, Setting, Status, Subject,
+    Verdict,
 };
 use crate::record::Batch;
 
@@ -30,32 +31,51 @@ enum Drift {
     Foreign,
 }
 
-impl TargetControl {
-    /// Gives `default_pool_size` as it is in force.
-    pub fn default_size(&self) -> Option<PoolSize> {
-        self.size_of(&ScopeKey::Default)
-    }
+/// A change that the sidecar decides on itself.
+pub(super) struct OwnChange<'a> {
+    pub setting: &'a Setting,
+    pub size: PoolSize,
+    /// Why, in plain words.
+    pub reason: String,
+    /// The guard's word, where it was asked.
+    pub verdict: Option<Verdict>,
+}
 
-    /// Says whether the newest snapshot's sizes were read after the sidecar's last change of them.
-    pub fn sizes_are_fresh(&self) -> bool {
-        let scope = self.scopes.get(&ScopeKey::Default);
+impl TargetControl {
+    /// Says whether the newest snapshot's sizes were read after the sidecar's last change of a setting.
+    pub fn is_fresh(&self, setting: &Setting) -> bool {
+        let scope = self.scopes.get(setting);
         let changed = scope.and_then(ScopeControl::last_change).unwrap_or_default();
         self.history.latest().is_some_and(|latest| latest.sizes_at > changed)
     }
 
-    /// Compares the size in force with the wanted one.
+    /// Compares every size in force with the wanted one.
     pub fn reconcile(&mut self, turn: &mut Turn<'_>, batch: &mut Batch) -> Vec<Effect> {
-        let in_flight =
-            self.scopes.get(&ScopeKey::Default).is_some_and(|scope| scope.in_flight.is_some());
-        if in_flight || !self.sizes_are_fresh() {
-            return Vec::new();
+        let restarted = self.has_restarted();
+        let mut settings: BTreeSet<Setting> = self.scopes.keys().cloned().collect();
+        settings.insert(Setting::DEFAULT);
+        let mut effects = Vec::new();
+        for setting in settings {
+            effects.extend(self.reconcile_one(&setting, restarted, turn, batch));
         }
-        let (mode, restarted) = (self.mode, self.has_restarted());
-        let Some(current) = self.default_size() else { return Vec::new() };
-        let scope = self
-            .scopes
-            .entry(ScopeKey::Default)
-            .or_insert_with(|| ScopeControl::first_seen(current));
+        effects
+    }
+
+    fn reconcile_one(
+        &mut self,
+        setting: &Setting,
+        restarted: bool,
+        turn: &mut Turn<'_>,
+        batch: &mut Batch,
+    ) -> Option<Effect> {
+        let in_flight = self.scopes.get(setting).is_some_and(|scope| scope.in_flight.is_some());
+        if in_flight || !self.is_fresh(setting) {
+            return None;
+        }
+        let mode = self.mode;
+        let current = self.size_of(setting)?;
+        let scope =
+            self.scopes.entry(setting.clone()).or_insert_with(|| ScopeControl::first_seen(current));
         let drift = drift(scope, current, restarted, mode);
         let before = scope.clone();
         match drift {
@@ -63,21 +83,20 @@ impl TargetControl {
             Drift::NotOurs => *scope = ScopeControl::first_seen(current),
             Drift::NewFile => {
                 *scope = ScopeControl::first_seen(current);
-                tracing::info!(%current, "PgBouncer started with another size in its file");
+                tracing::info!(%setting, %current, "PgBouncer started with another size in its file");
             }
             Drift::Foreign => {
                 if scope.stood_down.is_none() {
-                    tracing::warn!(%current, "somebody else set the size; it is respected");
+                    tracing::warn!(%setting, %current, "somebody else set the size; it is respected");
                 }
                 scope.stood_down = scope.stood_down.or(Some(turn.now));
             }
         }
         let anew = matches!(drift, Drift::NewFile | Drift::NotOurs);
         if before.stood_down != scope.stood_down || anew {
-            batch.scopes.push(scope.state(&self.facts.name, &ScopeKey::Default));
+            batch.scopes.push(scope.state(&self.facts.name, setting));
         }
-        self.tell_of_stand_down(current, turn, batch);
-        if drift == Drift::Lost { self.put_back(current, turn, batch) } else { Vec::new() }
+        if drift == Drift::Lost { self.put_back(setting, current, turn, batch) } else { None }
     }
 
     /// Says, once, that PgBouncer has started anew; only when the sizes were read after that, because a
@@ -94,29 +113,34 @@ impl TargetControl {
 
     /// Puts sizes back to the file's values before the sidecar stops, if it should.
     pub fn hand_back(&mut self, turn: &mut Turn<'_>) -> Vec<Effect> {
-        let base = self.scopes.get(&ScopeKey::Default).map(|scope| scope.base);
-        let (Some(base), Some(current)) = (base, self.default_size()) else { return Vec::new() };
-        let scope = self.scopes.get(&ScopeKey::Default);
-        let ours = scope.is_some_and(|scope| scope.wanted == Some(current));
-        let acts = self.mode == Mode::Enforce && self.hand_back == HandBack::HandBack;
-        if !acts || !ours || base == current {
+        if self.mode != Mode::Enforce || self.hand_back != HandBack::HandBack {
             return Vec::new();
         }
-        let reason = "Poolwarden stops and hands the file's size back".to_owned();
-        vec![self.resize_by_host(base, Afterwards::LetGo, reason, None, turn)]
+        let settings: Vec<Setting> = self.scopes.keys().cloned().collect();
+        let effects = settings.iter().filter_map(|setting| {
+            let scope = self.scopes.get(setting)?;
+            let (base, current) = (scope.base, self.size_of(setting)?);
+            if scope.wanted != Some(current) || base == current {
+                return None;
+            }
+            let reason = "Poolwarden stops and hands the file's size back".to_owned();
+            let change = OwnChange { setting, size: base, reason, verdict: None };
+            Some(self.resize_by_host(change, Afterwards::LetGo, turn))
+        });
+        effects.collect()
     }
 
     fn put_back(
         &mut self,
+        setting: &Setting,
         current: PoolSize,
         turn: &mut Turn<'_>,
         batch: &mut Batch,
-    ) -> Vec<Effect> {
-        let scope = ScopeKey::Default;
-        let wanted = self.scopes.get(&scope).and_then(|scope| scope.wanted);
-        let Some(wanted) = wanted.filter(|_| self.mode == Mode::Enforce) else { return Vec::new() };
+    ) -> Option<Effect> {
+        let wanted = self.scopes.get(setting).and_then(|scope| scope.wanted);
+        let wanted = wanted.filter(|_| self.mode == Mode::Enforce)?;
         let facts =
-            Facts { purpose: Purpose::Reapply, ..self.guard_facts(&scope, self.mode, turn.now) };
+            Facts { purpose: Purpose::Reapply, ..self.guard_facts(setting, self.mode, turn.now) };
         let judged = judge(wanted.get(), &facts);
         let passed = matches!(judged.verdict.outcome, Outcome::Approved | Outcome::Clamped);
         let reason = format!(
@@ -124,100 +148,71 @@ impl TargetControl {
              {wanted} is to be in force again"
         );
         let Some(size) = judged.size.filter(|_| passed) else {
-            self.refuse_by_host(wanted, reason, judged, turn, batch);
-            return Vec::new();
+            // That it could not be put back is recorded; a repetition is no news.
+            if self.is_news(&PolicyName::host(), setting, wanted.get(), &judged, turn.now) {
+                let verdict = Some(judged.verdict);
+                let change = OwnChange { setting, size: wanted, reason, verdict };
+                batch.decisions.push(self.decision_of_host(change, turn));
+            }
+            return None;
         };
-        vec![self.resize_by_host(size, Afterwards::KeepUp, reason, Some(judged.verdict), turn)]
+        let change = OwnChange { setting, size, reason, verdict: Some(judged.verdict) };
+        Some(self.resize_by_host(change, Afterwards::KeepUp, turn))
     }
 
-    fn resize_by_host(
+    /// Makes a change of the sidecar's own.
+    pub fn resize_by_host(
         &mut self,
-        size: PoolSize,
+        change: OwnChange<'_>,
         afterwards: Afterwards,
-        reason: String,
-        verdict: Option<Verdict>,
         turn: &mut Turn<'_>,
     ) -> Effect {
-        let decision = self.decision_of_host(size, reason, verdict, turn);
-        self.take_off(decision, Batch::default(), afterwards)
+        let setting = change.setting;
+        let decision = self.decision_of_host(change, turn);
+        self.take_off(setting, decision, Batch::default(), afterwards)
     }
 
-    /// Records that a size could not be put back; a repetition is no news.
-    fn refuse_by_host(
-        &mut self,
-        size: PoolSize,
-        reason: String,
-        judged: Judged,
-        turn: &mut Turn<'_>,
-        batch: &mut Batch,
-    ) {
-        let (host, scope) = (PolicyName::host(), ScopeKey::Default);
-        if self.is_news(&host, &scope, size.get(), &judged, turn.now) {
-            batch.decisions.push(self.decision_of_host(size, reason, Some(judged.verdict), turn));
-        }
-    }
-
-    fn decision_of_host(
-        &self,
-        size: PoolSize,
-        reason: String,
-        verdict: Option<Verdict>,
-        turn: &mut Turn<'_>,
-    ) -> Decision {
-        let current = self.default_size();
-        let evidence = |name: &str, value: PoolSize| Evidence {
-            name: name.to_owned(),
-            value: f64::from(value.get()),
-        };
+    fn decision_of_host(&self, change: OwnChange<'_>, turn: &mut Turn<'_>) -> Decision {
+        let OwnChange { setting, size, reason, verdict } = change;
+        let current = self.size_of(setting);
+        let evidence = current.map(|size| number("size_in_force", size)).into_iter().collect();
+        let (setting, scope) = (setting.clone(), setting.scope.clone());
         Decision {
             id: turn.decision_id(),
             at: turn.now,
             target: self.facts.name.clone(),
             policy: PolicyName::host(),
             origin: Origin::Host,
-            subject: Subject::Scope(ScopeKey::Default),
+            subject: Subject::Scope(scope),
             mode: self.mode,
             status: Status::Proposed,
-            proposal: Proposal::Resize {
-                scope: ScopeKey::Default,
-                size: size.get(),
-                reason,
-                evidence: current.map(|size| evidence("size_in_force", size)).into_iter().collect(),
-            },
+            proposal: Proposal::Resize { setting, size: size.get(), reason, evidence },
             verdict,
             size_from: current,
             size_to: Some(size),
         }
     }
 
-    /// Marks a scope as changing and hands the change to the actuator.
+    /// Marks a setting as changing and hands the change to the actuator.
     pub fn take_off(
         &mut self,
+        setting: &Setting,
         decision: Decision,
         mut intent: Batch,
         afterwards: Afterwards,
     ) -> Effect {
         let (id, size) = (decision.id, decision.size_to.unwrap_or(PoolSize::ONE));
-        let key = ScopeKey::Default;
         let target = self.facts.name.clone();
-        if let Some(scope) = self.scopes.get_mut(&key) {
+        if let Some(current) = decision.size_from {
+            let first = || ScopeControl::first_seen(current);
+            let scope = self.scopes.entry(setting.clone()).or_insert_with(first);
             scope.in_flight = Some(InFlight { id, size, afterwards });
-            intent.scopes.push(scope.state(&target, &key));
+            intent.scopes.push(scope.state(&target, setting));
         }
         let (from, until) = (decision.size_from, decision.at.plus(self.facts.limits.data_age_max));
         intent.decisions.push(decision);
-        Effect::Resize(Box::new(Resize { id, target, scope: key, from, size, until, intent }))
-    }
-
-    fn tell_of_stand_down(&mut self, current: PoolSize, turn: &mut Turn<'_>, batch: &mut Batch) {
-        let scope = self.scopes.get(&ScopeKey::Default);
-        let theirs = scope.and_then(|scope| scope.stood_down.map(|_| (scope.base, scope.wanted)));
-        let holding = theirs.map(|(base, wanted)| host_alert(current, base, wanted));
-        let host = PolicyName::host();
-        let moves = self.alerts.observe(&host, holding.as_slice(), Sight::of(1), turn.now);
-        for one in moves {
-            self.record_move(one, Origin::Host, &host, turn, batch);
-        }
+        let setting = setting.clone();
+        Effect::Resize(Box::new(Resize { id, target, setting, from, size, until, intent }))
     }
 }
 

@@ -1,16 +1,16 @@
-//! What control knows of one size scope.
+//! What control knows of one setting.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::model::{DecisionId, PoolSize, ScopeKey, TargetName, Timestamp};
+use crate::model::{DecisionId, PoolSize, Setting, TargetName, Timestamp};
 use crate::record::ScopeState;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 /// Wait after the first failed try; it doubles up to about five minutes.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// A size scope as control sees it.
+/// A setting as control sees it.
 #[derive(Debug, Clone)]
 pub(super) struct ScopeControl {
     /// The file's value: what was in force before the sidecar's first change.
@@ -69,9 +69,13 @@ impl ScopeControl {
     /// A scope that the store knows, with its changes of the last hour.
     ///
     /// Moments that lie ahead were written by a clock that ran ahead; they count as now.
-    pub fn known(state: &ScopeState, changes: &[Timestamp], now: Timestamp) -> Self {
+    pub fn known(
+        state: &ScopeState,
+        changes: impl Iterator<Item = Timestamp>,
+        now: Timestamp,
+    ) -> Self {
         let mut changes: VecDeque<_> =
-            changes.iter().copied().chain([state.changed_at]).map(|at| at.min(now)).collect();
+            changes.chain([state.changed_at]).map(|at| at.min(now)).collect();
         changes.make_contiguous().sort_unstable();
         Self {
             wanted: state.wanted,
@@ -109,10 +113,10 @@ impl ScopeControl {
         u32::try_from(recent).unwrap_or(u32::MAX)
     }
 
-    pub fn state(&self, target: &TargetName, scope: &ScopeKey) -> ScopeState {
+    pub fn state(&self, target: &TargetName, setting: &Setting) -> ScopeState {
         ScopeState {
             target: target.clone(),
-            scope: scope.clone(),
+            setting: setting.clone(),
             base: self.base,
             wanted: self.wanted,
             stood_down: self.stood_down,

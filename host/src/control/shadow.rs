@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::Heard;
-use crate::model::{Digest, PolicyName, Proposal, ScopeKey, Subject, Timestamp};
+use super::advice::resize_name;
+use crate::model::{Digest, PolicyName, Proposal, Setting, Subject, Timestamp};
 
 /// Differences that are remembered for a person to look at.
 const DIFFERENCES: usize = 20;
@@ -183,7 +184,7 @@ fn item(proposal: &Proposal) -> (Key, String) {
         Proposal::Recommendation { name, subject, action, .. } => {
             ((name.clone(), subject.clone()), action.clone())
         }
-        Proposal::Resize { scope, size, .. } => (resize_key(scope), size.to_string()),
+        Proposal::Resize { setting, size, .. } => (resize_key(setting), size.to_string()),
         Proposal::EndSession { session, .. } => {
             let name = format!("end-session-{}", session.backend_pid);
             ((name, Subject::Pool(session.pool.clone())), session.client.clone())
@@ -191,6 +192,6 @@ fn item(proposal: &Proposal) -> (Key, String) {
     }
 }
 
-fn resize_key(scope: &ScopeKey) -> Key {
-    ("resize".to_owned(), Subject::Scope(scope.clone()))
+fn resize_key(setting: &Setting) -> Key {
+    (resize_name(setting.knob), Subject::Scope(setting.scope.clone()))
 }

@@ -13,11 +13,10 @@ use super::sessions::SessionBook;
 use super::shadow::ShadowBook;
 use super::silences::SilenceBook;
 use super::{Acted, Effect, Heard, Memories, Turn};
-use crate::guard::Budget;
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
-    Decision, DecisionId, Kind, Mode, PolicyName, PoolSize, ScopeKey, SessionLimits, Snapshot,
-    Status, TargetName, TargetStatus, Timestamp, Transition,
+    Decision, DecisionId, Kind, Mode, PolicyName, PoolSize, Proposal, SessionLimits, Setting,
+    Snapshot, Status, TargetName, TargetStatus, Timestamp, Transition,
 };
 use crate::record::{Batch, Memory, ScopeState, StoredAlert};
 
@@ -60,8 +59,8 @@ pub struct Known {
     pub memories: Vec<Memory>,
     /// Intents whose outcome nobody recorded.
     pub unsettled: Vec<Decision>,
-    /// When `default_pool_size` was changed within the last hour.
-    pub changes: Vec<Timestamp>,
+    /// When which setting was changed within the last hour.
+    pub changes: Vec<(Setting, Timestamp)>,
     /// The moment of the start.
     pub now: Timestamp,
 }
@@ -74,15 +73,13 @@ pub(super) struct TargetControl {
     pub hand_back: HandBack,
     spans: Spans,
     pub history: History,
-    pub scopes: BTreeMap<ScopeKey, ScopeControl>,
+    pub scopes: BTreeMap<Setting, ScopeControl>,
     pub alerts: AlertBook,
     pub advice: AdviceBook,
     pub contest: Contest,
     pub shadows: ShadowBook,
     /// What was last said about a scope by a policy, so that a repetition is not recorded.
-    pub said: BTreeMap<(PolicyName, ScopeKey), Said>,
-    /// What PostgreSQL can take, as of the newest poll.
-    pub budget: Option<Budget>,
+    pub said: BTreeMap<(PolicyName, Setting), Said>,
     pub problem: Option<(&'static str, String)>,
     pub restarted: Option<Timestamp>,
     pub sessions: SessionBook,
@@ -96,9 +93,10 @@ pub(super) struct TargetControl {
 }
 
 /// A change of which nobody knows whether PgBouncer took it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Unsettled {
     id: DecisionId,
+    setting: Setting,
     at: Timestamp,
     from: Option<PoolSize>,
     to: Option<PoolSize>,
@@ -120,7 +118,10 @@ impl TargetControl {
         let is_end = |decision: &mut Decision| decision.kind() == Kind::EndSession;
         let lost = known.unsettled.extract_if(.., is_end).map(|decision| decision.id).collect();
         let scope = |state: &ScopeState| {
-            (state.scope.clone(), ScopeControl::known(state, &known.changes, known.now))
+            let changes: Vec<_> =
+                known.changes.iter().filter(|(one, _)| *one == state.setting).collect();
+            let changes = changes.iter().map(|(_, at)| *at);
+            (state.setting.clone(), ScopeControl::known(state, changes, known.now))
         };
         let scopes = known.scopes.iter().map(scope).collect();
         Self {
@@ -135,11 +136,10 @@ impl TargetControl {
             contest: Contest::default(),
             shadows: ShadowBook::default(),
             said: BTreeMap::new(),
-            budget: None,
             problem: None,
             restarted: None,
             sessions: SessionBook::new(setup.sessions),
-            unsettled: known.unsettled.iter().map(Unsettled::of).collect(),
+            unsettled: known.unsettled.iter().filter_map(Unsettled::of).collect(),
             lost,
             memories: memories(known.memories),
             evaluation: Evaluation::Idle,
@@ -151,10 +151,10 @@ impl TargetControl {
         let now = turn.now;
         self.problem = None;
         self.history.absorb(snapshot);
-        self.budget = self.default_budget();
         let mut batch = self.settle(now);
         self.settle_lost(now, &mut batch);
         let mut effects = self.reconcile(turn, &mut batch);
+        self.tell(turn, &mut batch);
         if !is_empty(&batch) {
             effects.insert(0, Effect::Record(Box::new(batch)));
         }
@@ -208,7 +208,8 @@ impl TargetControl {
         if let Acted::NotInForce(None) = acted {
             scope.changed(now);
             let (to, afterwards) = (Some(flight.size), flight.afterwards);
-            self.unsettled.push(Unsettled { id, at: now, from: None, to, afterwards });
+            let setting = key.clone();
+            self.unsettled.push(Unsettled { id, setting, at: now, from: None, to, afterwards });
         } else if matches!(acted, Acted::NotRecorded(_)) {
             scope.failed(now);
         } else {
@@ -254,6 +255,7 @@ impl TargetControl {
             return Vec::new();
         }
         let Some(mut window) = self.history.window(now) else { return Vec::new() };
+        self.show_reach(&mut window);
         self.show_sessions(&mut window, now);
         self.evaluation = Evaluation::Running;
         let old = window.target.data_age > self.spans.stale_after;
@@ -282,12 +284,26 @@ impl TargetControl {
     /// outcome, or when PgBouncer went away in the middle of a change.
     fn settle(&mut self, now: Timestamp) -> Batch {
         let mut batch = Batch::default();
-        if self.unsettled.is_empty() || !self.sizes_are_fresh() {
-            return batch;
+        let mut open = std::mem::take(&mut self.unsettled);
+        while let Some(first) = open.first() {
+            let setting = first.setting.clone();
+            let of_it: Vec<_> = open.extract_if(.., |one| one.setting == setting).collect();
+            match self.size_of(&setting).filter(|_| self.is_fresh(&setting)) {
+                Some(current) => self.settle_one(&setting, current, of_it, now, &mut batch),
+                None => self.unsettled.extend(of_it),
+            }
         }
-        let Some(current) = self.default_size() else { return batch };
-        let key = ScopeKey::Default;
-        let open = std::mem::take(&mut self.unsettled);
+        batch
+    }
+
+    fn settle_one(
+        &mut self,
+        setting: &Setting,
+        current: PoolSize,
+        open: Vec<Unsettled>,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) {
         let newest = open.last().map(|open| open.id);
         for open in open {
             let in_force = open.to == Some(current) && Some(open.id) == newest;
@@ -298,26 +314,27 @@ impl TargetControl {
             };
             batch.transitions.push(Transition { id: open.id, at: now, status, note: note.into() });
             let first = ScopeControl::first_seen(open.from.unwrap_or(current));
-            let scope = self.scopes.entry(key.clone()).or_insert(first);
+            let scope = self.scopes.entry(setting.clone()).or_insert(first);
             if in_force {
                 scope.wanted = open.afterwards.wanted(current);
                 scope.changed(open.at);
             }
-            batch.scopes.push(scope.state(&self.facts.name, &key));
+            batch.scopes.push(scope.state(&self.facts.name, setting));
         }
-        batch
     }
 }
 
 impl Unsettled {
-    fn of(decision: &Decision) -> Self {
-        Self {
+    fn of(decision: &Decision) -> Option<Self> {
+        let Proposal::Resize { setting, .. } = &decision.proposal else { return None };
+        Some(Self {
             id: decision.id,
+            setting: setting.clone(),
             at: decision.at,
             from: decision.size_from,
             to: decision.size_to,
             afterwards: Afterwards::KeepUp,
-        }
+        })
     }
 }
 

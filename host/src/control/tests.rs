@@ -20,7 +20,7 @@ fn an_approved_growth_is_recorded_with_its_input_before_it_is_sent() {
     let effects = scene.heard(vec![resize(9)]);
     let sent = effects.resizes();
     let [one] = sent.as_slice() else { panic!("{sent:?} is not one change") };
-    assert_eq!((one.size, &one.scope), (size(9), &ScopeKey::Default));
+    assert_eq!((one.size, &one.setting), (size(9), &Setting::DEFAULT));
     let [decision] = one.intent.decisions.as_slice() else { panic!("one decision is intended") };
     assert_eq!(decision.status, Status::Proposed);
     assert_eq!((decision.size_from, decision.size_to), (Some(size(5)), Some(size(9))));
@@ -248,7 +248,7 @@ fn what_a_policy_remembers_comes_back_at_its_next_evaluation() {
 fn a_size_known_from_before_is_wanted_after_a_restart_of_the_sidecar() {
     let state = ScopeState {
         target: scene::target(),
-        scope: ScopeKey::Default,
+        setting: Setting::DEFAULT,
         base: size(5),
         wanted: Some(size(9)),
         stood_down: None,

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::budget::not_actionable;
 use super::shadow::ShadowView;
 use super::target::TargetControl;
 use crate::history::PoolView;
 use crate::model::{
     Alert, AlertState, Counters, DatabaseSample, Databases, DecisionId, Labels, Limits, Mode,
-    PolicyName, PoolKey, PoolSize, Proposal, ScopeKey, Server, Silence, Subject, TargetName,
+    PolicyName, PoolKey, PoolSize, Proposal, Server, Setting, Silence, Subject, TargetName,
     TargetStatus, Timestamp,
 };
 
@@ -69,7 +68,7 @@ pub struct TargetView {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScopeView {
     /// The setting.
-    pub scope: ScopeKey,
+    pub setting: Setting,
     /// The size in force.
     pub size: Option<PoolSize>,
     /// The file's value.
@@ -164,14 +163,14 @@ impl TargetControl {
     }
 
     fn scope_views(&self) -> Vec<ScopeView> {
-        let view = |(key, scope): (&ScopeKey, &super::scope::ScopeControl)| ScopeView {
-            scope: key.clone(),
-            size: self.size_of(key),
+        let view = |(setting, scope): (&Setting, &super::scope::ScopeControl)| ScopeView {
+            setting: setting.clone(),
+            size: self.size_of(setting),
             base: scope.base,
             wanted: scope.wanted,
             stood_down: scope.stood_down,
             in_flight: scope.in_flight.map(|flight| flight.id),
-            not_actionable: not_actionable(key, self.facts.can_act),
+            not_actionable: self.not_actionable(setting),
             last_change: scope.last_change().filter(|at| *at > Timestamp::default()),
         };
         self.scopes.iter().map(view).collect()

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::Fault;
 use super::bindings::types;
 use super::convert::Input;
-use crate::model::{Evidence, LABELS_MAX, Proposal, Severity, Subject, is_label_name};
+use crate::model::{
+    Evidence, Knob, LABELS_MAX, Proposal, Setting, Severity, Subject, is_label_name,
+};
 
 /// Longest name, in bytes.
 const NAME_BYTES: usize = 64;
@@ -34,9 +36,10 @@ pub(super) fn proposals(
     let mut sized = BTreeSet::new();
     for one in proposals {
         if let types::Proposal::Resize(resize) = one
-            && !sized.insert(resize.scope)
+            && !sized.insert((resize.scope, knob(resize.knob)))
         {
-            return Err(Fault::Nonsense(format!("two sizes for scope {}", resize.scope)));
+            let knob = knob(resize.knob);
+            return Err(Fault::Nonsense(format!("two of {knob} for scope {}", resize.scope)));
         }
     }
     proposals.iter().filter_map(|one| proposal(input, one.clone()).transpose()).collect()
@@ -93,8 +96,9 @@ fn proposal(input: &Input, proposal: types::Proposal) -> Result<Option<Proposal>
         }
         types::Proposal::Resize(resize) => {
             let scope = input.scope(resize.scope).cloned();
+            let scope = scope.ok_or_else(|| outside("scope", resize.scope))?;
             Proposal::Resize {
-                scope: scope.ok_or_else(|| outside("scope", resize.scope))?,
+                setting: Setting { scope, knob: knob(resize.knob) },
                 size: resize.size,
                 reason: text("reason", resize.reason)?,
                 evidence: evidence(resize.evidence)?,
@@ -114,6 +118,14 @@ fn subject(input: &Input, subject: types::Subject) -> Result<Subject, Fault> {
         types::Subject::Pool(at) => {
             input.pool(at).cloned().map(Subject::Pool).ok_or_else(|| outside("pool", at))
         }
+    }
+}
+
+fn knob(knob: types::Knob) -> Knob {
+    match knob {
+        types::Knob::PoolSize => Knob::PoolSize,
+        types::Knob::MinPoolSize => Knob::MinPoolSize,
+        types::Knob::ReservePoolSize => Knob::ReservePoolSize,
     }
 }
 

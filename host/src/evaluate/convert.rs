@@ -49,14 +49,21 @@ impl Input {
             waiting_on_io: db.waiting_on_io,
             waiting_on_other: db.waiting_on_other,
             others: db.others,
+            budget: db.budget,
         });
         let scopes = types::Scopes {
             kind: window.scopes.kind,
             size: window.scopes.size,
             actionable: window.scopes.actionable,
+            min_size: window.scopes.min_size,
+            reserve: window.scopes.reserve,
             floor: window.scopes.floor,
             ceiling: window.scopes.ceiling,
             pools: window.scopes.pools,
+            change: window.scopes.change,
+            change_age_ms: window.scopes.change_age_ms,
+            change_from: window.scopes.change_from,
+            change_to: window.scopes.change_to,
         };
         Self {
             window: types::Window {
@@ -208,6 +215,9 @@ fn pools(p: crate::model::PoolColumns) -> types::Pools {
         wait_mean_us: p.wait_mean_us,
         idle_in_transaction: p.idle_in_transaction,
         idle_in_transaction_max_ms: p.idle_in_transaction_max_ms,
+        running: p.running,
+        waiting_on_lock: p.waiting_on_lock,
+        waiting_on_io: p.waiting_on_io,
     }
 }
 

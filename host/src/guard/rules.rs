@@ -1,7 +1,7 @@
 //! The rules, in the order in which they are asked.
 
 use super::{Facts, Purpose};
-use crate::model::{Mode, Rule, TargetStatus, Word};
+use crate::model::{Knob, Mode, Rule, TargetStatus, Word};
 
 /// What one rule says, and the size that it leaves to the next.
 pub(super) struct Said {
@@ -22,17 +22,20 @@ pub(super) struct Case<'a> {
 type Ask = fn(&Case<'_>) -> Said;
 
 /// Every rule, in order.
-pub(super) const ALL: [(Rule, Ask); 13] = [
+pub(super) const ALL: [(Rule, Ask); 16] = [
     (Rule::Actionable, actionable),
     (Rule::FreshData, fresh_data),
     (Rule::TargetState, target_state),
+    (Rule::Writer, writer),
     (Rule::StandDown, stand_down),
+    (Rule::Held, held),
     (Rule::InFlight, in_flight),
     (Rule::Bounds, bounds),
     (Rule::Step, step),
     (Rule::Budget, budget),
     (Rule::Change, change),
     (Rule::Cooldown, cooldown),
+    (Rule::Effect, effect),
     (Rule::ChangesPerHour, changes_per_hour),
     (Rule::Priority, priority),
     (Rule::Mode, mode),
@@ -84,12 +87,29 @@ fn target_state(case: &Case<'_>) -> Said {
     }
 }
 
+/// One sidecar acts on a PgBouncer.
+fn writer(case: &Case<'_>) -> Said {
+    match &case.facts.writer {
+        Some(other) => reject(case.size, format!("another sidecar acts on it: {other}")),
+        None => pass(case.size, "no other sidecar acts on it"),
+    }
+}
+
 /// A person's size is respected.
 fn stand_down(case: &Case<'_>) -> Said {
     let (size, facts) = (case.size, case.facts);
     match facts.stood_down {
         Some(_) => reject(size, "a person set this size; it is theirs until they hand it back"),
         None => pass(size, "nobody else has set this size"),
+    }
+}
+
+/// A person's word stops everything but going back.
+fn held(case: &Case<'_>) -> Said {
+    match &case.facts.held {
+        Some(why) if case.facts.purpose != Purpose::TakeBack => reject(case.size, why.clone()),
+        Some(why) => pass(case.size, format!("{why}; going back is allowed")),
+        None => pass(case.size, "nobody has said to leave it"),
     }
 }
 
@@ -102,10 +122,17 @@ fn in_flight(case: &Case<'_>) -> Said {
     pass(size, "no change is under way")
 }
 
-/// Floor and ceiling.
+/// Floor and ceiling; they hold for a pool's size together with its reserve.
 fn bounds(case: &Case<'_>) -> Said {
     let (size, facts) = (case.size, case.facts);
-    let (floor, ceiling) = (facts.limits.floor.get(), facts.limits.ceiling.get());
+    let limits = (facts.limits.floor.get(), facts.limits.ceiling.get());
+    let pool_size = facts.pool_size.map_or(0, crate::model::PoolSize::get);
+    let (floor, ceiling) = match facts.knob {
+        Knob::PoolSize => limits,
+        // More would be capped by PgBouncer, without a word.
+        Knob::MinPoolSize => (0, pool_size),
+        Knob::ReservePoolSize => (0, limits.1.saturating_sub(pool_size)),
+    };
     let within = format!("the bounds are {floor} to {ceiling}");
     match size.clamp(floor, ceiling) {
         same if same == size => pass(size, within),
@@ -117,8 +144,8 @@ fn bounds(case: &Case<'_>) -> Said {
 fn step(case: &Case<'_>) -> Said {
     let (size, facts) = (case.size, case.facts);
     let (up, down) = (facts.limits.step_up, facts.limits.step_down);
-    if facts.purpose == Purpose::Reapply {
-        return pass(size, "putting a size back may take any step");
+    if facts.purpose != Purpose::Decide {
+        return pass(size, "going back may take any step");
     }
     let current = current(facts);
     let near = size.clamp(current.saturating_sub(down), current.saturating_add(up));
@@ -176,8 +203,8 @@ fn cooldown(case: &Case<'_>) -> Said {
         let left = again.millis_since(facts.now);
         return reject(size, format!("the last try failed; the next one is in {left} ms"));
     }
-    if facts.purpose == Purpose::Reapply {
-        return pass(size, "putting a size back does not wait");
+    if facts.purpose != Purpose::Decide {
+        return pass(size, "going back does not wait");
     }
     let Some(last) = facts.last_change else {
         return pass(size, "this scope was not changed yet");
@@ -189,11 +216,23 @@ fn cooldown(case: &Case<'_>) -> Said {
     if since < wait { reject(size, reason) } else { pass(size, reason) }
 }
 
+/// What the last change did is known before the next is made.
+fn effect(case: &Case<'_>) -> Said {
+    match &case.facts.effect {
+        Some(why) if case.facts.purpose == Purpose::Decide => reject(case.size, why.clone()),
+        Some(_) => pass(case.size, "going back does not wait for what the last change did"),
+        None => pass(case.size, "no earlier change stands in the way"),
+    }
+}
+
 /// Whatever goes wrong, it goes wrong a bounded number of times.
 fn changes_per_hour(case: &Case<'_>) -> Said {
     let (size, facts) = (case.size, case.facts);
     let (done, most) = (facts.changes_last_hour, facts.limits.changes_per_hour);
     let reason = format!("{done} changes in the last hour, {most} are allowed");
+    if facts.purpose == Purpose::TakeBack {
+        return pass(size, format!("{reason}; taking back is always"));
+    }
     if done >= most { reject(size, reason) } else { pass(size, reason) }
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Context<'a> {
     /// Mean busy servers and number of pools of each database, to share its rates out.
     pub busy_by_database: BTreeMap<Arc<str>, (f64, u32)>,
     pub counters: &'a BTreeMap<Arc<str>, CounterTrack>,
-    pub idle_transactions: IdleTransactions<'a>,
+    pub backends: BackendsByRole<'a>,
 }
 
 /// Numbers of one pool at one moment; meanings as in `plugins/wit`.
@@ -54,8 +54,22 @@ pub struct PoolView {
     pub demand_trend_per_min: f64,
     pub clients_trend_per_min: f64,
     pub rates: Rates,
+    pub backends: Backends,
+}
+
+/// What the backends of a pool do, as PostgreSQL told last; all 0 where it may not be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backends {
+    /// Idle inside a transaction, and the age of the oldest one's last statement.
     pub idle_in_transaction: u32,
+    /// Age of the oldest idle transaction's last statement.
     pub idle_in_transaction_max: Duration,
+    /// Active, and waiting for nothing.
+    pub running: u32,
+    /// Active, and waiting for a lock.
+    pub waiting_on_lock: u32,
+    /// Active, and waiting for I/O.
+    pub waiting_on_io: u32,
 }
 
 /// The worst of one second; several polls in it leave one entry.
@@ -153,7 +167,6 @@ impl PoolTrack {
         let now = context.now;
         let percent = |histogram: &SlidingHistogram, p| histogram.percentile(p).map(f64::from);
         let from_s = now.minus(self.spans.short).as_millis() / 1_000;
-        let idle = idle_in_transaction(key, context);
         PoolView {
             condition: self.condition(key, context),
             size: *size,
@@ -173,8 +186,7 @@ impl PoolTrack {
             demand_trend_per_min: self.demand_slope.per_unit() * 60.0 / 1_000.0,
             clients_trend_per_min: self.clients_slope.per_unit() * 60.0,
             rates: self.share_of_rates(key, context),
-            idle_in_transaction: idle.0,
-            idle_in_transaction_max: idle.1,
+            backends: backends_of(key, context),
             row: row.clone(),
         }
     }
@@ -365,24 +377,29 @@ fn for_how_long(since: Option<Timestamp>, now: Timestamp) -> Duration {
     since.map_or(Duration::ZERO, |since| now.since(since))
 }
 
-/// PostgreSQL's idle transactions by database and role.
-pub(super) type IdleTransactions<'a> = BTreeMap<(&'a str, &'a str), (u32, Duration)>;
+/// PostgreSQL's backends by database and role.
+pub(super) type BackendsByRole<'a> = BTreeMap<(&'a str, &'a str), Backends>;
 
-/// Sums idle transactions, and the age of the oldest, by database and role.
-pub(super) fn idle_transactions(snapshot: &Snapshot) -> IdleTransactions<'_> {
-    let mut idle = IdleTransactions::new();
+/// Sums backends by database and role.
+pub(super) fn backends(snapshot: &Snapshot) -> BackendsByRole<'_> {
+    let mut all = BackendsByRole::new();
     for session in snapshot.postgres.iter().flat_map(|postgres| &postgres.sessions) {
-        let (count, oldest) = idle.entry((&session.database, &session.user)).or_default();
-        *count += session.idle_in_transaction;
-        *oldest = (*oldest).max(session.idle_in_transaction_max);
+        let sum = all.entry((&*session.database, &*session.user)).or_default();
+        let waiting = session.waiting_on_lock + session.waiting_on_io + session.waiting_on_other;
+        sum.idle_in_transaction += session.idle_in_transaction;
+        sum.idle_in_transaction_max =
+            sum.idle_in_transaction_max.max(session.idle_in_transaction_max);
+        sum.running += session.active.saturating_sub(waiting);
+        sum.waiting_on_lock += session.waiting_on_lock;
+        sum.waiting_on_io += session.waiting_on_io;
     }
-    idle
+    all
 }
 
-/// Finds the idle transactions of a pool, by the names that it uses on the server.
-fn idle_in_transaction(key: &PoolKey, context: &Context<'_>) -> (u32, Duration) {
+/// Finds the backends of a pool, by the names that it uses on the server.
+fn backends_of(key: &PoolKey, context: &Context<'_>) -> Backends {
     let database = context.snapshot.databases.get(&key.database);
     let name = database.map_or(&key.database, |row| &row.database);
     let user = database.and_then(|row| row.force_user.as_ref()).unwrap_or(&key.user);
-    context.idle_transactions.get(&(&**name, &**user)).copied().unwrap_or_default()
+    context.backends.get(&(&**name, &**user)).copied().unwrap_or_default()
 }

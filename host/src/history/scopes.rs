@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::own_sizes::OwnSizes;
-use crate::model::{Limits, PoolKey, ScopeColumns, ScopeKey, Snapshot};
+use crate::model::{Knob, Limits, PoolKey, ScopeColumns, ScopeKey, Setting, Snapshot};
 
 /// The scopes of a target, with the index of each pool's.
 #[derive(Debug)]
@@ -17,23 +17,19 @@ pub(super) struct Scopes {
 }
 
 impl Scopes {
-    pub fn new(snapshot: &Snapshot, own_sizes: &OwnSizes, limits: &Limits, can_act: bool) -> Self {
+    pub fn new(snapshot: &Snapshot, own_sizes: &OwnSizes, limits: &Limits) -> Self {
         let mut scopes = Self {
             keys: Vec::new(),
             columns: ScopeColumns::default(),
             databases: own_sizes.names().cloned().collect(),
             users: snapshot.server.user_sizes.keys().cloned().collect(),
         };
-        let default = snapshot.server.default_pool_size.unwrap_or(0);
-        scopes.push(ScopeKey::Default, default, can_act, limits);
-        // These sizes stand in PgBouncer's file, which is never written: they can be recommended.
+        scopes.push(ScopeKey::Default, snapshot, limits);
         for name in own_sizes.names() {
-            let row = snapshot.databases.get(name);
-            let size = row.and_then(|row| row.pool_size).unwrap_or(default);
-            scopes.push(ScopeKey::Database(Arc::clone(name)), size, false, limits);
+            scopes.push(ScopeKey::Database(Arc::clone(name)), snapshot, limits);
         }
-        for (name, size) in &snapshot.server.user_sizes {
-            scopes.push(ScopeKey::User(Arc::clone(name)), *size, false, limits);
+        for name in snapshot.server.user_sizes.keys() {
+            scopes.push(ScopeKey::User(Arc::clone(name)), snapshot, limits);
         }
         for row in &snapshot.pools {
             let at = scopes.index_of(&row.key);
@@ -52,17 +48,30 @@ impl Scopes {
         self.databases.binary_search(&pool.database).map_or(0, |at| at + 1)
     }
 
-    fn push(&mut self, key: ScopeKey, size: u32, can_act: bool, limits: &Limits) {
-        self.columns.kind.push(match key {
+    /// What can be changed, and what came of the last change, is for others to fill in.
+    fn push(&mut self, key: ScopeKey, snapshot: &Snapshot, limits: &Limits) {
+        let default = |knob| snapshot.size_in_force(&Setting { scope: ScopeKey::Default, knob });
+        let number = |knob| {
+            let own = snapshot.size_in_force(&Setting { scope: key.clone(), knob });
+            own.or_else(|| default(knob)).unwrap_or(0)
+        };
+        let columns = &mut self.columns;
+        columns.size.push(number(Knob::PoolSize));
+        columns.min_size.push(number(Knob::MinPoolSize));
+        columns.reserve.push(number(Knob::ReservePoolSize));
+        columns.kind.push(match key {
             ScopeKey::Default => 0,
             ScopeKey::Database(_) => 1,
             ScopeKey::User(_) => 2,
         });
-        self.columns.size.push(size);
-        self.columns.actionable.push(u8::from(can_act));
-        self.columns.floor.push(limits.floor.get());
-        self.columns.ceiling.push(limits.ceiling.get());
-        self.columns.pools.push(0);
+        columns.actionable.push(0);
+        columns.floor.push(limits.floor.get());
+        columns.ceiling.push(limits.ceiling.get());
+        columns.pools.push(0);
+        columns.change.push(0);
+        columns.change_age_ms.push(0);
+        columns.change_from.push(0);
+        columns.change_to.push(0);
         self.keys.push(key);
     }
 }

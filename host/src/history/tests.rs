@@ -296,7 +296,7 @@ fn a_database_whose_size_ever_differed_has_a_scope_of_its_own() {
     watch.server.default_pool_size = Some(7);
     watch.poll(&[row("app", 1, 0, 0)], 1);
     assert!(
-        !watch.history.inherits_size(&PoolKey::new("app", "app")),
+        watch.history.scope_of(&PoolKey::new("app", "app")) != ScopeKey::Default,
         "equal by chance is still its own"
     );
     let window = watch.history.window(watch.now).expect("the target was seen");
@@ -359,7 +359,8 @@ fn every_ten_seconds_a_bucket_is_finished() {
 fn a_window_has_columns_of_one_length() {
     let mut watch = Watch::new();
     watch.poll(&[row("a", 1, 0, 0), row("b", 2, 3, 10)], 1);
-    let window = watch.history.window(watch.now).expect("the target was seen");
+    let mut window = watch.history.window(watch.now).expect("the target was seen");
+    window.scopes.actionable[0] = 7;
     let pools = &window.pools;
     let lengths = [
         pools.scope.len(),
@@ -373,9 +374,9 @@ fn a_window_has_columns_of_one_length() {
     let narrow = window.narrowed(|pool| &*pool.user == "b");
     assert_eq!((narrow.pool_keys.len(), narrow.pools.cl_waiting[0]), (1, 3));
     assert_eq!((narrow.scopes.actionable[0], narrow.scopes.pools[0]), (0, 1), "it sees only half");
-    assert_eq!(narrow.beyond, [crate::model::ScopeKey::Default]);
+    assert_eq!(narrow.beyond, [ScopeKey::Default]);
     let whole = window.narrowed(|_| true);
-    assert_eq!((whole.scopes.actionable[0], whole.beyond.len()), (1, 0));
+    assert_eq!((whole.scopes.actionable[0], whole.beyond.len()), (7, 0));
 }
 
 #[test]

@@ -14,7 +14,7 @@ impl History {
     /// Builds the window of this moment; `None` until the target was seen once.
     pub fn window(&self, now: Timestamp) -> Option<Window> {
         let latest = self.latest.as_ref()?;
-        let scopes = Scopes::new(latest, &self.own_sizes, &self.facts.limits, self.facts.can_act);
+        let scopes = Scopes::new(latest, &self.own_sizes, &self.facts.limits);
         let views = self.pools(now);
         let mut pools = PoolColumns::default();
         let mut pool_keys = Vec::with_capacity(views.len());
@@ -85,6 +85,7 @@ fn database_window(pg: &DatabaseSample, others: u32, now: Timestamp) -> Database
         waiting_on_io,
         waiting_on_other,
         others,
+        budget: 0,
     }
 }
 
@@ -134,6 +135,9 @@ fn push(to: &mut PoolColumns, view: &PoolView) {
     to.transaction_mean_us.push(view.rates.transaction_mean_us);
     to.query_mean_us.push(view.rates.query_mean_us);
     to.wait_mean_us.push(view.rates.wait_mean_us);
-    to.idle_in_transaction.push(view.idle_in_transaction);
-    to.idle_in_transaction_max_ms.push(millis(view.idle_in_transaction_max));
+    to.idle_in_transaction.push(view.backends.idle_in_transaction);
+    to.idle_in_transaction_max_ms.push(millis(view.backends.idle_in_transaction_max));
+    to.running.push(view.backends.running);
+    to.waiting_on_lock.push(view.backends.waiting_on_lock);
+    to.waiting_on_io.push(view.backends.waiting_on_io);
 }

@@ -34,7 +34,7 @@ const POOLS: [PoolColumn; 6] = [
         pool.row.maxwait.as_secs_f64()
     }),
     ("poolwarden_pool_idle_in_transaction_sessions", "Sessions idle in a transaction.", |pool| {
-        pool.idle_in_transaction.into()
+        pool.backends.idle_in_transaction.into()
     }),
 ];
 
@@ -120,7 +120,7 @@ fn write_scopes(text: &mut Text, view: &View) {
         for target in &view.targets {
             for scope in &target.scopes {
                 let Some(value) = value(scope) else { continue };
-                let key = scope.scope.to_string();
+                let key = scope.setting.to_string();
                 family.sample(&[("target", target.name.as_str()), ("scope", &key)], value);
             }
         }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::control::{AdviceView, AlertView, ScopeView, TargetView, View};
-use crate::history::PoolView;
+use crate::history::{Backends, PoolView};
 use crate::model::{
     Alert, AlertKey, AlertState, Condition, Counters, DatabaseRow, DatabaseSample, DecisionId,
-    Evidence, Limits, Mode, PgSessions, PolicyName, PoolKey, PoolRow, PoolSize, Proposal, ScopeKey,
-    Server, Severity, Subject, TargetName, TargetStatus, Timestamp,
+    Evidence, Limits, Mode, PgSessions, PolicyName, PoolKey, PoolRow, PoolSize, Proposal, Server,
+    Setting, Severity, Subject, TargetName, TargetStatus, Timestamp,
 };
 
 /// Names the id that the sample's alert fires under.
@@ -49,7 +49,7 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
         counters: vec![(Arc::from("app"), counters())],
         postgres: Some(Arc::new(postgres(at))),
         scopes: vec![ScopeView {
-            scope: ScopeKey::Default,
+            setting: Setting::DEFAULT,
             size: Some(size(20)),
             base: size(10),
             wanted: Some(size(20)),
@@ -193,8 +193,11 @@ pub(crate) fn pool() -> PoolView {
         demand_trend_per_min: 3.0,
         clients_trend_per_min: 2.0,
         rates: Default::default(),
-        idle_in_transaction: 1,
-        idle_in_transaction_max: Duration::from_millis(700),
+        backends: Backends {
+            idle_in_transaction: 1,
+            idle_in_transaction_max: Duration::from_millis(700),
+            ..Backends::default()
+        },
     }
 }
 

@@ -61,16 +61,20 @@ impl Kind {
 pub enum Status {
     /// Recorded; nothing else has been done (yet).
     Proposed,
-    /// Sent to PgBouncer, which answered that it is done.
-    Applied,
     /// Read back from PgBouncer and found in force.
+    Applied,
+    /// In force, and found to have helped, or at least to have done no harm.
     Verified,
     /// Taken back.
     RolledBack,
+    /// In force, and what it did cannot be told.
+    Inconclusive,
     /// Could not be applied, or was not found in force.
     Failed,
     /// A newer decision took its place.
     Superseded,
+    /// A person said no.
+    Rejected,
     /// An alert that holds.
     Firing,
     /// An alert or advice whose cause is gone.
@@ -79,13 +83,15 @@ pub enum Status {
 
 impl Status {
     /// Every status, for parsing and documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Proposed,
         Self::Applied,
         Self::Verified,
         Self::RolledBack,
+        Self::Inconclusive,
         Self::Failed,
         Self::Superseded,
+        Self::Rejected,
         Self::Firing,
         Self::Resolved,
     ];
@@ -97,8 +103,10 @@ impl Status {
             Self::Applied => "applied",
             Self::Verified => "verified",
             Self::RolledBack => "rolled_back",
+            Self::Inconclusive => "inconclusive",
             Self::Failed => "failed",
             Self::Superseded => "superseded",
+            Self::Rejected => "rejected",
             Self::Firing => "firing",
             Self::Resolved => "resolved",
         }

@@ -1,11 +1,13 @@
-//! A pool size that can be sent to any PgBouncer.
+//! A number of server connections that can be sent to any PgBouncer.
 //!
-//! Size 0 stalls a pool up to 1.23 and removes its limit from 1.24 on, so it cannot be made here.
+//! A `pool_size` of 0 stalls a pool up to 1.23 and removes its limit from 1.24 on, so it cannot be made
+//! here. For the other knobs 0 means none, in every version.
 
 use std::fmt;
-use std::num::NonZeroU32;
 
 use thiserror::Error;
+
+use super::Knob;
 
 /// A size that must never reach PgBouncer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -18,31 +20,39 @@ pub enum SizeError {
     TooLarge(u32),
 }
 
-/// A number of server connections, 1 to 2 147 483 647.
+/// A number of server connections, 1 to 2 147 483 647; 0 only for knobs where it means none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PoolSize(NonZeroU32);
+pub struct PoolSize(u32);
 
 impl PoolSize {
     /// The largest size that PgBouncer's signed 32-bit settings hold.
     pub const MAX: u32 = i32::MAX.unsigned_abs();
     /// The smallest size that means the same in every version.
-    pub const ONE: Self = Self(NonZeroU32::MIN);
+    pub const ONE: Self = Self(1);
 
     /// Checks and makes a size.
     ///
     /// # Errors
     /// When the size is 0 or does not fit PgBouncer's setting.
     pub fn new(size: u32) -> Result<Self, SizeError> {
-        let size = NonZeroU32::new(size).ok_or(SizeError::Zero)?;
-        if size.get() > Self::MAX {
-            return Err(SizeError::TooLarge(size.get()));
+        Self::of(Knob::PoolSize, size)
+    }
+
+    /// Checks and makes a number for a knob.
+    ///
+    /// # Errors
+    /// When it is 0 and the knob is `pool_size`, or it does not fit PgBouncer's setting.
+    pub fn of(knob: Knob, size: u32) -> Result<Self, SizeError> {
+        match (knob, size) {
+            (Knob::PoolSize, 0) => Err(SizeError::Zero),
+            (_, size) if size > Self::MAX => Err(SizeError::TooLarge(size)),
+            (_, size) => Ok(Self(size)),
         }
-        Ok(Self(size))
     }
 
     /// Gives the number of connections.
     pub fn get(self) -> u32 {
-        self.0.get()
+        self.0
     }
 }
 
@@ -61,5 +71,6 @@ mod tests {
         assert_eq!(PoolSize::new(0), Err(SizeError::Zero));
         assert_eq!(PoolSize::new(u32::MAX), Err(SizeError::TooLarge(u32::MAX)));
         assert_eq!(PoolSize::new(1), Ok(PoolSize::ONE));
+        assert_eq!(PoolSize::of(Knob::MinPoolSize, 0).map(PoolSize::get), Ok(0));
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use past::{Past, PastSpan};
 
 use super::{
-    Evidence, Labels, PoolKey, ScopeKey, SessionKey, SessionsWindow, Settings, TargetName,
+    Evidence, Labels, PoolKey, ScopeKey, SessionKey, SessionsWindow, Setting, Settings, TargetName,
     Timestamp,
 };
 
@@ -150,6 +150,7 @@ pub struct DatabaseWindow {
     pub waiting_on_io: u32,
     pub waiting_on_other: u32,
     pub others: u32,
+    pub budget: u32,
 }
 
 /// Scopes as columns; fields as in the contract.
@@ -159,9 +160,15 @@ pub struct ScopeColumns {
     pub kind: Vec<u8>,
     pub size: Vec<u32>,
     pub actionable: Vec<u8>,
+    pub min_size: Vec<u32>,
+    pub reserve: Vec<u32>,
     pub floor: Vec<u32>,
     pub ceiling: Vec<u32>,
     pub pools: Vec<u32>,
+    pub change: Vec<u8>,
+    pub change_age_ms: Vec<u64>,
+    pub change_from: Vec<u32>,
+    pub change_to: Vec<u32>,
 }
 
 /// Pools as columns; fields as in the contract.
@@ -201,6 +208,9 @@ pub struct PoolColumns {
     pub wait_mean_us: Vec<f64>,
     pub idle_in_transaction: Vec<u32>,
     pub idle_in_transaction_max_ms: Vec<u64>,
+    pub running: Vec<u32>,
+    pub waiting_on_lock: Vec<u32>,
+    pub waiting_on_io: Vec<u32>,
 }
 
 /// How bad an alert is.
@@ -275,10 +285,10 @@ pub enum Proposal {
         /// The numbers behind it.
         evidence: Vec<Evidence>,
     },
-    /// A scope should have another size.
+    /// A setting should have another size.
     Resize {
         /// The setting to change.
-        scope: ScopeKey,
+        setting: Setting,
         /// The size asked for; the guard sees to its bounds.
         size: u32,
         /// Why, in plain words.

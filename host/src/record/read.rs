@@ -10,7 +10,8 @@ use super::pack::unpack;
 use super::wire::{self, Body, from_ms, malformed, to_ms};
 use super::{DecisionFilter, Evaluation, Memory, Page, RecordError, ScopeState, Store, Stored};
 use crate::model::{
-    Decision, DecisionId, Digest, Origin, PolicyName, PoolSize, Status, TargetName, Transition,
+    Decision, DecisionId, Digest, Knob, Origin, PolicyName, PoolSize, Proposal, Setting, Status,
+    TargetName, Transition,
 };
 
 const DECISION: &str = "SELECT id, at_ms, target, policy, mode, status, digest, evaluation, \
@@ -211,6 +212,11 @@ fn decision(row: &SqliteRow) -> sqlx::Result<Decision> {
         },
         _ => Origin::Host,
     };
+    let proposal: Proposal = body.proposal.try_into().map_err(malformed)?;
+    let knob = match &proposal {
+        Proposal::Resize { setting, .. } => setting.knob,
+        _ => Knob::PoolSize,
+    };
     Ok(Decision {
         id: DecisionId(wire::uuid(row.try_get("id")?)?),
         at: from_ms(row.try_get("at_ms")?),
@@ -220,10 +226,10 @@ fn decision(row: &SqliteRow) -> sqlx::Result<Decision> {
         subject: body.subject.try_into().map_err(malformed)?,
         mode: wire::mode(row.try_get("mode")?).map_err(malformed)?,
         status: status(row.try_get("status")?)?,
-        proposal: body.proposal.try_into().map_err(malformed)?,
         verdict: body.verdict.map(TryInto::try_into).transpose().map_err(malformed)?,
-        size_from: size(row.try_get("size_from")?)?,
-        size_to: size(row.try_get("size_to")?)?,
+        size_from: size(knob, row.try_get("size_from")?)?,
+        size_to: size(knob, row.try_get("size_to")?)?,
+        proposal,
     })
 }
 
@@ -243,13 +249,14 @@ fn evaluation(row: &SqliteRow) -> sqlx::Result<Evaluation> {
 }
 
 fn scope(row: &SqliteRow) -> sqlx::Result<ScopeState> {
-    let base = size(row.try_get("base")?)?;
+    let setting: Setting = row.try_get::<&str, _>("scope")?.parse().map_err(malformed)?;
+    let base = size(setting.knob, row.try_get("base")?)?;
     let stood_down: Option<i64> = row.try_get("stood_down_ms")?;
     Ok(ScopeState {
         target: target(row)?,
-        scope: row.try_get::<&str, _>("scope")?.parse().map_err(malformed)?,
         base: base.ok_or_else(|| malformed("a scope without a base"))?,
-        wanted: size(row.try_get("wanted")?)?,
+        wanted: size(setting.knob, row.try_get("wanted")?)?,
+        setting,
         stood_down: stood_down.map(from_ms),
         changed_at: from_ms(row.try_get("changed_ms")?),
     })
@@ -268,8 +275,8 @@ fn digest(bytes: &[u8]) -> sqlx::Result<Digest> {
     bytes.try_into().map(Digest).map_err(malformed)
 }
 
-fn size(value: Option<u32>) -> sqlx::Result<Option<PoolSize>> {
-    value.map(PoolSize::new).transpose().map_err(malformed)
+fn size(knob: Knob, value: Option<u32>) -> sqlx::Result<Option<PoolSize>> {
+    value.map(|size| PoolSize::of(knob, size)).transpose().map_err(malformed)
 }
 
 fn status(text: &str) -> sqlx::Result<Status> {

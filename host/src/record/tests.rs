@@ -18,7 +18,8 @@ use uuid::Uuid;
 use super::{Batch, Evaluation, Store, StoreOptions};
 use crate::model::{
     Decision, DecisionId, Digest, Evidence, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal,
-    Rule, RuleWord, ScopeKey, Status, Subject, TargetName, Timestamp, Transition, Verdict, Word,
+    Rule, RuleWord, ScopeKey, Setting, Status, Subject, TargetName, Timestamp, Transition, Verdict,
+    Word,
 };
 
 /// A round moment: 2026-01-01.
@@ -76,7 +77,7 @@ fn resize(number: u64) -> Decision {
         mode: Mode::Enforce,
         status: Status::Proposed,
         proposal: Proposal::Resize {
-            scope,
+            setting: Setting::size_of(scope),
             size: 40,
             reason: "12 clients wait".into(),
             evidence: vec![Evidence { name: "cl_waiting".into(), value: 0.1 + 0.2 }],

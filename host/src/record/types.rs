@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::writer::Writer;
 use crate::model::{
-    Alert, AlertKey, Decision, DecisionId, Digest, Kind, PolicyName, PoolSize, Proposal, ScopeKey,
+    Alert, AlertKey, Decision, DecisionId, Digest, Kind, PolicyName, PoolSize, Proposal, Setting,
     Silence, SilenceId, Status, TargetName, Timestamp, Transition,
 };
 
@@ -92,7 +92,7 @@ pub struct ScopeState {
     /// The PgBouncer.
     pub target: TargetName,
     /// The setting.
-    pub scope: ScopeKey,
+    pub setting: Setting,
     /// The file's value, to be handed back.
     pub base: PoolSize,
     /// What the sidecar wants it to be.

@@ -73,6 +73,7 @@ pub(super) enum WireProposal {
         evidence: Vec<WireEvidence>,
     },
     Resize {
+        /// The setting's text.
         scope: String,
         size: u32,
         reason: String,
@@ -167,8 +168,8 @@ impl From<&Proposal> for WireProposal {
                     evidence: evidence_to_wire(evidence),
                 }
             }
-            Proposal::Resize { scope, size, reason, evidence } => Self::Resize {
-                scope: scope.to_string(),
+            Proposal::Resize { setting, size, reason, evidence } => Self::Resize {
+                scope: setting.to_string(),
                 size: *size,
                 reason: reason.clone(),
                 evidence: evidence_to_wire(evidence),
@@ -218,7 +219,7 @@ impl TryFrom<WireProposal> for Proposal {
                 }
             }
             WireProposal::Resize { scope, size, reason, evidence } => Self::Resize {
-                scope: scope.parse()?,
+                setting: scope.parse()?,
                 size,
                 reason,
                 evidence: evidence_from_wire(evidence),

@@ -237,7 +237,7 @@ async fn write_scope(connection: &mut SqliteConnection, scope: &ScopeState) -> s
             stood_down_ms = excluded.stood_down_ms, changed_ms = excluded.changed_ms",
     )
     .bind(scope.target.as_str())
-    .bind(scope.scope.to_string())
+    .bind(scope.setting.to_string())
     .bind(scope.base.get())
     .bind(scope.wanted.map(PoolSize::get))
     .bind(scope.stood_down.map(to_ms))

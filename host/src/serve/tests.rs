@@ -25,7 +25,7 @@ use crate::evaluate::{Registry, Runtime};
 use crate::metrics::{Metrics, sample};
 use crate::model::{
     Decision, DecisionId, Digest, Evidence, Mode, Origin, Outcome, Proposal, Rule, RuleWord,
-    ScopeKey, Status, Subject, Timestamp, Transition, Verdict, Word,
+    ScopeKey, Setting, Status, Subject, Timestamp, Transition, Verdict, Word,
 };
 use crate::record::{Batch, Evaluation, Store, StoreOptions};
 use client::Answer;
@@ -167,7 +167,7 @@ fn resize(number: u64) -> Decision {
         mode: Mode::Enforce,
         status: Status::Proposed,
         proposal: Proposal::Resize {
-            scope: ScopeKey::Default,
+            setting: Setting::DEFAULT,
             size: 40,
             reason: "12 clients wait".into(),
             evidence: vec![Evidence { name: "waiting_clients".into(), value: 0.1 + 0.2 }],

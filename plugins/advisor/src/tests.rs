@@ -271,6 +271,7 @@ fn sizes_beyond_the_budget_are_added_up() {
         waiting_on_io: 0,
         waiting_on_other: 0,
         others: 2,
+        budget: 90,
     };
     let scene = Scene { database: Some(database), ..Scene::fits() };
     let advice = scene.asks("{}");

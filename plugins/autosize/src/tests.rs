@@ -74,6 +74,7 @@ fn stuck_database() -> DatabaseServer {
         waiting_on_io: 1,
         waiting_on_other: 1,
         others: 0,
+        budget: 90,
     }
 }
 

@@ -239,6 +239,7 @@ fn the_database_runs_out_too() {
         waiting_on_io: 0,
         waiting_on_other: 0,
         others: 5,
+        budget: 90,
     };
     let scene = Scene { database: Some(database), ..Scene::at(11, 6.0, 30) };
     let proposals = scene.asks(office, r#"{"prewarm_enabled": false}"#);

@@ -74,6 +74,7 @@ fn database() -> DatabaseServer {
         waiting_on_io: 0,
         waiting_on_other: 0,
         others: 5,
+        budget: 90,
     }
 }
 

@@ -153,6 +153,7 @@ fn server() -> DatabaseServer {
         waiting_on_io: 0,
         waiting_on_other: 0,
         others: 0,
+        budget: 90,
     }
 }
 

@@ -57,10 +57,16 @@ pub fn host(rows: &[PoolRow]) -> Result<Window> {
     window.scopes = poolwarden::model::ScopeColumns {
         kind: vec![scope.kind],
         size: vec![scope.size],
-        actionable: vec![u8::from(scope.actionable)],
+        actionable: vec![7],
+        min_size: vec![scope.min_size],
+        reserve: vec![scope.reserve],
         floor: vec![scope.floor],
         ceiling: vec![scope.ceiling],
         pools: vec![u32::try_from(rows.len())?],
+        change: vec![scope.change],
+        change_age_ms: vec![scope.change_age_ms],
+        change_from: vec![scope.change_from],
+        change_to: vec![scope.change_to],
     };
     window.pool_keys =
         rows.iter().map(|row| PoolKey::new(&row.name.database, &row.name.user)).collect();
@@ -107,6 +113,9 @@ fn columns(rows: &[PoolRow]) -> PoolColumns {
         demand_max_short: rows.iter().map(|row| row.demand_max_short).collect(),
         demand_max_long: rows.iter().map(|row| row.demand_max_long).collect(),
         demand_trend_per_min: rows.iter().map(|row| row.demand_trend_per_min).collect(),
+        running: rows.iter().map(|row| row.running).collect(),
+        waiting_on_lock: rows.iter().map(|row| row.waiting_on_lock).collect(),
+        waiting_on_io: rows.iter().map(|row| row.waiting_on_io).collect(),
         clients_trend_per_min: rows.iter().map(|row| row.clients_trend_per_min).collect(),
         transactions_per_s: rows.iter().map(|row| row.transactions_per_s).collect(),
         queries_per_s: rows.iter().map(|row| row.queries_per_s).collect(),

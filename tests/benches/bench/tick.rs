@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use poolwarden::actuate::{Actuated, log_in, set_default};
+use poolwarden::actuate::{Actuated, bring_into_force, log_in};
 use poolwarden::clock::Clock;
 use poolwarden::config::{Config, Target};
 use poolwarden::console::{Depth, Poller, connect_options};
@@ -214,7 +214,8 @@ impl Stage {
         let (written, login) = tokio::join!(self.store.write(&resize.intent), log_in(console));
         written?;
         let at_record = Instant::now();
-        let acted = set_default(console, login, resize.from, resize.size).await;
+        let (setting, from) = (&resize.setting, resize.from);
+        let acted = bring_into_force(console, login, setting, from, resize.size).await;
         let end = Instant::now();
         ensure!(acted == Actuated::InForce, "{acted:?}");
         parts.poll.push(at_poll - start);

@@ -131,10 +131,16 @@ fn scope(pools: u32) -> ScopeColumns {
     ScopeColumns {
         kind: vec![0],
         size: vec![20],
-        actionable: vec![1],
+        actionable: vec![7],
+        min_size: vec![0],
+        reserve: vec![0],
         floor: vec![1],
         ceiling: vec![100],
         pools: vec![pools],
+        change: vec![0],
+        change_age_ms: vec![0],
+        change_from: vec![0],
+        change_to: vec![0],
     }
 }
 
@@ -152,6 +158,7 @@ fn database() -> DatabaseWindow {
         waiting_on_io: 1,
         waiting_on_other: 0,
         others: 2,
+        budget: 90,
     }
 }
 
@@ -159,6 +166,7 @@ fn columns(rows: usize, numbers: &mut Numbers<'_>) -> PoolColumns {
     let mut whole = |most| (0..rows).map(|_| (numbers.whole)(most)).collect::<Vec<u32>>();
     let (cl_active, cl_waiting) = (whole(500), whole(500));
     let (sv_active, sv_idle, sv_login) = (whole(20), whole(20), whole(5));
+    let (running, waiting_on_lock, waiting_on_io) = (whole(20), whole(5), whole(5));
     let condition = whole(6).into_iter().map(|code| u8::try_from(code).expect("0 to 6")).collect();
     let idle_in_transaction = whole(20);
     let mut long = || whole(u32::MAX).into_iter().map(u64::from).collect::<Vec<u64>>();
@@ -200,5 +208,8 @@ fn columns(rows: usize, numbers: &mut Numbers<'_>) -> PoolColumns {
         observed_for_ms,
         idle_in_transaction,
         idle_in_transaction_max_ms,
+        running,
+        waiting_on_lock,
+        waiting_on_io,
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use poolwarden::model::{
-    Decision, DecisionId, Mode, Origin, PolicyName, PoolSize, Proposal, ScopeKey, Status, Subject,
-    TargetName, TargetStatus, Timestamp,
+    Decision, DecisionId, Mode, Origin, PolicyName, PoolSize, Proposal, ScopeKey, Setting, Status,
+    Subject, TargetName, TargetStatus, Timestamp,
 };
 use poolwarden::record::{Batch, Store, StoreOptions};
 use poolwarden_tests::sidecar::{changes, decisions};
@@ -96,7 +96,7 @@ fn intent() -> Batch {
         mode: Mode::Enforce,
         status: Status::Proposed,
         proposal: Proposal::Resize {
-            scope: ScopeKey::Default,
+            setting: Setting::DEFAULT,
             size: 6,
             reason: "a test".to_owned(),
             evidence: Vec::new(),

@@ -97,6 +97,7 @@ pub(super) fn database(top: &Row<'_>, pools: &Pools) -> Value {
         "waiting_on_io": io,
         "waiting_on_other": other,
         "others": others,
+        "budget": row.u32("budget", 90),
     });
     row.finish();
     value
@@ -129,11 +130,42 @@ pub(super) fn settings(top: &Row<'_>) -> Value {
 struct Scope {
     kind: u8,
     size: u32,
-    actionable: bool,
+    /// As bits: what of the scope can be changed.
+    actionable: u8,
+    min_size: u32,
+    reserve: u32,
     floor: u32,
     ceiling: u32,
     pools: Option<u32>,
+    /// Index into [`CHANGES`].
+    change: usize,
+    change_age_ms: u64,
+    change_from: u32,
+    change_to: u32,
 }
+
+/// What came of a scope's last change, by its number in the contract.
+pub(in crate::author) const CHANGES: [&str; 5] =
+    ["none", "measuring", "verified", "rolled_back", "inconclusive"];
+
+/// Every column of the contract.
+const SCOPE_COLUMNS: [&str; 12] = [
+    "kind",
+    "size",
+    "actionable",
+    "min_size",
+    "reserve",
+    "floor",
+    "ceiling",
+    "pools",
+    "change",
+    "change_age_ms",
+    "change_from",
+    "change_to",
+];
+
+/// Every knob of a scope can be changed.
+const EVERY_KNOB: u8 = 7;
 
 /// The settings that size pools.
 #[derive(Debug, Default)]
@@ -148,7 +180,7 @@ impl Scopes {
     pub fn read(top: &Row<'_>, sizes: &Sizes) -> Self {
         let mut scopes = Self::default();
         let Some(rows) = top.rows("scopes") else {
-            scopes.add("default".to_owned(), Scope::of(sizes.default_pool));
+            scopes.add("default".to_owned(), Scope::of(sizes));
             return scopes;
         };
         for row in rows {
@@ -157,7 +189,7 @@ impl Scopes {
                 let text = format!("{name:?} is not default, database:<name> or user:<name>");
                 row.wrong("name", &text);
             }
-            let scope = Scope::of(sizes.default_pool).read(&row);
+            let scope = Scope::of(sizes).read(&row);
             row.finish();
             scopes.add(name, scope);
         }
@@ -189,34 +221,70 @@ impl Scopes {
 
     /// Gives the columns; `used` are the scopes of the pools.
     pub fn columns(&self, used: &[usize]) -> Value {
-        let names = ["kind", "size", "actionable", "floor", "ceiling", "pools"];
-        let mut columns = Columns::of(&names);
+        let mut columns = Columns::of(&SCOPE_COLUMNS);
         for (at, scope) in self.rows.iter().enumerate() {
             let count = used.iter().filter(|one| **one == at).count();
             columns.push("kind", scope.kind);
             columns.push("size", scope.size);
-            columns.push("actionable", u8::from(scope.actionable));
+            columns.push("actionable", scope.actionable);
+            columns.push("min_size", scope.min_size);
+            columns.push("reserve", scope.reserve);
             columns.push("floor", scope.floor);
             columns.push("ceiling", scope.ceiling);
             columns.push("pools", scope.pools.map_or_else(|| json!(count), Value::from));
+            columns.push("change", scope.change);
+            columns.push("change_age_ms", scope.change_age_ms);
+            columns.push("change_from", scope.change_from);
+            columns.push("change_to", scope.change_to);
         }
         columns.into_value()
     }
 }
 
 impl Scope {
-    fn of(size: u32) -> Self {
-        Self { kind: 0, size, actionable: true, floor: 1, ceiling: 100, pools: None }
+    fn of(sizes: &Sizes) -> Self {
+        Self {
+            kind: 0,
+            size: sizes.default_pool,
+            actionable: EVERY_KNOB,
+            min_size: 0,
+            reserve: sizes.reserve,
+            floor: 1,
+            ceiling: 100,
+            pools: None,
+            change: 0,
+            change_age_ms: 0,
+            change_from: 0,
+            change_to: 0,
+        }
     }
 
     fn read(self, row: &Row<'_>) -> Self {
         Self {
             kind: self.kind,
             size: row.u32("size", self.size),
-            actionable: row.flag("actionable", self.actionable),
+            actionable: actionable(row, self.actionable),
+            min_size: row.u32("min_size", self.min_size),
+            reserve: row.u32("reserve", self.reserve),
             floor: row.u32("floor", self.floor),
             ceiling: row.u32("ceiling", self.ceiling),
             pools: row.get("pools").map(|_| row.u32("pools", 0)),
+            change: row.named("change", &CHANGES, self.change),
+            change_age_ms: row.u64("change_age_ms", self.change_age_ms),
+            change_from: row.u32("change_from", self.change_from),
+            change_to: row.u32("change_to", self.change_to),
         }
     }
+}
+
+/// Reads `true` for every knob, `false` for none, or the contract's sum of bits.
+fn actionable(row: &Row<'_>, default: u8) -> u8 {
+    if let Some(Value::Bool(all)) = row.get("actionable") {
+        return if *all { EVERY_KNOB } else { 0 };
+    }
+    let bits = row.u32("actionable", default.into());
+    u8::try_from(bits).ok().filter(|bits| *bits <= EVERY_KNOB).unwrap_or_else(|| {
+        row.wrong("actionable", "must be true, false, or a sum of 1, 2 and 4");
+        0
+    })
 }

@@ -136,6 +136,9 @@ impl Reading {
         ] {
             self.columns.push(column, row.u64(column, default));
         }
+        self.u32(row, "running", now.busy);
+        self.u32(row, "waiting_on_lock", 0);
+        self.u32(row, "waiting_on_io", 0);
     }
 
     fn statistics(&mut self, row: &Row<'_>, now: &Now, size: u32) {
@@ -185,7 +188,7 @@ fn scope(row: &Row<'_>, scopes: &Scopes, database: &str, user: &str) -> usize {
 }
 
 /// Every column of the contract, so that a window without pools has them too.
-const COLUMNS: [&str; 33] = [
+const COLUMNS: [&str; 36] = [
     "scope",
     "condition",
     "mode",
@@ -219,4 +222,7 @@ const COLUMNS: [&str; 33] = [
     "wait_mean_us",
     "idle_in_transaction",
     "idle_in_transaction_max_ms",
+    "running",
+    "waiting_on_lock",
+    "waiting_on_io",
 ];

@@ -12,8 +12,8 @@ use crate::control::{
 use crate::history::{Spans, TargetFacts};
 use crate::model::{
     DatabaseRow, DecisionId, Digest, Ended, Limits, Look, Mode, PolicyName, PoolKey, PoolRow,
-    PoolSize, Proposal, ScopeKey, Server, SessionLimits, SessionsWindow, Severity, Silence,
-    Snapshot, Subject, TargetName, Timestamp,
+    PoolSize, Proposal, ScopeKey, Server, SessionLimits, SessionsWindow, Setting, Severity,
+    Silence, Snapshot, Subject, TargetName, Timestamp,
 };
 use crate::record::{Batch, Evaluation, SilenceChange};
 
@@ -32,7 +32,7 @@ pub fn target() -> TargetName {
 
 pub fn resize(size: u32) -> Proposal {
     let reason = "because".to_owned();
-    Proposal::Resize { scope: ScopeKey::Default, size, reason, evidence: Vec::new() }
+    Proposal::Resize { setting: Setting::DEFAULT, size, reason, evidence: Vec::new() }
 }
 
 pub fn alert() -> Proposal {

@@ -61,6 +61,9 @@ fn narrow_statistics(from: &PoolColumns, to: &mut PoolColumns, rows: &[usize]) {
     to.wait_mean_us = pick(&from.wait_mean_us, rows);
     to.idle_in_transaction = pick(&from.idle_in_transaction, rows);
     to.idle_in_transaction_max_ms = pick(&from.idle_in_transaction_max_ms, rows);
+    to.running = pick(&from.running, rows);
+    to.waiting_on_lock = pick(&from.waiting_on_lock, rows);
+    to.waiting_on_io = pick(&from.waiting_on_io, rows);
 }
 
 impl Window {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sqlx::Executor;
 
 use super::*;
-use crate::model::{Alert, AlertKey, AlertState, PoolKey};
+use crate::model::{Alert, AlertKey, AlertState, PoolKey, Setting};
 use crate::record::{AlertChange, DecisionFilter, Memory, RecordError, ScopeState, StoredAlert};
 
 fn alert(state: AlertState) -> Alert {
@@ -22,8 +22,8 @@ fn full_batch() -> Batch {
     let decision = resize(1);
     let transitions = [(Status::Applied, 10), (Status::Verified, 20)];
     let scope = |scope, wanted, stood_down| ScopeState {
+        setting: Setting::size_of(scope),
         target: target("main"),
-        scope,
         base: size(20),
         wanted,
         stood_down,

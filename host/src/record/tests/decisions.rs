@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::model::{BackendIdentity, Kind, PoolKey, SessionKey, SessionState, Severity};
+use crate::model::{BackendIdentity, Kind, PoolKey, SessionKey, SessionState, Setting, Severity};
 use crate::record::DecisionFilter;
 
 const OUTCOMES: [Outcome; 4] =
@@ -50,7 +50,7 @@ fn proposals(subject: &Subject) -> Vec<Proposal> {
     });
     if let Subject::Scope(scope) = subject {
         all.push(Proposal::Resize {
-            scope: scope.clone(),
+            setting: Setting::size_of(scope.clone()),
             size: u32::MAX,
             reason: String::new(),
             evidence: evidence(),
@@ -175,8 +175,8 @@ fn passes(filter: &DecisionFilter, decision: &Decision) -> bool {
 
 fn filters() -> Vec<DecisionFilter> {
     let all = DecisionFilter { limit: 500, ..DecisionFilter::default() };
-    let since = Some(at(Duration::from_secs(110)));
-    let until = Some(at(Duration::from_secs(130)));
+    let since = Some(at(Duration::from_secs(137)));
+    let until = Some(at(Duration::from_secs(163)));
     vec![
         all.clone(),
         DecisionFilter { kind: Some(Kind::Alert), ..all.clone() },
@@ -196,7 +196,11 @@ fn filters() -> Vec<DecisionFilter> {
 async fn filters_find_what_they_say_newest_first() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = open(dir.path()).await;
+    // A page holds no more.
+    let most = usize::try_from(DecisionFilter::LIMIT_MAX).expect("a small number");
     let mut decisions = every_shape();
+    decisions.retain(|one| !matches!(one.status, Status::Inconclusive | Status::Rejected));
+    assert!(decisions.len() <= most, "{}", decisions.len());
     for decision in decisions.iter_mut().step_by(7) {
         decision.target = target("other");
         decision.policy = policy("mine");

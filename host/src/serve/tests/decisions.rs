@@ -45,7 +45,7 @@ async fn a_decision_has_every_field_of_the_contract() {
             "status": "verified",
             "reason": "12 clients wait",
             "evidence": { "waiting_clients": 0.1 + 0.2 },
-            "proposal": { "scope": "default", "size": 40 },
+            "proposal": { "scope": "default", "knob": "pool_size", "size": 40 },
             "verdict": {
                 "outcome": "clamped",
                 "rules": [{ "rule": "step", "word": "clamp", "reason": "at most 10 at once" }],

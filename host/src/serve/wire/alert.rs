@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{About, LabelsShown, Numbers, Text, millis};
 use crate::control::{AdviceView, AlertView, TargetView, View};
 use crate::model::{
-    AlertState, DecisionId, Evidence, Proposal, ScopeKey, Silence, SilenceId, Timestamp,
+    AlertState, DecisionId, Evidence, Proposal, ScopeKey, Setting, Silence, SilenceId, Timestamp,
 };
 
 /// An alert that is not forgotten yet.
@@ -183,8 +183,8 @@ impl<'a> Recommendation<'a> {
                 Proposal::Recommendation { name, summary, action, evidence, .. } => {
                     ("recommendation", name.as_str(), summary, action.clone(), evidence)
                 }
-                Proposal::Resize { scope, size, reason, evidence } => {
-                    ("resize", "resize", reason, resize_action(scope, *size), evidence)
+                Proposal::Resize { setting, size, reason, evidence } => {
+                    ("resize", "resize", reason, resize_action(setting, *size), evidence)
                 }
                 Proposal::EndSession { session, reason, evidence } => {
                     let pid = session.backend_pid;
@@ -215,14 +215,15 @@ impl<'a> Recommendation<'a> {
     }
 }
 
-fn resize_action(scope: &ScopeKey, size: u32) -> String {
-    match scope {
-        ScopeKey::Default => format!("SET default_pool_size = {size}"),
+fn resize_action(setting: &Setting, size: u32) -> String {
+    let knob = setting.knob;
+    match &setting.scope {
+        ScopeKey::Default => format!("SET {} = {size}", knob.default_key()),
         ScopeKey::Database(name) => {
-            format!("set pool_size={size} for {name} in PgBouncer's [databases], then RELOAD")
+            format!("set {knob}={size} for {name} in PgBouncer's [databases], then RELOAD")
         }
         ScopeKey::User(name) => {
-            format!("set pool_size={size} for {name} in PgBouncer's [users], then RELOAD")
+            format!("set {knob}={size} for {name} in PgBouncer's [users], then RELOAD")
         }
     }
 }

@@ -39,7 +39,7 @@ pub(in crate::serve) struct Decision<'a> {
     mode: &'static str,
     /// What came of it so far.
     #[schema(
-        pattern = "^(proposed|applied|verified|rolled_back|failed|superseded|firing|resolved)$"
+        pattern = "^(proposed|applied|verified|rolled_back|inconclusive|failed|superseded|rejected|firing|resolved)$"
     )]
     status: &'static str,
     /// Why, in plain words.
@@ -88,8 +88,11 @@ enum Said<'a> {
     },
     /// Another size.
     Resize {
-        /// The setting: `default`, `database:<name>` or `user:<name>`.
+        /// The scope: `default`, `database:<name>` or `user:<name>`.
         scope: String,
+        /// Which of its numbers.
+        #[schema(pattern = "^(pool_size|min_pool_size|reserve_pool_size)$")]
+        knob: &'static str,
         /// The size asked for.
         size: u32,
     },
@@ -179,9 +182,11 @@ impl<'a> From<&'a Proposal> for Said<'a> {
             Proposal::Recommendation { name, summary, action, .. } => {
                 Self::Recommendation { name, summary, action }
             }
-            Proposal::Resize { scope, size, .. } => {
-                Self::Resize { scope: scope.to_string(), size: *size }
-            }
+            Proposal::Resize { setting, size, .. } => Self::Resize {
+                scope: setting.scope.to_string(),
+                knob: setting.knob.as_str(),
+                size: *size,
+            },
             Proposal::EndSession { session, .. } => Self::EndSession {
                 client: &session.client,
                 application: &session.application,

@@ -110,8 +110,8 @@ impl<'a> Pool<'a> {
             transaction_mean_us: rates.transaction_mean_us,
             query_mean_us: rates.query_mean_us,
             wait_mean_us: rates.wait_mean_us,
-            idle_in_transaction: pool.idle_in_transaction,
-            idle_in_transaction_max_ms: millis(pool.idle_in_transaction_max),
+            idle_in_transaction: pool.backends.idle_in_transaction,
+            idle_in_transaction_max_ms: millis(pool.backends.idle_in_transaction_max),
         }
     }
 

@@ -58,6 +58,9 @@ impl<'a> PollProblem<'a> {
 struct Scope {
     /// `default`, `database:<name>` or `user:<name>`.
     scope: String,
+    /// Which of its numbers.
+    #[schema(pattern = "^(pool_size|min_pool_size|reserve_pool_size)$")]
+    knob: &'static str,
     /// The size in force.
     size: Option<u32>,
     /// The size of PgBouncer's file.
@@ -135,7 +138,8 @@ impl<'a> Target<'a> {
 impl From<&ScopeView> for Scope {
     fn from(scope: &ScopeView) -> Self {
         Self {
-            scope: scope.scope.to_string(),
+            scope: scope.setting.scope.to_string(),
+            knob: scope.setting.knob.as_str(),
             size: scope.size.map(PoolSize::get),
             base_size: scope.base.get(),
             wanted_size: scope.wanted.map(PoolSize::get),

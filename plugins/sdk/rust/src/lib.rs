@@ -65,9 +65,9 @@ pub use crate::names::PoolName;
 pub use crate::past::{Moment, Past, PoolPast, Step};
 pub use crate::pool::{Condition, Pool, PoolMode};
 pub use crate::proposal::{
-    Alert, EndSession, LookAtSessions, Proposal, Recommendation, Resize, Severity, Subject,
+    Alert, EndSession, Knob, LookAtSessions, Proposal, Recommendation, Resize, Severity, Subject,
 };
-pub use crate::scope::{Scope, ScopeKind};
+pub use crate::scope::{ChangeOutcome, LastChange, Scope, ScopeKind};
 pub use crate::session::{ClientGroup, Holder, HolderState, Sessions};
 pub use crate::window::{Window, WindowError};
 
@@ -76,7 +76,7 @@ pub use crate::window::{Window, WindowError};
 pub mod contract {
     pub use crate::bindings::poolwarden::policy::types::{
         Alert, Answer, ClientGroups, DatabaseServer, Description, EndSession, Evidence, Holders,
-        Past, PastSpan, Pools, Proposal, Recommendation, Resize, Scopes, Sessions, Severity,
+        Knob, Past, PastSpan, Pools, Proposal, Recommendation, Resize, Scopes, Sessions, Severity,
         Subject, Target, TargetStatus, Window,
     };
 }

@@ -256,4 +256,20 @@ impl<'w> Pool<'w> {
     pub fn idle_in_transaction_max(&self) -> Duration {
         Duration::from_millis(self.window.columns.pools.idle_in_transaction_max_ms[self.index])
     }
+
+    /// Returns how many of the pool's backends are active and wait for nothing; 0 where PostgreSQL may
+    /// not be asked, as for the next two.
+    pub fn running(&self) -> u32 {
+        self.window.columns.pools.running[self.index]
+    }
+
+    /// Returns how many of the pool's active backends wait for a lock.
+    pub fn waiting_on_lock(&self) -> u32 {
+        self.window.columns.pools.waiting_on_lock[self.index]
+    }
+
+    /// Returns how many of the pool's active backends wait for I/O.
+    pub fn waiting_on_io(&self) -> u32 {
+        self.window.columns.pools.waiting_on_io[self.index]
+    }
 }

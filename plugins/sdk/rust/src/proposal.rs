@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::bindings::poolwarden::policy::types;
-pub use crate::bindings::poolwarden::policy::types::{Proposal, Severity, Subject};
+pub use crate::bindings::poolwarden::policy::types::{Knob, Proposal, Severity, Subject};
 use crate::names::wire_index;
 use crate::scope::Scope;
 use crate::session::Holder;
@@ -135,7 +135,14 @@ impl Resize {
 
     /// Starts a resize of a scope that is named by its index.
     pub fn by_index(scope: u32, size: u32) -> Self {
-        Self(types::Resize { scope, size, reason: String::new(), evidence: Vec::new() })
+        let knob = Knob::PoolSize;
+        Self(types::Resize { scope, knob, size, reason: String::new(), evidence: Vec::new() })
+    }
+
+    /// Asks for another number of the scope than its `pool_size`.
+    pub fn knob(mut self, knob: Knob) -> Self {
+        self.0.knob = knob;
+        self
     }
 
     /// Sets the one sentence that a person reads.

@@ -48,6 +48,9 @@ pub struct PoolRow {
     pub wait_mean_us: f64,
     pub idle_in_transaction: u32,
     pub idle_in_transaction_max_ms: u64,
+    pub running: u32,
+    pub waiting_on_lock: u32,
+    pub waiting_on_io: u32,
 }
 
 impl PoolRow {
@@ -176,8 +179,14 @@ pub struct ScopeRow {
     pub kind: u8,
     pub size: u32,
     pub actionable: bool,
+    pub min_size: u32,
+    pub reserve: u32,
     pub floor: u32,
     pub ceiling: u32,
+    pub change: u8,
+    pub change_age_ms: u64,
+    pub change_from: u32,
+    pub change_to: u32,
 }
 
 impl ScopeRow {
@@ -260,10 +269,16 @@ pub fn target() -> Target {
 fn push_scope(columns: &mut Scopes, row: &ScopeRow, pools: u32) {
     columns.kind.push(row.kind);
     columns.size.push(row.size);
-    columns.actionable.push(u8::from(row.actionable));
+    columns.actionable.push(if row.actionable { 7 } else { 0 });
+    columns.min_size.push(row.min_size);
+    columns.reserve.push(row.reserve);
     columns.floor.push(row.floor);
     columns.ceiling.push(row.ceiling);
     columns.pools.push(pools);
+    columns.change.push(row.change);
+    columns.change_age_ms.push(row.change_age_ms);
+    columns.change_from.push(row.change_from);
+    columns.change_to.push(row.change_to);
 }
 
 fn push_pool(columns: &mut Pools, row: &PoolRow) {
@@ -300,4 +315,7 @@ fn push_pool(columns: &mut Pools, row: &PoolRow) {
     columns.wait_mean_us.push(row.wait_mean_us);
     columns.idle_in_transaction.push(row.idle_in_transaction);
     columns.idle_in_transaction_max_ms.push(row.idle_in_transaction_max_ms);
+    columns.running.push(row.running);
+    columns.waiting_on_lock.push(row.waiting_on_lock);
+    columns.waiting_on_io.push(row.waiting_on_io);
 }

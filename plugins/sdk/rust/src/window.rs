@@ -246,6 +246,12 @@ fn check_scopes(scopes: &types::Scopes) -> Result<usize, WindowError> {
             ("scopes.floor", scopes.floor.len()),
             ("scopes.ceiling", scopes.ceiling.len()),
             ("scopes.pools", scopes.pools.len()),
+            ("scopes.min-size", scopes.min_size.len()),
+            ("scopes.reserve", scopes.reserve.len()),
+            ("scopes.change", scopes.change.len()),
+            ("scopes.change-age-ms", scopes.change_age_ms.len()),
+            ("scopes.change-from", scopes.change_from.len()),
+            ("scopes.change-to", scopes.change_to.len()),
         ],
     )
 }
@@ -287,6 +293,9 @@ fn check_pools(pools: &types::Pools) -> Result<usize, WindowError> {
             ("wait-mean-us", pools.wait_mean_us.len()),
             ("idle-in-transaction", pools.idle_in_transaction.len()),
             ("idle-in-transaction-max-ms", pools.idle_in_transaction_max_ms.len()),
+            ("running", pools.running.len()),
+            ("waiting-on-lock", pools.waiting_on_lock.len()),
+            ("waiting-on-io", pools.waiting_on_io.len()),
         ],
     )
 }
