@@ -15,14 +15,14 @@ const LONGEST_MEANS: f64 = 6.0;
 pub enum Demand {
     /// Straight lines between points of (seconds, servers); two points at one time are a step.
     Lines(Vec<(f64, f64)>),
-    /// A day: night, a rise to noon, and night again.
+    /// Night, a day that rises to its noon and falls, and night again.
     Day {
         /// Servers at night.
         night: f64,
         /// Servers at noon.
         noon: f64,
-        /// Seconds from midnight to midnight.
-        length_s: f64,
+        /// When the night ends and when it begins again, in seconds.
+        light_s: (f64, f64),
     },
 }
 
@@ -31,9 +31,10 @@ impl Demand {
     pub fn at(&self, at_s: f64) -> f64 {
         match self {
             Self::Lines(points) => line_at(points, at_s),
-            Self::Day { night, noon, length_s } => {
-                let wave = (1.0 - (std::f64::consts::TAU * at_s / length_s).cos()) / 2.0;
-                // The third power makes the night longer than the noon.
+            Self::Day { night, noon, light_s: (from, to) } => {
+                let share = ((at_s - from) / (to - from)).clamp(0.0, 1.0);
+                let wave = (1.0 - (std::f64::consts::TAU * share).cos()) / 2.0;
+                // The third power makes a noon that is shorter than the day.
                 night + (noon - night) * wave.powi(3)
             }
         }
@@ -52,8 +53,9 @@ impl Demand {
             Self::Lines(points) => {
                 Self::Lines(points.iter().map(|(at, servers)| (at * factor, *servers)).collect())
             }
-            Self::Day { night, noon, length_s } => {
-                Self::Day { night: *night, noon: *noon, length_s: length_s * factor }
+            Self::Day { night, noon, light_s: (from, to) } => {
+                let light_s = (from * factor, to * factor);
+                Self::Day { night: *night, noon: *noon, light_s }
             }
         }
     }
@@ -223,10 +225,12 @@ mod tests {
 
     #[test]
     fn a_day_has_a_night_and_a_noon() {
-        let day = Demand::Day { night: 3.0, noon: 33.0, length_s: 60.0 };
-        assert!((day.at(0.0) - 3.0).abs() < 1e-9 && (day.at(30.0) - 33.0).abs() < 1e-9);
+        let day = Demand::Day { night: 3.0, noon: 33.0, light_s: (6.0, 42.0) };
+        for (at, servers) in [(0.0, 3.0), (6.0, 3.0), (24.0, 33.0), (50.0, 3.0)] {
+            assert!((day.at(at) - servers).abs() < 1e-9, "{at}: {}", day.at(at));
+        }
         let mean: f64 = (0..600).map(|at| day.at(f64::from(at) / 10.0)).sum::<f64>() / 600.0;
-        assert!(mean < 13.0, "{mean}");
+        assert!(mean < 10.0, "{mean}");
     }
 
     #[test]

@@ -151,7 +151,7 @@ fn stuck(name: &str, found: Option<&Results>) -> [Target; 2] {
 fn oscillation(found: Option<&Results>) -> Target {
     let runs = found.into_iter().flat_map(|one| one.of(Variant::Poolwarden));
     let rates: Vec<f64> = runs.filter_map(Run::steady_changes_per_hour).collect();
-    let what = "steady: changes per steady hour, a minute of the run standing for an hour";
+    let what = "steady: changes per steady hour, for which 36 s of the run stand";
     let measured = median(&rates).map(|rate| (format!("{rate:.2}"), rate < 6.0));
     Target::new(what.to_owned(), measured, "under 6".to_owned())
 }
@@ -268,8 +268,8 @@ mod tests {
             let own = Run { steady: Some((changes, 45.0)), ..run("steady", WARDEN, 0, 1.0) };
             outcome(&judge(&Table::of([Line::Run(own)])), "steady hour")
         };
-        // 4 in 45 s are 5.3 in a minute.
-        assert_eq!((judged(4), judged(5)), (Outcome::Reached, Outcome::Missed));
+        // 7 in 45 s are 5.6 in 36 s.
+        assert_eq!((judged(7), judged(8)), (Outcome::Reached, Outcome::Missed));
     }
 
     #[test]

@@ -126,9 +126,13 @@ async fn measure(arguments: &Arguments, stories: &[Scenario]) -> Result<Runner> 
     let record = Record::create(&path, suite)?;
     eprintln!("record: {}", path.display());
     let logs = arguments.out.join(&name);
-    let ground = Arc::new(Ground { sidecar, processors, rows_per_ms, logs });
-    let rounds = Rounds { runs: arguments.rounds(), seed: arguments.seed };
     let wanted = arguments.wanted();
+    let compiled = logs.join("compiled");
+    if wanted.poolwarden {
+        sidecar::compile(&sidecar, &compiled).await?;
+    }
+    let ground = Arc::new(Ground { sidecar, processors, rows_per_ms, compiled, logs });
+    let rounds = Rounds { runs: arguments.rounds(), seed: arguments.seed };
     let first = rounds.first(stories, &wanted);
     let guess: Vec<_> = stories.iter().map(|one| (one.clone(), u32::MAX)).collect();
     let second = if wanted.best { rounds.second(&guess, &wanted) } else { Vec::new() };

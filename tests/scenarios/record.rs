@@ -107,14 +107,14 @@ impl Run {
         self.errors.values().sum()
     }
 
-    /// Gives changes per hour of the squeezed time, in which a minute stands for an hour.
+    /// Gives changes per hour of the squeezed time, in which 36 s stand for an hour.
     pub fn steady_changes_per_hour(&self) -> Option<f64> {
         self.steady.map(|(changes, seconds)| f64::from(changes) * SQUEEZED / seconds)
     }
 }
 
 /// Seconds that stand for an hour, by the factor that the sidecar's settings are divided by.
-pub const SQUEEZED: f64 = 60.0;
+pub const SQUEEZED: f64 = 36.0;
 
 /// What all runs of a suite have in common.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -35,6 +35,8 @@ pub struct Ground {
     pub processors: Processors,
     /// Rows of a series that one core counts in a millisecond.
     pub rows_per_ms: f64,
+    /// Where compiled plugins are.
+    pub compiled: PathBuf,
     /// Where logs of sidecars are kept.
     pub logs: PathBuf,
 }
@@ -57,7 +59,9 @@ pub async fn run(plan: &Plan, ground: &Ground) -> Result<Run> {
     let scenario = &plan.scenario;
     let sandbox = start_servers(plan, ground).await?;
     let mut sidecar = match plan.variant {
-        Variant::Poolwarden => Some(Sidecar::start(&ground.sidecar, &sandbox).await?),
+        Variant::Poolwarden => {
+            Some(Sidecar::start(&ground.sidecar, &sandbox, &ground.compiled).await?)
+        }
         Variant::Static(_) => None,
     };
     let mut crowds = Vec::new();
@@ -85,6 +89,8 @@ pub async fn run(plan: &Plan, ground: &Ground) -> Result<Run> {
         keep(sidecar, plan, &ground.logs).await?;
     }
     ensure!(result.samples > 0, "PgBouncer was never seen");
+    // Ending servers takes a while and blocks, which other runs' clients must not feel.
+    tokio::task::spawn_blocking(move || drop((sidecar, sandbox))).await?;
     Ok(result)
 }
 

@@ -160,8 +160,9 @@ fn ramp() -> Scenario {
 }
 
 fn wave() -> Scenario {
-    let about = "A day in a minute: 3 servers at night, 34 at noon.";
-    let load = app(Demand::Day { night: 3.0, noon: 34.0, length_s: 60.0 });
+    let about = "A day in a minute: 3 servers are busy at night, from 6 s on more and more, 34 at the noon of 24 s, \
+                 and 3 again from 42 s on.";
+    let load = app(Demand::Day { night: 3.0, noon: 34.0, light_s: (6.0, 42.0) });
     Scenario { sweep: peaks(), ..story("wave", about, 60.0, load) }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use poolwarden::sandbox::{ConsoleRole, SUPERUSER, Sandbox};
+use poolwarden::sandbox::{ConsoleRole, SUPERUSER, Sandbox, SandboxOptions};
 use poolwarden_tests::SidecarProcess;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,6 +16,8 @@ use tokio::time::Instant;
 pub const CONFIG: &str = include_str!("sidecar.toml");
 /// What is added to the settings of the policy `autosize`.
 pub const AUTOSIZE: &str = include_str!("autosize.toml");
+/// The folder of compiled plugins.
+const CACHE: &str = "store/compiled";
 /// How long it may take to know its target.
 const READY: Duration = Duration::from_secs(30);
 /// Time between two looks whether it does.
@@ -30,9 +32,15 @@ pub struct Sidecar {
 
 impl Sidecar {
     /// Starts the program and waits until it has seen the PgBouncer.
-    pub async fn start(program: &Path, sandbox: &Sandbox) -> Result<Self> {
+    ///
+    /// Plugins that an earlier one has compiled are taken from `compiled` if they are there: compiling
+    /// takes seconds of the processor, which a sidecar beside other runs must not have.
+    pub async fn start(program: &Path, sandbox: &Sandbox, compiled: &Path) -> Result<Self> {
         let dir = sandbox.folder().join("sidecar");
         let config = write(&dir, sandbox)?;
+        if compiled.is_dir() {
+            copy_all(compiled, &dir.join(CACHE))?;
+        }
         let process = SidecarProcess::start_program(program, &config, &dir);
         let mut sidecar = Self { process, address: String::new() };
         let start = Instant::now();
@@ -81,6 +89,29 @@ impl Sidecar {
         ensure!(head.split(' ').nth(1) == Some("200"), "{path}: {head}");
         Ok(body.to_owned())
     }
+}
+
+/// Has the plugins compiled once, by a sidecar of its own.
+pub async fn compile(program: &Path, into: &Path) -> Result<()> {
+    let sandbox = Sandbox::start(SandboxOptions::default()).await?;
+    let sidecar = Sidecar::start(program, &sandbox, into).await?;
+    copy_all(&sandbox.folder().join("sidecar").join(CACHE), into)?;
+    drop(sidecar);
+    Ok(())
+}
+
+fn copy_all(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_all(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
 }
 
 /// Finds where HTTP is served.
