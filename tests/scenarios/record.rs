@@ -66,6 +66,8 @@ pub struct Run {
     pub database_ms: BTreeMap<String, Times>,
     /// How late free clients sent, which is this machine's fault.
     pub late_ms: Times,
+    /// When the one that was latest was due, in seconds.
+    pub latest_s: f64,
     /// Requests per second until the last one was answered.
     pub throughput_per_s: f64,
     /// Requests per second in the scenario's overload.

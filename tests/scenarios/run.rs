@@ -161,7 +161,7 @@ impl Seen {
         let (mut client, mut wait, mut late) = (times(), times(), times());
         let mut by_database = BTreeMap::new();
         let (mut served, mut last) = (0_u64, Duration::ZERO);
-        let mut overload = 0_u64;
+        let (mut overload, mut latest) = (0_u64, (Duration::ZERO, Duration::ZERO));
         for ((stream, arrivals), done) in
             scenario.streams.iter().zip(&self.arrivals).zip(&self.done)
         {
@@ -171,7 +171,9 @@ impl Seen {
                 answered[one.index] = true;
                 let arrival = &arrivals[one.index];
                 if one.client == Client::Free {
-                    record(&mut late, one.begun.saturating_sub(arrival.at));
+                    let by = one.begun.saturating_sub(arrival.at);
+                    record(&mut late, by);
+                    latest = latest.max((by, arrival.at));
                 }
                 if one.error.is_some() {
                     continue;
@@ -215,6 +217,7 @@ impl Seen {
             wait_ms: summary(&wait),
             database_ms: by_database,
             late_ms: summary(&late),
+            latest_s: latest.1.as_secs_f64(),
             throughput_per_s: float(served) / last.as_secs_f64().max(f64::MIN_POSITIVE),
             overload_per_s: scenario.overload_s.map(|(from, to)| float(overload) / (to - from)),
             connection_s: series::connection_seconds(&samples, end_s),

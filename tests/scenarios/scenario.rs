@@ -182,7 +182,7 @@ fn slow_database() -> Scenario {
     let load = Demand::Lines(vec![(0.0, 0.5), (5.0, 0.5), (5.0, 1.5), (10.0, 1.5), (10.0, 0.4)]);
     let stream = Stream { work: Work::Burn, mean: Duration::from_millis(12), ..app(load) };
     Scenario {
-        sweep: vec![1, 2, 3, 8, 12],
+        sweep: vec![2, 3, 8],
         overload_s: Some((6.0, 10.0)),
         ..story("slow-database", about, 25.0, stream)
     }

@@ -121,7 +121,7 @@ pub mod tests {
             "length_s": 60.0, "requests": 10, "work_s": 1.0, "served": 10, "unserved": 0,
             "errors": {}, "client_ms": {"p50": 1.0, "p99": p99, "max": p99},
             "wait_ms": {"p50": 0.0, "p99": 0.0, "max": 0.0}, "database_ms": {},
-            "late_ms": {"p50": 0.0, "p99": 0.0, "max": 0.0}, "throughput_per_s": 10.0,
+            "late_ms": {"p50": 0.0, "p99": 0.0, "max": 0.0}, "latest_s": 0.0, "throughput_per_s": 10.0,
             "overload_per_s": null, "connection_s": 100.0, "waiting_s": 1.0, "changes": 0,
             "steady": null, "path": [[0.0, 5]], "end_s": 60.0, "samples": 10, "over_budget": 0,
             "budget_room": 50, "sessions": 7, "sidecar_alive": true, "timeline": []
