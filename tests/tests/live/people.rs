@@ -123,7 +123,8 @@ async fn the_panic_switch_brings_the_files_size_back_without_a_client_error() {
 
 async fn taken_back(sidecar: &Sidecar) -> Vec<Decision> {
     let all = sidecar.decisions().await;
-    all.into_iter().filter(|one| one.reason().contains("panic switch")).collect()
+    let back = |one: &Decision| one.kind() == Kind::Resize && one.reason().contains("panic switch");
+    all.into_iter().filter(back).collect()
 }
 
 #[tokio::test]
@@ -256,8 +257,8 @@ async fn growth_clamp_refusal_and_going_back_are_explained() {
     fine(&order(&sidecar, &["panic", "--yes", "--author", "ada"]).await);
     let back = bench
         .until("it is taken back", seconds(10), async || {
-            let back = taken_back(&sidecar).await.into_iter();
-            back.filter(|one| one.kind() == Kind::Resize).find(|one| one.status != Status::Proposed)
+            let mut back = taken_back(&sidecar).await.into_iter();
+            back.find(|one| one.status != Status::Proposed)
         })
         .await;
     let story = explained(&sidecar, back.id).await;
