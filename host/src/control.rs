@@ -10,11 +10,13 @@ mod budget;
 mod contest;
 mod decide;
 mod drift;
+mod effect;
 mod host;
 mod record;
 mod scope;
 mod sessions;
 mod shadow;
+mod shrink;
 mod silences;
 mod target;
 mod view;
@@ -34,6 +36,7 @@ use crate::model::{
 };
 use crate::record::{Batch, Evaluation, SilenceChange};
 use alerts::Anew;
+pub use effect::LastChange;
 pub use shadow::{Difference, ShadowView};
 use silences::SilenceBook;
 pub use silences::SilenceRefusal;
@@ -105,6 +108,15 @@ pub enum Event {
         change: SilenceChange,
         /// Why it could not be recorded.
         kept: Result<(), String>,
+    },
+    /// A `RECONNECT` was tried.
+    Reconnected {
+        /// The target.
+        target: TargetName,
+        /// The decision whose shrink it is for.
+        id: DecisionId,
+        /// Why it could not be sent, if it could not.
+        sent: Result<(), String>,
     },
     /// The sidecar is about to stop: hand sizes back if it should.
     Stopping,
@@ -194,6 +206,9 @@ pub enum Effect {
     },
     /// Put the intent into the store, then end the session, then say what came of it.
     EndSession(Box<EndSession>),
+    /// Put the intent into the store, then have servers closed as they are released, then say what came
+    /// of it.
+    Reconnect(Box<Reconnect>),
     /// Put this change of the silences into the store, then say what came of it.
     KeepSilence {
         /// The change.
@@ -217,6 +232,19 @@ pub struct EndSession {
     /// After this moment the decision is too old to be carried out.
     pub until: Timestamp,
     /// The intent, to be recorded before anything is done.
+    pub intent: Batch,
+}
+
+/// Servers that are to be closed as they are released, because their pool has more than its size.
+#[derive(Debug)]
+pub struct Reconnect {
+    /// The decision whose shrink it is for.
+    pub id: DecisionId,
+    /// The target.
+    pub target: TargetName,
+    /// The databases.
+    pub databases: Vec<Arc<str>>,
+    /// The intent, to be recorded before anything is sent.
     pub intent: Batch,
 }
 
@@ -331,6 +359,9 @@ impl Control {
             Event::Ended { target, id, ended } => {
                 self.targets.get_mut(&target).map(|t| t.ended(id, &ended, now))
             }
+            Event::Reconnected { target, id, sent } => {
+                self.targets.get_mut(&target).map(|t| t.reconnected(id, &sent, now))
+            }
             Event::SilenceAsked(change) => Some(vec![match self.silences.judge(&change) {
                 Ok(batch) => {
                     Effect::KeepSilence { change: Box::new(change), batch: Box::new(batch) }
@@ -345,7 +376,7 @@ impl Control {
             }
             Event::Stopping => {
                 let targets = self.targets.values_mut();
-                Some(targets.flat_map(|target| target.hand_back(turn)).collect())
+                Some(targets.flat_map(|target| target.stop(turn)).collect())
             }
         }
         .unwrap_or_default()

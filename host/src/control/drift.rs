@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::host::number;
-use super::scope::{Afterwards, InFlight, ScopeControl};
+use super::scope::{Afterwards, InFlight, Measured, ScopeControl};
 use super::target::{HandBack, TargetControl};
 use super::{Effect, Resize, Turn};
 use crate::guard::{Facts, Purpose, judge};
@@ -95,6 +95,9 @@ impl TargetControl {
         let anew = matches!(drift, Drift::NewFile | Drift::NotOurs);
         if before.stood_down != scope.stood_down || anew {
             batch.scopes.push(scope.state(&self.facts.name, setting));
+        }
+        if drift == Drift::Foreign && before.stood_down.is_none() {
+            self.forgive(setting, batch);
         }
         if drift == Drift::Lost { self.put_back(setting, current, turn, batch) } else { None }
     }
@@ -206,7 +209,13 @@ impl TargetControl {
         if let Some(current) = decision.size_from {
             let first = || ScopeControl::first_seen(current);
             let scope = self.scopes.entry(setting.clone()).or_insert_with(first);
-            scope.in_flight = Some(InFlight { id, size, afterwards });
+            let measured = match decision.origin {
+                Origin::Plugin { .. } => Measured::Effect,
+                Origin::Host => Measured::Nothing,
+            };
+            let (at, from) = (decision.at, decision.size_from);
+            scope.in_flight = Some(InFlight { id, at, from, size, afterwards, measured });
+            self.history.cut(&setting.scope);
             intent.scopes.push(scope.state(&target, setting));
         }
         let (from, until) = (decision.size_from, decision.at.plus(self.facts.limits.data_age_max));

@@ -40,7 +40,7 @@ impl TargetControl {
     /// Tells of everything that the sidecar itself has to tell, and that what it no longer tells is
     /// over. All of it at once, because what is left out counts as over.
     pub fn tell(&mut self, turn: &mut Turn<'_>, batch: &mut Batch) {
-        let holding: Vec<Proposal> = self.stand_downs().collect();
+        let holding: Vec<Proposal> = self.stand_downs().chain(self.shrinks_held_up()).collect();
         let host = PolicyName::host();
         for one in self.alerts.observe(&host, &holding, Sight::of(1), turn.now) {
             self.record_move(one, Origin::Host, &host, turn, batch);

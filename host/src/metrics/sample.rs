@@ -123,6 +123,7 @@ fn limits() -> Limits {
         changes_per_hour: 20,
         database_margin: 10,
         data_age_max: Duration::from_secs(3),
+        reconnect: false,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::control::{
 };
 use crate::history::{Spans, TargetFacts};
 use crate::model::{
-    DatabaseRow, DecisionId, Digest, Ended, Limits, Look, Mode, PolicyName, PoolKey, PoolRow,
+    DatabaseRow, DecisionId, Digest, EffectLimits, Ended, Limits, Look, Mode, PolicyName, PoolKey, PoolRow,
     PoolSize, Proposal, ScopeKey, Server, SessionLimits, SessionsWindow, Setting, Severity,
     Silence, Snapshot, Subject, TargetName, Timestamp,
 };
@@ -163,6 +163,7 @@ impl Scene {
                 look_every: Some(Duration::from_secs(15)),
                 ends_per_minute: 2,
             },
+            effect: effect(),
             hand_back,
             known,
         };
@@ -373,6 +374,19 @@ fn limits() -> Limits {
         changes_per_hour: 60,
         database_margin: 5,
         data_age_max: Duration::from_secs(3),
+        reconnect: false,
+    }
+}
+
+fn effect() -> EffectLimits {
+    EffectLimits {
+        window: Duration::from_secs(10),
+        settle: Duration::from_millis(200),
+        tolerance_percent: 10,
+        min_gain_percent: 25,
+        min_transactions: 30,
+        rollback_wait: Duration::from_secs(600),
+        calm: Duration::from_secs(30),
     }
 }
 

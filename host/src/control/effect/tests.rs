@@ -1,0 +1,1 @@
+//! Verdicts on changes, and what follows from them.
