@@ -103,8 +103,7 @@ pub async fn bring_into_force(
 /// # Errors
 /// What a person should know of why it was not sent for one of them.
 pub async fn reconnect_databases(console: &Console, databases: &[Arc<str>]) -> Result<(), String> {
-    let mut session =
-        Session::open(console, Role::Act).await.map_err(|error| chain(&error))?;
+    let mut session = Session::open(console, Role::Act).await.map_err(|error| chain(&error))?;
     for database in databases {
         if let Err(error) = reconnect(&mut session, database).await {
             session.close().await;

@@ -252,9 +252,10 @@ async fn changes(
 
 /// Says whether a change came into force, whatever it did then.
 fn was_made(decision: &Decision) -> bool {
-    let passed = decision.verdict.as_ref().is_none_or(|verdict| {
-        matches!(verdict.outcome, Outcome::Approved | Outcome::Clamped)
-    });
+    let passed = decision
+        .verdict
+        .as_ref()
+        .is_none_or(|verdict| matches!(verdict.outcome, Outcome::Approved | Outcome::Clamped));
     let after = [
         Status::Applied,
         Status::Verified,

@@ -8,9 +8,6 @@ mod book;
 mod judge;
 mod trial;
 
-#[cfg(test)]
-mod tests;
-
 use std::time::Duration;
 
 pub(super) use book::EffectBook;
@@ -51,10 +48,15 @@ impl TargetControl {
         if let Some(running) = &running {
             let extends = flight.measured == Measured::Effect && grows && running.may_go_on();
             let (status, words) = if extends {
-                let words = format!("it helps so far ({}); decision {} goes on", running.words(), flight.id);
+                let words = format!(
+                    "it helps so far ({}); decision {} goes on",
+                    running.words(),
+                    flight.id
+                );
                 (Status::Superseded, words)
             } else {
-                let words = format!("decision {} set {} before it could be told", flight.id, flight.size);
+                let words =
+                    format!("decision {} set {} before it could be told", flight.id, flight.size);
                 (Status::Inconclusive, words)
             };
             self.conclude(setting, running, status, &words, now, batch);
@@ -69,12 +71,12 @@ impl TargetControl {
             return;
         };
         let limits = *self.effects.limits();
-        let record = self.effects.record(setting);
-        let before = running.as_ref().filter(|_| grows).map(|one| (one, record.climb.take()));
-        let trial = Trial::begin(&self.history, setting, (flight, from), before, &limits, now);
-        let record = self.effects.record(setting);
-        record.climb.clone_from(&trial.climb);
+        let climb = self.effects.record(setting).climb.take().filter(|_| grows);
+        let earlier = running.as_ref().filter(|one| one.may_go_on());
+        let trial =
+            Trial::begin(&self.history, setting, (flight, from), earlier, climb, &limits, now);
         let first = trial.climb.as_ref().map_or(from.get(), |climb| climb.size);
+        self.effects.record(setting).climb.clone_from(&trial.climb);
         if setting.knob == Knob::PoolSize {
             self.history.clip(&setting.scope, [from.get(), first]);
         }
@@ -96,14 +98,21 @@ impl TargetControl {
             }
         }
         for (setting, report) in self.effects.due_charts(now) {
-            let series = self.history.points(&setting.scope, report.began.minus(trial::CHART_BEFORE), now);
+            let series =
+                self.history.points(&setting.scope, report.began.minus(trial::CHART_BEFORE), now);
             batch.effects.push(crate::model::EffectReport { series, ..report });
         }
         let settings = self.effects.to_take_back();
         settings.iter().filter_map(|setting| self.send_take_back(setting, turn, batch)).collect()
     }
 
-    fn weigh_one(&mut self, setting: &Setting, mut trial: Trial, now: Timestamp, batch: &mut Batch) {
+    fn weigh_one(
+        &mut self,
+        setting: &Setting,
+        mut trial: Trial,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) {
         let limits = *self.effects.limits();
         trial.settle(&mut self.history, setting);
         let moment =
@@ -254,13 +263,10 @@ impl TargetControl {
     ) {
         let mut rows = Batch::default();
         self.conclude(setting, trial, Status::RolledBack, words, now, &mut rows);
-        let words = format!(
-            "takes back decision {} ({} to {}): {words}",
-            trial.id, trial.from, trial.to
-        );
+        let words =
+            format!("takes back decision {} ({} to {}): {words}", trial.id, trial.from, trial.to);
         let of = trial.to;
-        self.effects.record(setting).take_back =
-            Some(TakeBack { of, to, words, rows, sent: None });
+        self.effects.record(setting).take_back = Some(TakeBack { of, to, words, rows, sent: None });
     }
 
     fn send_take_back(
@@ -280,10 +286,8 @@ impl TargetControl {
             }
             return None;
         }
-        let facts = Facts {
-            purpose: Purpose::TakeBack,
-            ..self.guard_facts(setting, self.mode, turn.now)
-        };
+        let facts =
+            Facts { purpose: Purpose::TakeBack, ..self.guard_facts(setting, self.mode, turn.now) };
         let judged = guard(one.to.get(), &facts);
         let passed = matches!(judged.verdict.outcome, Outcome::Approved | Outcome::Clamped);
         let size = judged.size.filter(|_| passed && !in_flight)?;

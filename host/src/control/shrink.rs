@@ -129,8 +129,10 @@ impl TargetControl {
             return None;
         }
         shrunk.state = State::Sent;
-        let intent =
-            Batch { transitions: vec![transition(format!("{why}: sending {commands}"))], ..Batch::default() };
+        let intent = Batch {
+            transitions: vec![transition(format!("{why}: sending {commands}"))],
+            ..Batch::default()
+        };
         Some(Effect::Reconnect(Box::new(Reconnect {
             id: shrunk.id,
             target: self.facts.name.clone(),
@@ -140,10 +142,17 @@ impl TargetControl {
     }
 
     /// Records what came of a `RECONNECT`.
-    pub fn reconnected(&mut self, id: DecisionId, sent: &Result<(), String>, now: Timestamp) -> Vec<Effect> {
+    pub fn reconnected(
+        &mut self,
+        id: DecisionId,
+        sent: &Result<(), String>,
+        now: Timestamp,
+    ) -> Vec<Effect> {
         let Some((setting, shrunk)) = self.shrinks.shrunk_of(id) else { return Vec::new() };
         let note = match sent {
-            Ok(()) => "PgBouncer reconnects: servers beyond the size close as they are released".into(),
+            Ok(()) => {
+                "PgBouncer reconnects: servers beyond the size close as they are released".into()
+            }
             Err(why) => {
                 shrunk.state = State::Told;
                 format!("RECONNECT failed: {why}")

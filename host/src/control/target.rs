@@ -17,8 +17,8 @@ use super::silences::SilenceBook;
 use super::{Acted, Effect, Heard, Memories, Turn};
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
-    Decision, DecisionId, EffectLimits, Kind, Mode, PolicyName, PoolSize, Proposal, SessionLimits, Setting,
-    Snapshot, Status, TargetName, TargetStatus, Timestamp, Transition,
+    Decision, DecisionId, EffectLimits, Kind, Mode, PolicyName, PoolSize, Proposal, SessionLimits,
+    Setting, Snapshot, Status, TargetName, TargetStatus, Timestamp, Transition,
 };
 use crate::record::{Batch, EffectState, Memory, ScopeState, StoredAlert};
 
@@ -348,7 +348,8 @@ impl TargetControl {
                 |status, note: &str| Transition { id: open.id, at: now, status, note: note.into() };
             batch.transitions.push(transition(status, note));
             if in_force {
-                let note = "nobody measured what it did: the sidecar was not there, or did not know";
+                let note =
+                    "nobody measured what it did: the sidecar was not there, or did not know";
                 batch.transitions.push(transition(Status::Inconclusive, note));
             }
             let first = ScopeControl::first_seen(open.from.unwrap_or(current));

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::LastChange;
 use super::shadow::ShadowView;
 use super::target::TargetControl;
-use super::LastChange;
 use crate::guard::Hindrance;
 use crate::history::PoolView;
 use crate::model::{

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use super::judge::Baseline;
 use super::trial::{TakeBack, Trial};
 use crate::guard::Hindrance;
-use crate::model::{
-    DecisionId, EffectLimits, EffectReport, PoolSize, Setting, Status, Timestamp,
-};
+use crate::model::{DecisionId, EffectLimits, EffectReport, PoolSize, Setting, Status, Timestamp};
 use crate::record::EffectState;
 
 /// Charts that wait for their last second; beyond that the oldest stay as they are.

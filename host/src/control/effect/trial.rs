@@ -58,12 +58,15 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    /// Begins with a change that was found in force; `earlier` is the growth that it goes on with.
+    /// Begins with a change that was found in force; `earlier` is the growth that it goes on with, and
+    /// `climb` what there was before the first of several.
+    #[expect(clippy::too_many_arguments, reason = "one call; a struct would repeat the fields")]
     pub fn begin(
         history: &History,
         setting: &Setting,
         (flight, from): (&InFlight, PoolSize),
-        earlier: Option<(&Self, Option<Baseline>)>,
+        earlier: Option<&Self>,
+        climb: Option<Baseline>,
         limits: &EffectLimits,
         now: Timestamp,
     ) -> Self {
@@ -74,7 +77,7 @@ impl Trial {
         };
         let least = f64::from(limits.min_transactions);
         let scope = &setting.scope;
-        let of_earlier = earlier.as_ref().and_then(|(earlier, _)| {
+        let of_earlier = earlier.and_then(|earlier| {
             let (from, to) = (earlier.settled?, flight.at);
             let stretch = history.stretch(scope, from, to);
             (stretch.transactions() >= least).then_some((from, stretch))
@@ -83,7 +86,7 @@ impl Trial {
             of_earlier.unwrap_or_else(|| seconds_before(history, scope, flight.at, least));
         let measure = history.measure(&stretch, since, flight.at);
         let before = Baseline { stretch, measure, size: from.get() };
-        let climb = earlier.and_then(|(_, climb)| climb).or_else(|| Some(before.clone()));
+        let climb = climb.or_else(|| Some(before.clone()));
         let mean = Duration::from_secs_f64(measure.transaction_mean_us.max(0.0) / 1e6);
         let settle = limits.settle.max(mean).min(limits.window / SETTLE_PART);
         let expected = expected(course, &before, flight.size, limits);
@@ -215,8 +218,10 @@ fn expected(
         Course::Growth => {
             let could = f64::from(to.get()).min(load.max(size)) / size.max(1.0);
             let gain = f64::from(limits.min_gain_percent) / 100.0;
-            let (most, least) =
-                (measure.throughput_per_s * could, measure.throughput_per_s * (1.0 + (could - 1.0) * gain));
+            let (most, least) = (
+                measure.throughput_per_s * could,
+                measure.throughput_per_s * (1.0 + (could - 1.0) * gain),
+            );
             let words = format!(
                 "{} clients wait for {size} servers a pool; with {to}, throughput rises from {:.0} to \
                  {most:.0} transactions/s at best, {least:.0} at least, and fewer clients wait",
@@ -243,7 +248,8 @@ fn expected(
             (words, numbers)
         }
         Course::Other => {
-            let words = format!("no harm: throughput stays, and transactions take up to {ms:.1} ms");
+            let words =
+                format!("no harm: throughput stays, and transactions take up to {ms:.1} ms");
             let numbers = vec![
                 number("throughput_per_s", measure.throughput_per_s),
                 number("transaction_max_us", longest),

@@ -1,1 +1,0 @@
-//! Verdicts on changes, and what follows from them.
