@@ -6,6 +6,7 @@
 mod alert;
 mod decision;
 mod effect;
+mod hold;
 mod name;
 mod session;
 mod setting;
@@ -20,6 +21,7 @@ mod window;
 pub use alert::{Alert, AlertKey, AlertState};
 pub use decision::{Decision, DecisionId, Evidence, Kind, Origin, Status, Transition};
 pub use effect::{EffectPoint, EffectReport, Measure};
+pub use hold::{Hold, HoldKind, Signature, SignatureError};
 pub use name::{Digest, NameError, PolicyName, PoolKey, ScopeKey, TargetName};
 pub use session::{
     BackendIdentity, ClientGroup, Ended, Holder, HolderRow, Look, OWN_APPLICATION, SessionKey,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::host::host_alert;
-use super::scope::InFlight;
+use super::scope::{InFlight, Measured};
 use super::target::TargetControl;
 use super::{Effect, Reconnect};
 use crate::model::{
@@ -32,6 +32,8 @@ struct Shrunk {
     size: PoolSize,
     held_up_since: Option<Timestamp>,
     state: State,
+    /// Whether it goes back to what was before, which a person's hold does not stop.
+    measured: Measured,
     /// The databases that hold it up, and the servers beyond the size.
     excess: BTreeMap<Arc<str>, u32>,
 }
@@ -59,6 +61,7 @@ impl ShrinkBook {
             size: flight.size,
             held_up_since: None,
             state: State::Watched,
+            measured: flight.measured,
             excess: BTreeMap::new(),
         };
         self.0.insert(setting.clone(), shrunk);
@@ -116,7 +119,8 @@ impl TargetControl {
     ) -> Option<Effect> {
         let allowed = self.facts.limits.reconnect && self.mode == Mode::Enforce;
         let facts = self.guard_facts(setting, self.mode, now);
-        let may = facts.not_actionable.is_none() && facts.writer.is_none() && facts.held.is_none();
+        let may = facts.not_actionable.is_none() && facts.writer.is_none();
+        let may = may && (facts.held.is_none() || shrunk.measured == Measured::Nothing);
         let commands = commands(shrunk.excess.keys());
         let more: u32 = shrunk.excess.values().sum();
         let why = format!("queueing clients keep {more} servers open beyond {}", shrunk.size);

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod effect;
+mod orders;
 mod policies;
 mod scene;
 mod sessions;

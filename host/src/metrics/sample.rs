@@ -81,6 +81,8 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
                 evidence: Vec::new(),
             },
         }],
+        hold: None,
+        going_back: Vec::new(),
         looks_refused: 3,
     }
 }
@@ -161,6 +163,7 @@ fn server() -> Server {
         query_wait_timeout: Some(Duration::from_secs(120)),
         settings: Arc::default(),
         paused: Some(false),
+        taken_over: false,
         user_sizes: std::collections::BTreeMap::new(),
         lists: lists.map(|name| (name.to_owned(), 3)).into(),
     }

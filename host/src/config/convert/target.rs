@@ -94,6 +94,7 @@ impl Reader<'_> {
             labels: raw.labels,
             mode,
             limits: limits?,
+            rejected_for: Duration::from_millis(raw.rejected_for_ms),
             sessions: sessions(&raw.sessions),
             effect: effect(&raw.effect),
             console: console?,
