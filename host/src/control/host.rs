@@ -56,6 +56,7 @@ impl TargetControl {
     pub fn tell(&mut self, turn: &mut Turn<'_>, batch: &mut Batch) {
         let held = self.hold(turn.now).map(target_held);
         let holding = self.stand_downs().chain(self.new_files(turn.now)).chain(held);
+        let holding = holding.chain(self.shrinks_held_up());
         let holding: Vec<Proposal> = holding.collect();
         let host = PolicyName::host();
         for one in self.alerts.observe(&host, &holding, Sight::of(1), turn.now) {
