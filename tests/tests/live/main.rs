@@ -17,6 +17,7 @@ mod logins;
 mod misbehaviour;
 mod modes;
 mod past;
+mod people;
 mod rules;
 mod several;
 mod shutdown;
