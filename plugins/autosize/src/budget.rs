@@ -56,8 +56,12 @@ pub(crate) fn budget_of(window: &Window) -> Option<u32> {
 fn claim(plan: &Plan<'_>) -> Claim {
     let scope = plan.scope;
     let wanted = plan.to.min(scope.ceiling().max(scope.size()));
-    let floor = if scope.is_actionable() { scope.floor().max(1).min(wanted) } else { scope.size() };
-    let wanted = if scope.is_actionable() { wanted } else { scope.size() };
+    let (wanted, floor) = if scope.is_actionable() {
+        // A size below its floor has no claim on the floor: that would be a growth.
+        (wanted, scope.floor().max(1).min(wanted).min(scope.size()))
+    } else {
+        (scope.size(), scope.size())
+    };
     Claim { wanted, floor, pools: scope.pool_count(), reserve: scope.reserve() }
 }
 

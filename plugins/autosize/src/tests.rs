@@ -1,5 +1,6 @@
 //! Tells the policy's behaviour, case by case, through the same functions that the plugin exports.
 
+mod limits;
 mod loops;
 mod sim;
 
