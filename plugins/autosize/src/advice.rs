@@ -162,7 +162,12 @@ pub(crate) fn raise_ceiling(scope: Scope<'_>, need: &Need<'_>) -> Proposal {
 }
 
 /// Says which line sets a size that the sidecar cannot change.
-pub(crate) fn set_pool_size(plan: &Plan<'_>, pool: &Pool<'_>, wanted: u32, reason: &str) -> Proposal {
+pub(crate) fn set_pool_size(
+    plan: &Plan<'_>,
+    pool: &Pool<'_>,
+    wanted: u32,
+    reason: &str,
+) -> Proposal {
     let scope = plan.scope;
     Recommendation::new("set-pool-size", scope.subject())
         .summary(format!("{} should be {wanted}: {reason}.", setting(scope)))

@@ -56,7 +56,7 @@ pub(crate) fn queues(servers: u32, load: f64, queue: u32) -> f64 {
 
 /// Gives the least number of servers with which the goal is met.
 pub(crate) fn servers_for(load: f64, goal: &WaitGoal) -> u32 {
-    let mut count = servers_up(load).max(1).min(SERVERS_MAX);
+    let mut count = servers_up(load).clamp(1, SERVERS_MAX);
     while count < SERVERS_MAX && waits_longer(count, load, goal.services) > goal.exceeding {
         count += 1;
     }

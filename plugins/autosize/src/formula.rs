@@ -46,7 +46,8 @@ impl Sizing<'_> {
 
     /// Returns the goal for the wait, where there is one and transactions have a time.
     pub(crate) fn goal(&self) -> Option<WaitGoal> {
-        let slo_us = std::time::Duration::from_millis(self.settings.wait_slo_ms).as_secs_f64() * 1e6;
+        let slo_us =
+            std::time::Duration::from_millis(self.settings.wait_slo_ms).as_secs_f64() * 1e6;
         let is_known = self.transaction_us > 0.0 && self.transaction_us.is_finite();
         (slo_us > 0.0 && is_known).then(|| WaitGoal {
             services: (slo_us / self.transaction_us).max(UNNOTICED) / self.settings.variability,

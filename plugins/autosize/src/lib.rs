@@ -22,8 +22,8 @@ mod memory;
 mod peaks;
 mod plan;
 mod settings;
-mod warm;
 mod usl;
+mod warm;
 
 use poolwarden_policy::{Policy, Pool, Proposal, Resize, TargetStatus, Window};
 
@@ -119,7 +119,9 @@ fn propose(window: &Window, plan: &Plan<'_>, cut: Cut, proposals: &mut Vec<Propo
         if need.at_once > scope.ceiling() && scope.is_actionable() {
             proposals.push(advice::raise_ceiling(scope, &need));
         }
-        if cut == Cut::Short && let Some(budget) = budget::budget_of(window) {
+        if cut == Cut::Short
+            && let Some(budget) = budget::budget_of(window)
+        {
             proposals.push(advice::budget_is_short(plan, budget));
         }
     }
@@ -185,14 +187,22 @@ fn reason(window: &Window, plan: &Plan<'_>, cut: Cut, to: u32) -> String {
 }
 
 fn grown(need: &Need<'_>, to: u32) -> String {
-    let want = need.at_once;
-    let utilization = 100.0 * need.load / f64::from(want.max(1));
-    let wanted = format!(
-        "{}, which could use {:.1} servers; {want} would keep {utilization:.0} % of them busy",
-        plan::cause(need),
-        need.load,
-    );
-    if to < want { format!("{wanted}, of which {to} now") } else { wanted }
+    let (want, then) = (need.at_once, need.wanted);
+    let cause = plan::cause(need);
+    let wanted = if want > then {
+        format!(
+            "{cause}, whose arrivals keep {:.1} servers busy; {want} also work the queue off, {then} will \
+             do then",
+            need.load,
+        )
+    } else {
+        let utilization = 100.0 * need.load / f64::from(want.max(1));
+        format!(
+            "{cause}, which could use {:.1} servers; {want} would keep {utilization:.0} % of them busy",
+            need.load,
+        )
+    };
+    if to < want { format!("{wanted}; of these {to} now") } else { wanted }
 }
 
 poolwarden_policy::export!(Autosize);

@@ -176,12 +176,7 @@ fn has_gained(settings: &Settings, growth: &Growth, speed: &Speed) -> bool {
 ///
 /// What the short span says is a mix of before and after: with a part p of it after the growth it is
 /// p·after + (1 − p)·before. `None` while too little of it is after to tell.
-fn gain_so_far(
-    window: &Window,
-    growth: &Growth,
-    speed: &Speed,
-    pools: f64,
-) -> Option<f64> {
+fn gain_so_far(window: &Window, growth: &Growth, speed: &Speed, pools: f64) -> Option<f64> {
     let span_s = window.short_span().as_secs_f64();
     // Those that came first have not finished before they have taken their time.
     let age = Duration::from_millis(window.at_ms().saturating_sub(growth.at_ms));

@@ -65,6 +65,7 @@ pub struct Rule {
 }
 
 /// Which number of a scope a rule sizes.
+#[expect(clippy::enum_variant_names, reason = "they are PgBouncer's names of the settings")]
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
 )]

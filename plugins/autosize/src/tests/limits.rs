@@ -13,7 +13,12 @@ fn budget(budget: u32) -> DatabaseServer {
 }
 
 /// Asks about two databases, each of one pool.
-fn two(sizes: [u32; 2], pools: [PoolRow; 2], memory: &[u8], change: impl Fn(&mut Columns)) -> Answer {
+fn two(
+    sizes: [u32; 2],
+    pools: [PoolRow; 2],
+    memory: &[u8],
+    change: impl Fn(&mut Columns),
+) -> Answer {
     let scope = |at: usize, name: &str| ScopeRow {
         actionable: true,
         ..ScopeRow::database(name, sizes[at])
@@ -55,10 +60,7 @@ fn two_that_want_more_get_the_same() {
 fn who_does_not_need_its_size_makes_room_for_who_does() {
     let idle = || PoolRow::serving("b", "app", 30, 2);
     let settled = |at_ms: u64, answer: &Answer| {
-        let full = PoolRow {
-            transaction_mean_us: 50_000.0,
-            ..PoolRow::serving("a", "app", 10, 3)
-        };
+        let full = PoolRow { transaction_mean_us: 50_000.0, ..PoolRow::serving("a", "app", 10, 3) };
         let at = move |it: &mut Columns| it.at_ms += at_ms;
         two([10, 30], [full, idle()], &answer.memory, at)
     };
@@ -100,7 +102,8 @@ fn warm_servers_and_reserve_are_asked_for_only_where_that_is_set() {
 /// Numbers out of nowhere: a seed gives a window that may be as odd as a guard will ever see.
 fn odd_window(seed: &mut u64) -> (Vec<ScopeRow>, Vec<PoolRow>, u32) {
     let mut next = |below: u32| {
-        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *seed =
+            seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         u32::try_from(*seed >> 33).expect("31 bits") % below
     };
     let odd = [0.0, -1.0, 1e-9, 0.5, 3.0, 17.0, 40.0, 1e6, 1e18, f64::NAN, f64::INFINITY];
@@ -169,16 +172,25 @@ fn whatever_is_seen_bounds_are_kept() {
             assert!(*size <= row.ceiling.max(row.size), "{size} for {row:?}");
             assert!(*size >= row.floor.min(row.size), "{size} for {row:?}");
         }
-        let grows = sizes.iter().any(|(at, size)| *size > scopes[usize::try_from(*at).expect("small")].size);
-        let total: u64 = (0_u32..).zip(&scopes).map(|(at, row)| {
-            let size = sizes.iter().find(|(scope, _)| *scope == at).map_or(row.size, |one| one.1);
-            let count = pools.iter().filter(|pool| pool.scope == at).count();
-            u64::try_from(count).expect("few") * u64::from(size + row.reserve)
-        }).sum();
-        let was: u64 = (0_u32..).zip(&scopes).map(|(at, row)| {
-            let count = pools.iter().filter(|pool| pool.scope == at).count();
-            u64::try_from(count).expect("few") * u64::from(row.size + row.reserve)
-        }).sum();
+        let grows = sizes
+            .iter()
+            .any(|(at, size)| *size > scopes[usize::try_from(*at).expect("small")].size);
+        let total: u64 = (0_u32..)
+            .zip(&scopes)
+            .map(|(at, row)| {
+                let size =
+                    sizes.iter().find(|(scope, _)| *scope == at).map_or(row.size, |one| one.1);
+                let count = pools.iter().filter(|pool| pool.scope == at).count();
+                u64::try_from(count).expect("few") * u64::from(size + row.reserve)
+            })
+            .sum();
+        let was: u64 = (0_u32..)
+            .zip(&scopes)
+            .map(|(at, row)| {
+                let count = pools.iter().filter(|pool| pool.scope == at).count();
+                u64::try_from(count).expect("few") * u64::from(row.size + row.reserve)
+            })
+            .sum();
         assert!(!grows || room == 0 || total <= u64::from(room).max(was), "{total} of {room}");
         asked += sizes.len();
     }

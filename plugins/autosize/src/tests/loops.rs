@@ -110,8 +110,7 @@ fn a_measured_capacity_curve_is_not_passed() {
     let settings = r#"{"capacity_curve":
         [[1,50.0],[2,92.6],[4,143.7],[6,158.2],[8,161.3],[12,141.5],[16,120.0]]}"#;
     let arrivals = |t: f64| if t > 300.0 { 400.0 } else { 60.0 };
-    let setup =
-        Setup { arrivals, service: retrograde, size: 4, settings, ..Setup::default() };
+    let setup = Setup { arrivals, service: retrograde, size: 4, settings, ..Setup::default() };
     let outcome = run(setup, 600);
     assert!(outcome.most() <= 10, "{:?}", outcome.sizes);
 }

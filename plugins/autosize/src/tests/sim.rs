@@ -219,7 +219,7 @@ impl Sim {
         self.measure();
         let row = self.row(busy, waiting);
         let scope = self.scope();
-        let mut all = columns(&[scope.clone()], &[row.clone()]);
+        let mut all = columns(std::slice::from_ref(&scope), std::slice::from_ref(&row));
         (all.at_ms, all.short_span_ms, all.long_span_ms) = (START_MS + now, SHORT_MS, LONG_MS);
         let window = name_columns(all, &[scope], &[row]).expect("rows");
         let answer = evaluate::<Autosize>(&window, self.setup.settings, &self.memory);
@@ -257,7 +257,7 @@ impl Sim {
     /// Does what the guard does with a size that is asked for.
     fn asked(&mut self, size: u32) {
         let now = self.now_ms;
-        assert!(size <= CEILING && size >= 1 && size != self.size, "{size} at {now} ms");
+        assert!((1..=CEILING).contains(&size) && size != self.size, "{size} at {now} ms");
         self.outcome.asked.push((self.second(), size));
         let cooldown = if size > self.size { COOLDOWN_UP_MS } else { COOLDOWN_DOWN_MS };
         let is_cool = self.change.as_ref().is_none_or(|change| change.at_ms + cooldown <= now);
