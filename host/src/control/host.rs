@@ -43,7 +43,7 @@ pub(super) fn number(name: &str, size: PoolSize) -> Evidence {
 }
 
 /// Names the runbook of an alert that shares it with others.
-fn with_runbook(mut alert: Proposal, path: &str) -> Proposal {
+pub(super) fn with_runbook(mut alert: Proposal, path: &str) -> Proposal {
     if let Proposal::Alert { runbook, .. } = &mut alert {
         path.clone_into(runbook);
     }
