@@ -6,15 +6,21 @@
 
 mod advice;
 mod alerts;
+mod approval;
 mod budget;
+mod cause;
 mod contest;
 mod decide;
 mod drift;
+mod effect;
+mod going_back;
 mod host;
+mod orders;
 mod record;
 mod scope;
 mod sessions;
 mod shadow;
+mod shrink;
 mod silences;
 mod target;
 mod view;
@@ -32,8 +38,10 @@ use crate::model::{
     Databases, DecisionId, Digest, Ended, Look, Mode, PolicyName, PoolSize, Proposal, ScopeKey,
     SessionKey, Setting, Silence, Snapshot, TargetName, Timestamp, Window,
 };
-use crate::record::{Batch, Evaluation, SilenceChange};
+use crate::record::{Batch, Evaluation};
 use alerts::Anew;
+pub use effect::LastChange;
+pub use orders::{Order, OrderRefusal, TheirSizes};
 pub use shadow::{Difference, ShadowView};
 use silences::SilenceBook;
 pub use silences::SilenceRefusal;
@@ -97,14 +105,23 @@ pub enum Event {
         /// What came of it.
         ended: Ended,
     },
-    /// A person asks for a silence, or for its end.
-    SilenceAsked(SilenceChange),
+    /// A person asks for something.
+    Ordered(Box<Order>),
     /// What was asked for has been recorded, or could not be.
-    SilenceKept {
+    OrderKept {
         /// What was asked for.
-        change: SilenceChange,
+        order: Box<Order>,
         /// Why it could not be recorded.
         kept: Result<(), String>,
+    },
+    /// A `RECONNECT` was tried.
+    Reconnected {
+        /// The target.
+        target: TargetName,
+        /// The decision whose shrink it is for.
+        id: DecisionId,
+        /// Why it could not be sent, if it could not.
+        sent: Result<(), String>,
     },
     /// The sidecar is about to stop: hand sizes back if it should.
     Stopping,
@@ -194,15 +211,18 @@ pub enum Effect {
     },
     /// Put the intent into the store, then end the session, then say what came of it.
     EndSession(Box<EndSession>),
-    /// Put this change of the silences into the store, then say what came of it.
-    KeepSilence {
-        /// The change.
-        change: Box<SilenceChange>,
-        /// The change as it is to be recorded.
+    /// Put the intent into the store, then have servers closed as they are released, then say what came
+    /// of it.
+    Reconnect(Box<Reconnect>),
+    /// Put this order into the store, then say what came of it.
+    KeepOrder {
+        /// The order.
+        order: Box<Order>,
+        /// The order as it is to be recorded.
         batch: Box<Batch>,
     },
-    /// Tell who asked for a silence that it cannot be had.
-    RefuseSilence(SilenceRefusal),
+    /// Tell who gave an order that it cannot be carried out.
+    RefuseOrder(OrderRefusal),
 }
 
 /// The end of a session that passed the guard.
@@ -217,6 +237,19 @@ pub struct EndSession {
     /// After this moment the decision is too old to be carried out.
     pub until: Timestamp,
     /// The intent, to be recorded before anything is done.
+    pub intent: Batch,
+}
+
+/// Servers that are to be closed as they are released, because their pool has more than its size.
+#[derive(Debug)]
+pub struct Reconnect {
+    /// The decision whose shrink it is for.
+    pub id: DecisionId,
+    /// The target.
+    pub target: TargetName,
+    /// The databases.
+    pub databases: Vec<Arc<str>>,
+    /// The intent, to be recorded before anything is sent.
     pub intent: Batch,
 }
 
@@ -295,7 +328,12 @@ impl Control {
     /// Takes in an event and says what is to be done, in this order.
     pub fn apply(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let expired = self.silences.expire(now);
-        let changed = matches!(event, Event::SilenceKept { kept: Ok(()), .. });
+        let silenced = |order: &Order| matches!(order, Order::Silence(_));
+        let changed = matches!(
+            &event,
+            Event::OrderKept { order, kept: Ok(()) } if silenced(order)
+        );
+        self.targets.values_mut().for_each(|target| target.expire_hold(now));
         let effects = self.take(event, now);
         self.mute(if expired || changed { Anew::All } else { Anew::Unmatched });
         effects
@@ -310,9 +348,11 @@ impl Control {
     fn take(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let turn = &mut Turn { now, ids: &mut self.ids };
         match event {
-            Event::Polled { target, snapshot } => {
-                self.targets.get_mut(&target).map(|t| t.polled(snapshot, turn))
-            }
+            Event::Polled { target, snapshot } => self.targets.get_mut(&target).map(|t| {
+                let mut effects = t.polled(snapshot, turn);
+                effects.extend(t.go_back(turn));
+                effects
+            }),
             Event::PollFailed { target, kind, problem } => {
                 self.targets.get_mut(&target).map(|t| t.poll_failed(kind, problem, now))
             }
@@ -322,30 +362,25 @@ impl Control {
             Event::EvaluationDied { target } => {
                 self.targets.get_mut(&target).map(|t| t.evaluation_died(now))
             }
-            Event::Acted { target, id, acted } => {
-                self.targets.get_mut(&target).map(|t| t.acted(id, &acted, now))
-            }
+            Event::Acted { target, id, acted } => self.targets.get_mut(&target).map(|t| {
+                let mut effects = t.acted(id, &acted, now);
+                effects.extend(t.go_back(turn));
+                effects
+            }),
             Event::Looked { target, look } => {
                 self.targets.get_mut(&target).map(|t| t.looked(look.map(|look| *look), now))
             }
             Event::Ended { target, id, ended } => {
                 self.targets.get_mut(&target).map(|t| t.ended(id, &ended, now))
             }
-            Event::SilenceAsked(change) => Some(vec![match self.silences.judge(&change) {
-                Ok(batch) => {
-                    Effect::KeepSilence { change: Box::new(change), batch: Box::new(batch) }
-                }
-                Err(refusal) => Effect::RefuseSilence(refusal),
-            }]),
-            Event::SilenceKept { change, kept } => {
-                if kept.is_ok() {
-                    self.silences.make(change);
-                }
-                None
+            Event::Reconnected { target, id, sent } => {
+                self.targets.get_mut(&target).map(|t| t.reconnected(id, &sent, now))
             }
+            Event::Ordered(order) => Some(vec![self.ordered(*order, now)]),
+            Event::OrderKept { order, kept } => Some(self.order_kept(*order, kept, now)),
             Event::Stopping => {
                 let targets = self.targets.values_mut();
-                Some(targets.flat_map(|target| target.hand_back(turn)).collect())
+                Some(targets.flat_map(|target| target.stop(turn)).collect())
             }
         }
         .unwrap_or_default()

@@ -5,6 +5,8 @@
 
 mod alert;
 mod decision;
+mod effect;
+mod hold;
 mod name;
 mod session;
 mod setting;
@@ -18,19 +20,22 @@ mod window;
 
 pub use alert::{Alert, AlertKey, AlertState};
 pub use decision::{Decision, DecisionId, Evidence, Kind, Origin, Status, Transition};
+pub use effect::{EffectPoint, EffectReport, Measure};
+pub use hold::{Hold, HoldKind, Signature, SignatureError};
 pub use name::{Digest, NameError, PolicyName, PoolKey, ScopeKey, TargetName};
 pub use session::{
     BackendIdentity, ClientGroup, Ended, Holder, HolderRow, Look, OWN_APPLICATION, SessionKey,
     SessionState, SessionsWindow,
 };
 pub use setting::{Knob, Setting};
-pub use settings::{Labels, Limits, Mode, SessionLimits, Settings};
+pub use settings::{EffectLimits, Labels, Limits, Mode, SessionLimits, Settings};
 pub use silence::{
     Alerting, Glob, LABELS_MAX, Matchers, Silence, SilenceError, SilenceId, is_label_name,
 };
 pub use size::{PoolSize, SizeError};
 pub use snapshot::{
     Counters, DatabaseRow, DatabaseSample, Databases, PgSessions, PoolRow, Server, Snapshot,
+    XactEnds,
 };
 pub use time::Timestamp;
 pub use verdict::{Outcome, Rule, RuleWord, Verdict, Word};

@@ -3,16 +3,20 @@
 //! A full poll also reads what changes seldom (databases, settings, lists); a quick one reads pools
 //! and counters and keeps the rest, so that ten polls a second stay cheap for a busy PgBouncer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::clients::backends_of;
 use super::{ConsoleError, Role, Row, Session, Table};
 use crate::clock::Clock;
 use crate::config::Console;
 use crate::model::{
     Counters, DatabaseRow, Databases, PoolKey, PoolRow, Server, Settings, Snapshot, Timestamp,
 };
+
+/// How often the servers are listed; each holds PgBouncer up for 2 µs.
+const LIST_EVERY: Duration = Duration::from_secs(10);
 
 /// How much a poll reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +56,11 @@ pub struct Poller {
     databases: Arc<Databases>,
     server: Arc<Server>,
     sizes_at: Timestamp,
+    /// How many queries the console had had when it answered last.
+    queries: Option<u64>,
+    /// PostgreSQL's backends behind the servers, which a new process has only if it took them over.
+    backends: BTreeSet<(u32, u32)>,
+    backends_at: Timestamp,
 }
 
 impl Poller {
@@ -64,6 +73,9 @@ impl Poller {
             databases: Arc::default(),
             server: Arc::default(),
             sizes_at: Timestamp::default(),
+            queries: None,
+            backends: BTreeSet::new(),
+            backends_at: Timestamp::default(),
         }
     }
 
@@ -109,6 +121,18 @@ impl Poller {
         Ok(session)
     }
 
+    /// Lists the backends behind the servers: client ages tell nothing, `-R` sets them anew.
+    async fn list_backends(
+        &mut self,
+        session: &mut Session,
+        at: Timestamp,
+        costs: &mut Vec<Cost>,
+    ) -> Result<(), ConsoleError> {
+        self.backends = backends_of(&show(session, "servers", costs).await?);
+        self.backends_at = at;
+        Ok(())
+    }
+
     async fn read(
         &mut self,
         session: &mut Session,
@@ -118,11 +142,30 @@ impl Poller {
     ) -> Result<Snapshot, ConsoleError> {
         let pools = show(session, "pools", costs).await?;
         let totals = show(session, "stats_totals", costs).await?;
+        let queries = console_queries(&totals);
+        // A count that falls is another process's, of which nothing is known yet.
+        let before = self.queries.filter(|before| queries.is_some_and(|now| now < *before));
+        self.queries = queries.or(self.queries);
+        let taken_over = match before {
+            // Only a process that took over its servers has backends of the one before.
+            Some(_) => {
+                let old = std::mem::take(&mut self.backends);
+                self.list_backends(session, at, costs).await?;
+                !self.backends.is_disjoint(&old)
+            }
+            None => self.server.taken_over,
+        };
         // The first poll has nothing to keep, so it is always a full one.
-        if depth == Depth::Full || self.server.version.is_empty() {
+        let anew = self.server.version.is_empty() || before.is_some();
+        let unlisted = self.backends.is_empty() || at.since(self.backends_at) >= LIST_EVERY;
+        if depth == Depth::Full && unlisted && before.is_none() {
+            self.list_backends(session, at, costs).await?;
+        }
+        if depth == Depth::Full || anew {
             let databases = show(session, "databases", costs).await?;
             self.databases = Arc::new(databases_of(&databases)?);
-            self.server = Arc::new(read_server(session, costs).await?);
+            let server = read_server(session, costs).await?;
+            self.server = Arc::new(Server { taken_over, ..server });
             self.sizes_at = at;
         }
         Ok(Snapshot {
@@ -132,7 +175,7 @@ impl Poller {
             counters: decode(&totals, "database", counters)?,
             databases: Arc::clone(&self.databases),
             server: Arc::clone(&self.server),
-            console_queries: console_queries(&totals),
+            console_queries: queries,
             postgres: None,
         })
     }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::LastChange;
 use super::shadow::ShadowView;
 use super::target::TargetControl;
+use crate::guard::Hindrance;
 use crate::history::PoolView;
 use crate::model::{
-    Alert, AlertState, Counters, DatabaseSample, Databases, DecisionId, Labels, Limits, Mode,
+    Alert, AlertState, Counters, DatabaseSample, Databases, DecisionId, Hold, Labels, Limits, Mode,
     PolicyName, PoolKey, PoolSize, Proposal, Server, Setting, Silence, Subject, TargetName,
     TargetStatus, Timestamp,
 };
@@ -60,6 +62,10 @@ pub struct TargetView {
     pub advice: Vec<AdviceView>,
     /// How policies that shadow others compare with them.
     pub shadows: Vec<ShadowView>,
+    /// A person's word that nothing is to be changed, while it holds.
+    pub hold: Option<Hold>,
+    /// What the panic switch has not brought back yet.
+    pub going_back: Vec<Setting>,
     /// Asks for a look at single sessions that were not granted.
     pub looks_refused: u64,
 }
@@ -83,6 +89,10 @@ pub struct ScopeView {
     pub not_actionable: Option<&'static str>,
     /// When the sidecar last changed it.
     pub last_change: Option<Timestamp>,
+    /// What came of the last change.
+    pub change: Option<LastChange>,
+    /// Why what earlier changes did forbids a further one.
+    pub hindrance: Hindrance,
 }
 
 /// An alert with the newest word of its policy.
@@ -154,15 +164,17 @@ impl TargetControl {
             databases,
             counters: latest.map(|latest| latest.counters.clone()).unwrap_or_default(),
             postgres: latest.and_then(|latest| latest.postgres.clone()),
-            scopes: self.scope_views(),
+            scopes: self.scope_views(now),
             alerts: self.alert_views(now),
             advice: self.advice_views(),
             shadows: self.shadows.views(),
+            hold: self.hold(now).cloned(),
+            going_back: self.going_back(now),
             looks_refused: self.sessions.refused,
         }
     }
 
-    fn scope_views(&self) -> Vec<ScopeView> {
+    fn scope_views(&self, now: Timestamp) -> Vec<ScopeView> {
         let view = |(setting, scope): (&Setting, &super::scope::ScopeControl)| ScopeView {
             setting: setting.clone(),
             size: self.size_of(setting),
@@ -172,6 +184,8 @@ impl TargetControl {
             in_flight: scope.in_flight.map(|flight| flight.id),
             not_actionable: self.not_actionable(setting),
             last_change: scope.last_change().filter(|at| *at > Timestamp::default()),
+            change: self.effects.last(setting),
+            hindrance: self.hindrance(setting, now),
         };
         self.scopes.iter().map(view).collect()
     }

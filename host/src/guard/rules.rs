@@ -82,6 +82,10 @@ fn target_state(case: &Case<'_>) -> Said {
     let (size, facts) = (case.size, case.facts);
     match facts.status {
         TargetStatus::Up => pass(size, "the target is up"),
+        // `SET` works while it is paused and does not resume it.
+        TargetStatus::Paused if facts.purpose == Purpose::TakeBack => {
+            pass(size, "the target is paused; going back is allowed")
+        }
         TargetStatus::Paused => reject(size, "the target is paused: its queue is intended"),
         TargetStatus::Down => reject(size, "the target does not answer"),
     }
@@ -218,7 +222,9 @@ fn cooldown(case: &Case<'_>) -> Said {
 
 /// What the last change did is known before the next is made.
 fn effect(case: &Case<'_>) -> Said {
-    match &case.facts.effect {
+    let effect = &case.facts.effect;
+    let hindrance = if case.size > current(case.facts) { &effect.growth } else { &effect.shrink };
+    match hindrance {
         Some(why) if case.facts.purpose == Purpose::Decide => reject(case.size, why.clone()),
         Some(_) => pass(case.size, "going back does not wait for what the last change did"),
         None => pass(case.size, "no earlier change stands in the way"),

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::control::{AdviceView, AlertView, ScopeView, TargetView, View};
+use crate::control::{AdviceView, AlertView, LastChange, ScopeView, TargetView, View};
+use crate::guard::Hindrance;
 use crate::history::{Backends, PoolView};
 use crate::model::{
     Alert, AlertKey, AlertState, Condition, Counters, DatabaseRow, DatabaseSample, DecisionId,
     Evidence, Limits, Mode, PgSessions, PolicyName, PoolKey, PoolRow, PoolSize, Proposal, Server,
-    Setting, Severity, Subject, TargetName, TargetStatus, Timestamp,
+    Setting, Severity, Status, Subject, TargetName, TargetStatus, Timestamp,
 };
 
 /// Names the id that the sample's alert fires under.
@@ -57,6 +58,13 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
             in_flight: None,
             not_actionable: None,
             last_change: Some(at.minus(Duration::from_secs(9))),
+            change: Some(LastChange {
+                status: Status::Applied,
+                at: at.minus(Duration::from_secs(9)),
+                from: size(10),
+                to: size(20),
+            }),
+            hindrance: Hindrance { growth: Some("it is measured".into()), shrink: None },
         }],
         alerts: alerts(at),
         shadows: Vec::new(),
@@ -73,6 +81,8 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
                 evidence: Vec::new(),
             },
         }],
+        hold: None,
+        going_back: Vec::new(),
         looks_refused: 3,
     }
 }
@@ -123,6 +133,7 @@ fn limits() -> Limits {
         changes_per_hour: 20,
         database_margin: 10,
         data_age_max: Duration::from_secs(3),
+        reconnect: false,
     }
 }
 
@@ -152,6 +163,7 @@ fn server() -> Server {
         query_wait_timeout: Some(Duration::from_secs(120)),
         settings: Arc::default(),
         paused: Some(false),
+        taken_over: false,
         user_sizes: std::collections::BTreeMap::new(),
         lists: lists.map(|name| (name.to_owned(), 3)).into(),
     }
@@ -255,5 +267,6 @@ fn postgres(at: Timestamp) -> DatabaseSample {
         max_connections: 100,
         reserved_connections: 3,
         sessions: vec![sessions("shop", 20, 1), sessions("psql", 2, 0)],
+        xact_ends: None,
     }
 }
