@@ -63,17 +63,17 @@ pub(crate) fn queues(servers: u32, load: f64, queue: u32) -> f64 {
 
 /// Gives the least number of servers with which the goal is met; 1 for a load that is no number.
 pub(crate) fn servers_for(load: f64, goal: &WaitGoal) -> u32 {
-    if load.is_nan() {
+    if load.is_nan() || load <= 0.0 {
         return 1;
     }
     let (mut count, mut blocking) = (0, 1.0);
     // One pass: what n servers block follows from what n − 1 do.
     while count < SERVERS_MAX {
         count += 1;
-        blocking = next(blocking, load.max(0.0), count);
+        blocking = next(blocking, load, count);
         let room = f64::from(count) - load;
         if room > 0.0 {
-            let waits = of_blocking(blocking, load.max(0.0), f64::from(count));
+            let waits = of_blocking(blocking, load, f64::from(count));
             if waits * (-room * goal.services).exp() <= goal.exceeding {
                 break;
             }

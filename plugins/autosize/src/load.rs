@@ -13,7 +13,7 @@ use poolwarden_policy::{ChangeOutcome, Condition, Pool, Window};
 use crate::erlang::queues;
 use crate::formula::Sizing;
 use crate::hidden::{self, Before};
-use crate::memory::Memory;
+use crate::memory::{Memory, QUEUES_MAX};
 use crate::settings::Settings;
 
 /// A queue that is this rare in a pool of the right size is no chance.
@@ -116,7 +116,11 @@ pub(crate) fn by_scope<'w>(
     before: &Memory,
 ) -> Vec<ScopeLoad<'w>> {
     let mut loads = vec![ScopeLoad::default(); window.scopes().len()];
+    // Only so many queues are remembered; of the others nothing is known, not that there was none.
+    let mut unremembered = QUEUES_MAX;
     for pool in window.pools() {
+        let before = (unremembered > 0).then_some(before);
+        unremembered = unremembered.saturating_sub(usize::from(pool.cl_waiting() > 0));
         let load = &mut loads[pool.scope_index()];
         match pool.condition() {
             Condition::Idle | Condition::Serving | Condition::Queueing => {}
@@ -137,13 +141,19 @@ pub(crate) fn by_scope<'w>(
 }
 
 /// Finds out what a pool needs.
-fn need<'w>(window: &Window, pool: &Pool<'w>, sizing: &Sizing<'_>, before: &Memory) -> Need<'w> {
+fn need<'w>(
+    window: &Window,
+    pool: &Pool<'w>,
+    sizing: &Sizing<'_>,
+    before: Option<&Memory>,
+) -> Need<'w> {
     let mean = mean(pool);
     let size = pool.size();
     let busy = f64::from(pool.sv_active());
     let mut work_off = 0.0;
     let (load, cause) = if counts(pool, mean, sizing) {
-        let hidden = hidden::load(pool, queue_before(window, pool, before));
+        let hidden =
+            hidden::load(pool, before.and_then(|before| queue_before(window, pool, before)));
         work_off = hidden.work_off;
         (hidden.load.max(mean), Cause::Queue)
     } else if busy >= f64::from(size) * sizing.settings.grow_utilization
