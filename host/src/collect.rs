@@ -4,8 +4,10 @@
 //! pool has no server left, polls come faster, because that is when a second is long.
 
 mod look;
+mod presence;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -16,10 +18,11 @@ use crate::clock::Clock;
 use crate::config::{Database, Poll, Target};
 use crate::console::{Cost, Depth, Poller};
 use crate::database::Observer;
-use crate::model::{DatabaseSample, Snapshot, TargetName};
+use crate::model::{DatabaseSample, Peer, Snapshot, TargetName};
 use crate::report::chain;
 
 pub use look::{Looked, look};
+pub use presence::attend;
 
 /// What a collector saw.
 #[derive(Debug)]
@@ -32,6 +35,17 @@ pub enum Collected {
         snapshot: Box<Snapshot>,
         /// What it cost PgBouncer.
         costs: Vec<Cost>,
+    },
+    /// Somebody looked who is on the console.
+    Attended {
+        /// The target.
+        target: TargetName,
+        /// The sidecars there, this one included.
+        peers: Vec<Peer>,
+        /// Time to the next look.
+        every: Duration,
+        /// What it cost PgBouncer.
+        cost: Cost,
     },
     /// A poll failed.
     Failed {

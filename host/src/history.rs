@@ -5,7 +5,6 @@
 
 mod bucket;
 mod counters;
-mod others;
 mod own_sizes;
 mod pool;
 mod scopes;
@@ -25,7 +24,6 @@ use crate::model::{
 };
 pub use bucket::Bucket;
 use counters::CounterTrack;
-use others::Others;
 use own_sizes::OwnSizes;
 use pool::PoolTrack;
 pub use pool::{Backends, PoolView};
@@ -72,7 +70,6 @@ pub struct History {
     status_since: Option<Timestamp>,
     latest: Option<Snapshot>,
     restarted: Option<Timestamp>,
-    others: Others,
 }
 
 impl History {
@@ -88,7 +85,6 @@ impl History {
             status_since: None,
             latest: None,
             restarted: None,
-            others: Others::default(),
         }
     }
 
@@ -101,7 +97,6 @@ impl History {
         self.absorb_counters(&snapshot);
         self.note_restart(&snapshot);
         self.own_sizes.note(&snapshot);
-        self.others.note(&snapshot);
         let known: BTreeSet<&PoolKey> = snapshot.pools.iter().map(|row| &row.key).collect();
         self.pools.retain(|key, _| known.contains(key));
         for row in &snapshot.pools {
@@ -134,11 +129,6 @@ impl History {
     /// Gives the first poll that saw a new PgBouncer process.
     pub fn restarted(&self) -> Option<Timestamp> {
         self.restarted
-    }
-
-    /// Gives PostgreSQL's connections that did not come through this target's pools.
-    pub fn other_connections(&self) -> u32 {
-        self.others.count
     }
 
     /// Gives the scope that sizes a pool: its user's, else its database's, else the default.

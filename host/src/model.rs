@@ -6,6 +6,7 @@
 mod alert;
 mod decision;
 mod name;
+mod presence;
 mod session;
 mod setting;
 mod settings;
@@ -19,9 +20,10 @@ mod window;
 pub use alert::{Alert, AlertKey, AlertState};
 pub use decision::{Decision, DecisionId, Evidence, Kind, Origin, Status, Transition};
 pub use name::{Digest, NameError, PolicyName, PoolKey, ScopeKey, TargetName};
+pub use presence::{Claim, OWN_APPLICATION, Peer, is_own_application};
 pub use session::{
-    BackendIdentity, ClientGroup, Ended, Holder, HolderRow, Look, OWN_APPLICATION, SessionKey,
-    SessionState, SessionsWindow,
+    BackendIdentity, ClientGroup, Ended, Holder, HolderRow, Look, SessionKey, SessionState,
+    SessionsWindow,
 };
 pub use setting::{Knob, Setting};
 pub use settings::{Labels, Limits, Mode, SessionLimits, Settings};
@@ -30,7 +32,8 @@ pub use silence::{
 };
 pub use size::{PoolSize, SizeError};
 pub use snapshot::{
-    Counters, DatabaseRow, DatabaseSample, Databases, PgSessions, PoolRow, Server, Snapshot,
+    Counters, DatabaseRow, DatabaseSample, Databases, PgSessions, PoolRow, Server, ServerIdentity,
+    Snapshot,
 };
 pub use time::Timestamp;
 pub use verdict::{Outcome, Rule, RuleWord, Verdict, Word};

@@ -22,7 +22,7 @@ use crate::config::{Console, Target};
 use crate::control::{Acted, Control, Effect, Event, Heard, Memories, PoolBucket, Resize, View};
 use crate::evaluate::{Part, Policy, Registry, Round};
 use crate::history::Bucket;
-use crate::model::{TargetName, Window};
+use crate::model::{Claim, TargetName, Window};
 use crate::record::{Batch, HistorySample, Memory, PoolCounts, SilenceChange};
 use crate::report::chain;
 use crate::serve::{Ask, Refused, Reply};
@@ -163,6 +163,10 @@ impl Drive {
                 self.tick_start.insert(target.clone(), Instant::now());
                 Event::Polled { target, snapshot: *snapshot }
             }
+            Collected::Attended { target, peers, every, cost } => {
+                metrics.attended(&target, &cost);
+                Event::Attended { target, peers, every }
+            }
             Collected::Failed { target, kind, problem } => {
                 metrics.poll_failed(&target, kind);
                 // A target that stays away is news once.
@@ -225,6 +229,7 @@ impl Drive {
                 self.evaluate(target, window, memories);
             }
             Effect::Record(batch) => self.record(batch),
+            Effect::Announce { target, claim } => self.announce(&target, claim),
             Effect::Resize(resize) => self.resize(resize),
             Effect::Look { target, policy, reason, databases } => {
                 self.look(target, &policy, &reason, databases);
@@ -292,6 +297,13 @@ impl Drive {
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             self.recorder.metrics.store_failed("overflow");
             tracing::error!("too much waits for the store; a record is lost");
+        }
+    }
+
+    fn announce(&self, target: &TargetName, claim: Claim) {
+        let instance = self.actors.get(target).and_then(|one| one.target.console.instance.as_ref());
+        if let Some(instance) = instance {
+            instance.announce(claim);
         }
     }
 
@@ -420,7 +432,7 @@ fn is_evaluation(effect: &Effect) -> bool {
 /// Records the intent and only then changes the size, if that is still what was decided about.
 async fn act(recorder: &Recorder, console: &Console, resize: &Resize) -> Acted {
     // The login takes as long as the disk and changes nothing.
-    let (written, login) = tokio::join!(recorder.write(&resize.intent), log_in(console));
+    let (written, mut login) = tokio::join!(recorder.write(&resize.intent), log_in(console));
     if let Err(error) = written {
         login.log_out().await;
         return Acted::NotRecorded(chain(&error));
@@ -428,6 +440,10 @@ async fn act(recorder: &Recorder, console: &Console, resize: &Resize) -> Acted {
     if recorder.clock.now() > resize.until {
         login.log_out().await;
         return Acted::Failed("recording took too long; the decision is too old to act on".into());
+    }
+    if let Some(why) = login.objection(console).await {
+        login.log_out().await;
+        return Acted::Failed(why);
     }
     let Resize { setting, from, size, .. } = resize;
     match bring_into_force(console, login, setting, *from, *size).await {

@@ -3,15 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::advice::AdviceBook;
 use super::alerts::{AlertBook, Anew, Sight};
 use super::contest::Contest;
 use super::decide::Said;
+use super::ledger::{Account, Bracket};
 use super::record::{is_empty, memories};
 use super::scope::{Afterwards, ScopeControl};
 use super::sessions::SessionBook;
 use super::shadow::ShadowBook;
 use super::silences::SilenceBook;
+use super::writer::Writer;
 use super::{Acted, Effect, Heard, Memories, Turn};
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
@@ -35,6 +39,10 @@ pub struct TargetSetup {
     pub hand_back: HandBack,
     /// What the store knows.
     pub known: Known,
+    /// Whether PostgreSQL is to be looked at.
+    pub asks_postgres: bool,
+    /// This sidecar's own instance, where it may act; it first looks who else does.
+    pub instance: Option<Uuid>,
 }
 
 /// What becomes of the sizes when the sidecar stops.
@@ -90,6 +98,18 @@ pub(super) struct TargetControl {
     evaluation: Evaluation,
     /// What the policies that are being asked can see.
     pub sight: Sight,
+    /// Whether PostgreSQL is to be looked at.
+    pub asks_postgres: bool,
+    /// Servers around the looks at PostgreSQL.
+    pub servers: Bracket,
+    /// What PostgreSQL can take, as of this turn.
+    pub account: Option<Account>,
+    /// Connections that the pools that lead there needed lately.
+    pub demand: u32,
+    /// When a size was last given back for want of connections.
+    pub gave_back: Option<Timestamp>,
+    /// Who acts on this PgBouncer.
+    pub writer: Writer,
 }
 
 /// A change of which nobody knows whether PgBouncer took it.
@@ -144,13 +164,24 @@ impl TargetControl {
             memories: memories(known.memories),
             evaluation: Evaluation::Idle,
             sight: Sight::of(0),
+            asks_postgres: setup.asks_postgres,
+            servers: Bracket::default(),
+            account: None,
+            demand: 0,
+            gave_back: None,
+            writer: Writer::new(setup.instance),
         }
     }
 
-    pub fn polled(&mut self, snapshot: Snapshot, turn: &mut Turn<'_>) -> Vec<Effect> {
-        let now = turn.now;
+    /// Takes in what a poll saw; what follows from it comes with [`TargetControl::polled`].
+    pub fn see(&mut self, snapshot: Snapshot) {
         self.problem = None;
+        self.servers.note(&snapshot);
         self.history.absorb(snapshot);
+    }
+
+    pub fn polled(&mut self, turn: &mut Turn<'_>) -> Vec<Effect> {
+        let now = turn.now;
         let mut batch = self.settle(now);
         self.settle_lost(now, &mut batch);
         let mut effects = self.reconcile(turn, &mut batch);
@@ -197,12 +228,16 @@ impl TargetControl {
 
     pub fn acted(&mut self, id: DecisionId, acted: &Acted, now: Timestamp) -> Vec<Effect> {
         let name = self.facts.name.clone();
+        let read = self.history.latest().map(|latest| latest.sizes_at);
         let Some((key, scope)) =
             self.scopes.iter_mut().find(|(_, s)| s.in_flight.is_some_and(|f| f.id == id))
         else {
             return Vec::new();
         };
         let Some(flight) = scope.in_flight.take() else { return Vec::new() };
+        if !matches!(acted, Acted::NotRecorded(_)) {
+            scope.note_sent(flight.size, *acted == Acted::Verified, read, now);
+        }
         let mut batch = Batch::default();
         let transition = |status, note| Transition { id, at: now, status, note };
         if let Acted::NotInForce(None) = acted {
@@ -257,6 +292,7 @@ impl TargetControl {
         let Some(mut window) = self.history.window(now) else { return Vec::new() };
         self.show_reach(&mut window);
         self.show_sessions(&mut window, now);
+        self.show_share(&mut window);
         self.evaluation = Evaluation::Running;
         let old = window.target.data_age > self.spans.stale_after;
         let blind = old || window.target.status == TargetStatus::Down;

@@ -2,7 +2,7 @@
 
 mod alerts;
 mod policies;
-mod scene;
+pub(super) mod scene;
 mod sessions;
 
 use std::time::Duration;

@@ -35,6 +35,26 @@ pub fn resize(size: u32) -> Proposal {
     Proposal::Resize { setting: Setting::DEFAULT, size, reason, evidence: Vec::new() }
 }
 
+pub fn resize_setting(setting: Setting, size: u32) -> Proposal {
+    Proposal::Resize { setting, size, reason: "because".to_owned(), evidence: Vec::new() }
+}
+
+/// A policy that may act, saying this.
+pub fn heard(proposals: Vec<Proposal>) -> Heard {
+    Heard {
+        policy: PolicyName::new("p").expect("a fine name"),
+        mode: Mode::Enforce,
+        priority: 0,
+        shadow_of: None,
+        may_end_sessions: false,
+        digest: Digest([7; 32]),
+        version: Arc::from("1.0.0"),
+        beyond: Vec::new(),
+        answer: Some(Answer { proposals, look: None, memory: Arc::from([]) }),
+        evaluation: Arc::new(Blank),
+    }
+}
+
 pub fn alert() -> Proposal {
     Proposal::Alert {
         name: "pool-exhausted".into(),
@@ -165,6 +185,8 @@ impl Scene {
             },
             hand_back,
             known,
+            asks_postgres: false,
+            instance: None,
         };
         let now = start();
         Self { control: Control::new(vec![setup], ids), now, full_at: now, may_end_sessions: false }
@@ -362,7 +384,7 @@ impl Scene {
     }
 }
 
-fn limits() -> Limits {
+pub fn limits() -> Limits {
     Limits {
         floor: size(1),
         ceiling: size(50),
@@ -376,7 +398,7 @@ fn limits() -> Limits {
     }
 }
 
-fn spans() -> Spans {
+pub fn spans() -> Spans {
     Spans {
         short: Duration::from_secs(10),
         long: Duration::from_secs(600),
@@ -387,7 +409,7 @@ fn spans() -> Spans {
     }
 }
 
-fn snapshot(at: Timestamp, sizes_at: Timestamp, size: u32, waiting: u32) -> Snapshot {
+pub fn snapshot(at: Timestamp, sizes_at: Timestamp, size: u32, waiting: u32) -> Snapshot {
     let row = PoolRow {
         key: PoolKey::new("app", "app"),
         cl_active: size,
