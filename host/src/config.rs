@@ -117,6 +117,8 @@ pub struct Poll {
     pub interval: Duration,
     /// Time between two polls while a client waits; never longer than `interval`.
     pub fast_interval: Duration,
+    /// Time between two glances in between; `None` for none.
+    pub glance_interval: Option<Duration>,
     /// Age at which a console session is closed.
     pub session_age_max: Duration,
     /// Longest pause between two tries.

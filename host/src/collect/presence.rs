@@ -38,7 +38,7 @@ pub async fn attend(
     out: mpsc::Sender<Collected>,
     stop: CancellationToken,
 ) {
-    let mut presence = Presence { target, instance, out, look_at: Instant::now(), company: false };
+    let mut presence = Presence { target, instance, out, look_at: Instant::now() };
     let mut failing = false;
     while !stop.is_cancelled() {
         let attended = tokio::select! {
@@ -69,8 +69,6 @@ struct Presence {
     instance: Instance,
     out: mpsc::Sender<Collected>,
     look_at: Instant,
-    /// Whether another sidecar was there at the last look.
-    company: bool,
 }
 
 impl Presence {
@@ -97,7 +95,6 @@ impl Presence {
     async fn look(&mut self, session: &mut Session) -> Result<(), ConsoleError> {
         let (peers, cost) = read_peers(session).await?;
         let me = self.instance.peer();
-        self.company = peers.iter().any(|peer| peer.id != me.id && peer.claim != Claim::Watches);
         let every = cadence(me.claim, cost.rows);
         self.look_at = Instant::now() + every;
         let target = self.target.name.clone();
@@ -108,13 +105,14 @@ impl Presence {
 
     /// Says that it stops, so that nobody has to wait until it counts as gone.
     async fn say_goodbye(&self) {
-        if !self.company {
-            return;
-        }
         self.instance.announce(Claim::Left);
         let goodbye = async {
-            let session = Session::open(&self.target.console, Role::Watch).await?;
-            sleep(GOODBYE).await;
+            let mut session = Session::open(&self.target.console, Role::Watch).await?;
+            let (peers, _) = read_peers(&mut session).await?;
+            let me = self.instance.peer().id;
+            if peers.iter().any(|peer| peer.id != me && peer.claim == Claim::Waits) {
+                sleep(GOODBYE).await;
+            }
             session.close().await;
             Ok::<_, ConsoleError>(())
         };
