@@ -189,6 +189,8 @@ pub struct Target {
     pub mode: Mode,
     /// What no policy can cross; `floor` is never above `ceiling`.
     pub limits: Limits,
+    /// How long advice that a person has rejected is not said again.
+    pub rejected_for: Duration,
     /// What is done about single sessions.
     pub sessions: SessionLimits,
     /// The admin console.

@@ -6,12 +6,16 @@
 
 mod advice;
 mod alerts;
+mod approval;
 mod budget;
+mod cause;
 mod contest;
 mod decide;
 mod drift;
+mod going_back;
 mod host;
 mod ledger;
+mod orders;
 mod record;
 mod scope;
 mod sessions;
@@ -35,9 +39,10 @@ use crate::model::{
     Claim, Databases, DecisionId, Digest, Ended, Look, Mode, Peer, PolicyName, PoolSize, Proposal,
     ScopeKey, SessionKey, Setting, Silence, Snapshot, TargetName, Timestamp, Window,
 };
-use crate::record::{Batch, Evaluation, SilenceChange};
+use crate::record::{Batch, Evaluation};
 use alerts::Anew;
 pub use ledger::Account;
+pub use orders::{Order, OrderRefusal, TheirSizes};
 pub use shadow::{Difference, ShadowView};
 use silences::SilenceBook;
 pub use silences::SilenceRefusal;
@@ -111,12 +116,12 @@ pub enum Event {
         /// Time to the next such look.
         every: Duration,
     },
-    /// A person asks for a silence, or for its end.
-    SilenceAsked(SilenceChange),
+    /// A person asks for something.
+    Ordered(Box<Order>),
     /// What was asked for has been recorded, or could not be.
-    SilenceKept {
+    OrderKept {
         /// What was asked for.
-        change: SilenceChange,
+        order: Box<Order>,
         /// Why it could not be recorded.
         kept: Result<(), String>,
     },
@@ -215,15 +220,15 @@ pub enum Effect {
     },
     /// Put the intent into the store, then end the session, then say what came of it.
     EndSession(Box<EndSession>),
-    /// Put this change of the silences into the store, then say what came of it.
-    KeepSilence {
-        /// The change.
-        change: Box<SilenceChange>,
-        /// The change as it is to be recorded.
+    /// Put this order into the store, then say what came of it.
+    KeepOrder {
+        /// The order.
+        order: Box<Order>,
+        /// The order as it is to be recorded.
         batch: Box<Batch>,
     },
-    /// Tell who asked for a silence that it cannot be had.
-    RefuseSilence(SilenceRefusal),
+    /// Tell who gave an order that it cannot be carried out.
+    RefuseOrder(OrderRefusal),
 }
 
 /// The end of a session that passed the guard.
@@ -316,7 +321,12 @@ impl Control {
     /// Takes in an event and says what is to be done, in this order.
     pub fn apply(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let expired = self.silences.expire(now);
-        let changed = matches!(event, Event::SilenceKept { kept: Ok(()), .. });
+        let silenced = |order: &Order| matches!(order, Order::Silence(_));
+        let changed = matches!(
+            &event,
+            Event::OrderKept { order, kept: Ok(()) } if silenced(order)
+        );
+        self.targets.values_mut().for_each(|target| target.expire_hold(now));
         let effects = self.take(event, now);
         self.mute(if expired || changed { Anew::All } else { Anew::Unmatched });
         effects
@@ -339,11 +349,16 @@ impl Control {
     /// Takes in a poll, and gives back what PostgreSQL cannot take, whosever it is.
     fn polled(&mut self, name: &TargetName, snapshot: Snapshot, now: Timestamp) -> Vec<Effect> {
         let Some(target) = self.targets.get_mut(name) else { return Vec::new() };
-        target.see(snapshot);
+        target.see(snapshot, now);
         self.balance(name, now);
         let turn = &mut Turn { now, ids: &mut self.ids };
         let target = self.targets.get_mut(name);
-        let mut effects = target.map(|target| target.polled(turn)).unwrap_or_default();
+        let own = |target: &mut TargetControl| {
+            let mut effects = target.polled(turn);
+            effects.extend(target.go_back(turn));
+            effects
+        };
+        let mut effects = target.map(own).unwrap_or_default();
         effects.extend(ledger::give_back(&mut self.targets, name, turn));
         effects
     }
@@ -365,8 +380,13 @@ impl Control {
         let event = match event {
             Event::Polled { target, snapshot } => return self.polled(&target, snapshot, now),
             Event::Stopping => return self.hand_back(now),
-            Event::Evaluated { ref target, .. } => {
+            Event::Evaluated { ref target, .. } | Event::Acted { ref target, .. } => {
                 self.balance(target, now);
+                event
+            }
+            Event::OrderKept { .. } => {
+                let names: Vec<TargetName> = self.targets.keys().cloned().collect();
+                names.iter().for_each(|name| self.balance(name, now));
                 event
             }
             other => other,
@@ -385,27 +405,19 @@ impl Control {
             Event::EvaluationDied { target } => {
                 self.targets.get_mut(&target).map(|t| t.evaluation_died(now))
             }
-            Event::Acted { target, id, acted } => {
-                self.targets.get_mut(&target).map(|t| t.acted(id, &acted, now))
-            }
+            Event::Acted { target, id, acted } => self.targets.get_mut(&target).map(|t| {
+                let mut effects = t.acted(id, &acted, now);
+                effects.extend(t.go_back(turn));
+                effects
+            }),
             Event::Looked { target, look } => {
                 self.targets.get_mut(&target).map(|t| t.looked(look.map(|look| *look), now))
             }
             Event::Ended { target, id, ended } => {
                 self.targets.get_mut(&target).map(|t| t.ended(id, &ended, now))
             }
-            Event::SilenceAsked(change) => Some(vec![match self.silences.judge(&change) {
-                Ok(batch) => {
-                    Effect::KeepSilence { change: Box::new(change), batch: Box::new(batch) }
-                }
-                Err(refusal) => Effect::RefuseSilence(refusal),
-            }]),
-            Event::SilenceKept { change, kept } => {
-                if kept.is_ok() {
-                    self.silences.make(change);
-                }
-                None
-            }
+            Event::Ordered(order) => Some(vec![self.ordered(*order, now)]),
+            Event::OrderKept { order, kept } => Some(self.order_kept(*order, kept, now)),
             Event::Polled { .. } | Event::Stopping => None,
         }
         .unwrap_or_default()

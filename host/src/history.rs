@@ -9,6 +9,8 @@ mod own_sizes;
 mod pool;
 mod scopes;
 mod sliding;
+mod stretch;
+mod together;
 mod window;
 
 #[cfg(test)]
@@ -27,6 +29,9 @@ use counters::CounterTrack;
 use own_sizes::OwnSizes;
 use pool::PoolTrack;
 pub use pool::{Backends, PoolView};
+use stretch::ScopeTrack;
+pub use stretch::{Stretch, Work};
+use together::Ends;
 
 /// Spans and thresholds by which history is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +75,9 @@ pub struct History {
     status_since: Option<Timestamp>,
     latest: Option<Snapshot>,
     restarted: Option<Timestamp>,
+    /// What the pools of each scope did together.
+    together: BTreeMap<ScopeKey, ScopeTrack>,
+    ends: Ends,
 }
 
 impl History {
@@ -85,6 +93,8 @@ impl History {
             status_since: None,
             latest: None,
             restarted: None,
+            together: BTreeMap::new(),
+            ends: Ends::default(),
         }
     }
 
@@ -109,6 +119,7 @@ impl History {
         let paused = self.looks_paused(&snapshot);
         self.set_status(if paused { TargetStatus::Paused } else { TargetStatus::Up }, at);
         self.latest = Some(snapshot);
+        self.note_together(at);
     }
 
     /// Notes that a poll failed: the last numbers stay and grow old, and nothing reads as zero.

@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod fuzz;
 pub mod log;
+pub mod page;
 pub mod plugins;
 pub mod process;
 pub mod sampler;

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) use bracket::Bracket;
+use bracket::Seen;
 pub(super) use give_back::give_back;
 
 use super::target::TargetControl;
@@ -135,25 +136,16 @@ pub(super) fn account(targets: &Targets, name: &TargetName, now: Timestamp) -> O
     let members = members(targets, name);
     let looks = members.iter().filter_map(|one| Some((*one, one.sample()?)));
     let known = looks.filter(|(_, sample)| sample.is_known());
-    let (looker, look) = known.max_by_key(|(_, sample)| sample.at)?;
-    let heard = looker.servers.heard().unwrap_or(look.at);
-    let (mut fewest, mut most) = (0_u32, 0_u32);
-    for member in &members {
-        let (low, high) = member.servers.around(look.at, heard);
-        // Of a PgBouncer that does not answer nobody knows whether its servers are still there.
-        let is_down = member.history.status().0 == TargetStatus::Down;
-        fewest = fewest.saturating_add(if is_down { 0 } else { low });
-        most = most.saturating_add(high);
-    }
-    let total = look.sum(|sessions| sessions.total);
+    let look = known.map(|(_, sample)| sample).max_by_key(|sample| sample.at)?;
+    let (others_least, others) = others(&members);
     let rest = members.iter().filter(|one| one.facts.name != *name);
     let margin = members.iter().map(|one| one.facts.limits.database_margin).max();
     let mut account = Account {
         max_connections: look.max_connections,
         reserved: look.reserved_connections,
         margin: margin.unwrap_or(0),
-        others: total.saturating_sub(fewest),
-        others_least: total.saturating_sub(most),
+        others,
+        others_least,
         could_open: own.could_open(),
         rest: rest.clone().fold(0, |sum, one| sum.saturating_add(one.could_open())),
         members: members.iter().map(|one| one.facts.name.clone()).collect(),
@@ -166,6 +158,30 @@ pub(super) fn account(targets: &Targets, name: &TargetName, now: Timestamp) -> O
     let demands: Vec<u32> = rest.map(|one| one.demand).collect();
     account.share = fair::share(account.capacity().saturating_sub(account.others), &demands);
     Some(account)
+}
+
+/// Gives the fewest and the most connections that are of nobody's pools.
+///
+/// The fewest come from a look that every target was polled after, so that its servers are known
+/// before and after; a newer look can only raise the most.
+fn others(members: &[&TargetControl]) -> (u32, u32) {
+    let is_down = |one: &TargetControl| one.history.status().0 == TargetStatus::Down;
+    let of = |look: &Seen| {
+        let (mut fewest, mut most) = (0_u32, 0_u32);
+        for member in members {
+            let (low, high) = member.servers.around(look);
+            // Of a PgBouncer that does not answer nobody knows whether its servers are still there.
+            fewest = fewest.saturating_add(if is_down(member) { 0 } else { low });
+            most = most.saturating_add(high);
+        }
+        (look.total.saturating_sub(most), look.total.saturating_sub(fewest))
+    };
+    let is_closed =
+        |look: &Seen| members.iter().all(|one| is_down(one) || one.servers.is_after(look));
+    let looks = || members.iter().flat_map(|one| one.servers.looks());
+    let closed = looks().filter(is_closed).max().map(|look| of(&look)).unwrap_or_default();
+    let newest = looks().max().map(|look| of(&look)).unwrap_or_default();
+    (closed.0, closed.1.max(newest.1))
 }
 
 impl TargetControl {

@@ -5,7 +5,7 @@ use super::text::Text;
 use crate::control::{Account, AlertView, Role, ScopeView, TargetView, View};
 use crate::evaluate::PolicyState;
 use crate::history::PoolView;
-use crate::model::{Condition, PoolSize, Proposal, Severity, TargetStatus};
+use crate::model::{Condition, HoldKind, PoolSize, Proposal, Severity, TargetStatus};
 
 const CONDITIONS: [Condition; 7] = [
     Condition::Idle,
@@ -62,6 +62,7 @@ pub(super) fn write(text: &mut Text, scrape: &Scrape<'_>) {
     write_targets(text, scrape.view);
     write_budgets(text, scrape.view);
     write_writers(text, scrape.view);
+    write_holds(text, scrape.view);
     write_pools(text, scrape.view);
     write_scopes(text, scrape.view);
     write_alerts(text, scrape.view);
@@ -136,6 +137,18 @@ fn write_writers(text: &mut Text, view: &View) {
             let is = target.writer.role.as_str() == role.as_str();
             let labels = [("target", target.name.as_str()), ("writer", role.as_str())];
             writer.sample(&labels, u8::from(is));
+        }
+    }
+}
+
+fn write_holds(text: &mut Text, view: &View) {
+    let help = "1 while a person has said that nothing of the target is changed.";
+    let mut held = text.gauge("poolwarden_target_held", help);
+    for target in &view.targets {
+        for kind in HoldKind::ALL {
+            let labels = [("target", target.name.as_str()), ("kind", kind.as_str())];
+            let holds = target.hold.as_ref().is_some_and(|hold| hold.kind == kind);
+            held.sample(&labels, u8::from(holds));
         }
     }
 }

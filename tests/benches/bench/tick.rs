@@ -280,6 +280,7 @@ fn control(config: &Config, clock: &Clock) -> Control {
             stale_after: Duration::from_secs(5),
         },
         hand_back: HandBack::Keep,
+        rejected_for: Duration::from_secs(3_600),
         known: Known { now: clock.now(), ..Known::default() },
     };
     Control::new(vec![setup], Box::new(|_| Uuid::now_v7()))

@@ -18,6 +18,7 @@ mod logins;
 mod misbehaviour;
 mod modes;
 mod past;
+mod people;
 mod rules;
 mod several;
 mod shutdown;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Text, millis};
+use super::{Hold, Text, millis};
 use crate::control::{Role, ScopeView, TargetView, View, WriterView};
 use crate::model::{self, DecisionId, PoolSize, Timestamp};
 
@@ -30,6 +30,10 @@ struct Target<'a> {
     reserve_pool_size: Option<u32>,
     max_client_conn: Option<u32>,
     query_wait_timeout_ms: Option<u64>,
+    /// A person's word that nothing is changed; null when there is none.
+    hold: Option<Hold<'a>>,
+    /// Settings that a panic has not brought back to the file's value yet.
+    going_back: Vec<String>,
     /// The size scopes that the sidecar keeps.
     scopes: Vec<Scope>,
     limits: Limits,
@@ -180,6 +184,8 @@ impl<'a> Target<'a> {
             reserve_pool_size: server.reserve_pool_size,
             max_client_conn: server.max_client_conn,
             query_wait_timeout_ms: server.query_wait_timeout.map(millis),
+            hold: target.hold.as_ref().map(Into::into),
+            going_back: target.going_back.iter().map(ToString::to_string).collect(),
             scopes: target.scopes.iter().map(Into::into).collect(),
             limits: (&target.limits).into(),
             connections: Budget::new(target, at),
