@@ -56,6 +56,7 @@ fn setup(name: TargetName) -> TargetSetup {
         hand_back: HandBack::Keep,
         known: Known::default(),
         asks_postgres: true,
+        rejected_for: Duration::from_secs(60),
         instance: None,
     }
 }
@@ -146,6 +147,7 @@ impl World {
             max_connections: MAX,
             reserved_connections: RESERVED,
             sessions: vec![sessions],
+            xact_ends: None,
         };
         self.looks.insert(target.clone(), sample);
     }
@@ -402,6 +404,7 @@ fn a_server_that_does_not_say_who_it_is_is_known_by_its_place() {
         max_connections: MAX,
         reserved_connections: RESERVED,
         sessions: Vec::new(),
+        xact_ends: None,
     };
     let id = |started_us| Some(ServerIdentity { system: 7, started_us });
     assert!(sample("a", id(1)).is_same_server(&sample("b", id(1))));
