@@ -3,10 +3,13 @@
 //! The command's own answer proves nothing, and a connection may break between the command and its
 //! answer. So the size in force decides what came of it, if need be over a second session.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Console;
-use crate::console::{ConsoleError, Role, Session, first_before, read_default, set_default};
+use crate::console::{
+    ConsoleError, Role, Session, first_before, read_default, reconnect, set_default,
+};
 use crate::model::{Knob, PoolSize, ScopeKey, Setting};
 use crate::report::chain;
 
@@ -108,6 +111,22 @@ pub async fn bring_into_force(
         }
         Err(_) => read_back_anew(console, knob, size).await,
     }
+}
+
+/// Has the servers of databases closed as they are released.
+///
+/// # Errors
+/// What a person should know of why it was not sent for one of them.
+pub async fn reconnect_databases(console: &Console, databases: &[Arc<str>]) -> Result<(), String> {
+    let mut session = Session::open(console, Role::Act).await.map_err(|error| chain(&error))?;
+    for database in databases {
+        if let Err(error) = reconnect(&mut session, database).await {
+            session.close().await;
+            return Err(format!("{database}: {}", chain(&error)));
+        }
+    }
+    session.close().await;
+    Ok(())
 }
 
 async fn precondition(

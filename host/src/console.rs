@@ -12,7 +12,7 @@ mod poll;
 mod session;
 mod table;
 
-pub use change::{may_act, read_default, set_default};
+pub use change::{may_act, read_default, reconnect, set_default};
 pub use clients::{ClientRow, Clients, ServerRow, read_clients};
 pub use error::ConsoleError;
 pub use instance::{Instance, first_before, read_peers};

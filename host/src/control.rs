@@ -12,6 +12,7 @@ mod cause;
 mod contest;
 mod decide;
 mod drift;
+mod effect;
 mod going_back;
 mod host;
 mod ledger;
@@ -20,6 +21,7 @@ mod record;
 mod scope;
 mod sessions;
 mod shadow;
+mod shrink;
 mod silences;
 mod target;
 mod view;
@@ -41,6 +43,7 @@ use crate::model::{
 };
 use crate::record::{Batch, Evaluation};
 use alerts::Anew;
+pub use effect::LastChange;
 pub use ledger::Account;
 pub use orders::{Order, OrderRefusal, TheirSizes};
 pub use shadow::{Difference, ShadowView};
@@ -124,6 +127,15 @@ pub enum Event {
         order: Box<Order>,
         /// Why it could not be recorded.
         kept: Result<(), String>,
+    },
+    /// A `RECONNECT` was tried.
+    Reconnected {
+        /// The target.
+        target: TargetName,
+        /// The decision whose shrink it is for.
+        id: DecisionId,
+        /// Why it could not be sent, if it could not.
+        sent: Result<(), String>,
     },
     /// The sidecar is about to stop: hand sizes back if it should.
     Stopping,
@@ -220,6 +232,9 @@ pub enum Effect {
     },
     /// Put the intent into the store, then end the session, then say what came of it.
     EndSession(Box<EndSession>),
+    /// Put the intent into the store, then have servers closed as they are released, then say what came
+    /// of it.
+    Reconnect(Box<Reconnect>),
     /// Put this order into the store, then say what came of it.
     KeepOrder {
         /// The order.
@@ -243,6 +258,19 @@ pub struct EndSession {
     /// After this moment the decision is too old to be carried out.
     pub until: Timestamp,
     /// The intent, to be recorded before anything is done.
+    pub intent: Batch,
+}
+
+/// Servers that are to be closed as they are released, because their pool has more than its size.
+#[derive(Debug)]
+pub struct Reconnect {
+    /// The decision whose shrink it is for.
+    pub id: DecisionId,
+    /// The target.
+    pub target: TargetName,
+    /// The databases.
+    pub databases: Vec<Arc<str>>,
+    /// The intent, to be recorded before anything is sent.
     pub intent: Batch,
 }
 
@@ -371,7 +399,7 @@ impl Control {
             self.balance(&name, now);
             let turn = &mut Turn { now, ids: &mut self.ids };
             let target = self.targets.get_mut(&name);
-            effects.extend(target.map(|target| target.hand_back(turn)).unwrap_or_default());
+            effects.extend(target.map(|target| target.stop(turn)).unwrap_or_default());
         }
         effects
     }
@@ -415,6 +443,9 @@ impl Control {
             }
             Event::Ended { target, id, ended } => {
                 self.targets.get_mut(&target).map(|t| t.ended(id, &ended, now))
+            }
+            Event::Reconnected { target, id, sent } => {
+                self.targets.get_mut(&target).map(|t| t.reconnected(id, &sent, now))
             }
             Event::Ordered(order) => Some(vec![self.ordered(*order, now)]),
             Event::OrderKept { order, kept } => Some(self.order_kept(*order, kept, now)),

@@ -19,4 +19,4 @@ pub use process::{Ran, SidecarProcess};
 pub use sampler::Sampler;
 pub use second::{SecondLoad, SecondPgBouncer};
 pub use setup::{Setup, TargetSetup};
-pub use sidecar::{Sidecar, ask_json};
+pub use sidecar::{Sidecar, ask_json, came_into_force};

@@ -15,12 +15,12 @@ use super::EVENTS;
 use super::cadence::Cadence;
 use super::past::Pasts;
 use super::recorder::{Recorder, bytes_of};
-use crate::actuate::{Actuated, bring_into_force, log_in};
+use crate::actuate::{Actuated, bring_into_force, log_in, reconnect_databases};
 use crate::clock::Clock;
 use crate::collect::Collected;
 use crate::config::{Console, Target};
 use crate::control::{
-    Acted, Control, Effect, Event, Heard, Memories, Order, PoolBucket, Resize, View,
+    Acted, Control, Effect, Event, Heard, Memories, Order, PoolBucket, Reconnect, Resize, View,
 };
 use crate::evaluate::{Part, Policy, Registry, Round};
 use crate::history::Bucket;
@@ -240,6 +240,7 @@ impl Drive {
                 self.look(target, &policy, &reason, databases);
             }
             Effect::EndSession(end) => self.end_session(end),
+            Effect::Reconnect(reconnect) => self.reconnect(*reconnect),
             Effect::KeepOrder { order, batch } => self.keep_order(order, batch),
             Effect::RefuseOrder(refusal) => self.answer(Err(Refused::Refused(refusal))),
         }
@@ -357,6 +358,28 @@ impl Drive {
         });
     }
 
+    fn reconnect(&self, reconnect: Reconnect) {
+        let Reconnect { id, target, databases, intent } = reconnect;
+        let Some(actor) = self.actors.get(&target) else { return };
+        let (console, turn) = (Arc::clone(&actor.target), Arc::clone(&actor.turn));
+        let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
+        self.work.spawn(async move {
+            let _turn = turn.lock().await;
+            let sent = match recorder.write(&intent).await {
+                Ok(()) => reconnect_databases(&console.console, &databases).await,
+                Err(error) => Err(chain(&error)),
+            };
+            let names = databases.join(", ");
+            match &sent {
+                Ok(()) => tracing::info!(target = target.as_str(), %id, names, "reconnecting"),
+                Err(why) => {
+                    tracing::warn!(target = target.as_str(), %id, names, why, "RECONNECT failed");
+                }
+            }
+            let _ = events.send(Event::Reconnected { target, id, sent }).await;
+        });
+    }
+
     /// Makes room in the store, and writes history and memories; what fails waits for the next time.
     fn upkeep(&mut self) {
         let fresh = self.control.take_buckets().into_iter().flat_map(|(target, buckets)| {
@@ -468,7 +491,7 @@ async fn act(recorder: &Recorder, console: &Console, resize: &Resize) -> Acted {
 
 fn kind_of(acted: &Acted) -> &'static str {
     match acted {
-        Acted::Verified => "verified",
+        Acted::Verified => "in_force",
         Acted::NotInForce(_) => "not_in_force",
         Acted::Failed(_) => "failed",
         Acted::NotRecorded(_) => "not_recorded",

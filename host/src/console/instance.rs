@@ -71,7 +71,7 @@ const fn code(claim: Claim) -> u8 {
 pub async fn read_peers(session: &mut Session) -> Result<(Vec<Peer>, Cost), ConsoleError> {
     let start = Instant::now();
     let table = session.run("SHOW CLIENTS").await?;
-    let cost = Cost { command: "clients", took: start.elapsed(), rows: table.len() };
+    let cost = Cost { command: "peers", took: start.elapsed(), rows: table.len() };
     let console = table.rows().filter(|row| row.text("database") == Some("pgbouncer"));
     let peers = console.filter_map(|row| Peer::parse(row.text("application_name")?));
     Ok((peers.collect(), cost))

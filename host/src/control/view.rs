@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::LastChange;
 use super::ledger::Account;
 use super::shadow::ShadowView;
 use super::target::TargetControl;
 use super::writer::Role;
+use crate::guard::Hindrance;
 use crate::history::PoolView;
 use crate::model::{
     Alert, AlertState, Counters, DatabaseSample, Databases, DecisionId, Hold, Labels, Limits, Mode,
@@ -108,6 +110,10 @@ pub struct ScopeView {
     pub not_actionable: Option<&'static str>,
     /// When the sidecar last changed it.
     pub last_change: Option<Timestamp>,
+    /// What came of the last change.
+    pub change: Option<LastChange>,
+    /// Why what earlier changes did forbids a further one.
+    pub hindrance: Hindrance,
 }
 
 /// An alert with the newest word of its policy.
@@ -179,7 +185,7 @@ impl TargetControl {
             databases,
             counters: latest.map(|latest| latest.counters.clone()).unwrap_or_default(),
             postgres: latest.and_then(|latest| latest.postgres.clone()),
-            scopes: self.scope_views(),
+            scopes: self.scope_views(now),
             alerts: self.alert_views(now),
             advice: self.advice_views(),
             shadows: self.shadows.views(),
@@ -196,7 +202,7 @@ impl TargetControl {
         }
     }
 
-    fn scope_views(&self) -> Vec<ScopeView> {
+    fn scope_views(&self, now: Timestamp) -> Vec<ScopeView> {
         let view = |(setting, scope): (&Setting, &super::scope::ScopeControl)| ScopeView {
             setting: setting.clone(),
             size: self.size_of(setting),
@@ -206,6 +212,8 @@ impl TargetControl {
             in_flight: scope.in_flight.map(|flight| flight.id),
             not_actionable: self.not_actionable(setting),
             last_change: scope.last_change().filter(|at| *at > Timestamp::default()),
+            change: self.effects.last(setting),
+            hindrance: self.hindrance(setting, now),
         };
         self.scopes.iter().map(view).collect()
     }

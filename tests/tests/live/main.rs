@@ -11,6 +11,7 @@ mod conditions;
 mod crash;
 mod disk;
 mod drift;
+mod effect;
 mod guard;
 mod languages;
 mod leaks;
