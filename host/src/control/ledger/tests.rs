@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::*;
-use crate::control::tests::scene::{heard, limits, resize_setting, size, snapshot, spans};
+use crate::control::tests::scene::{effect, heard, limits, resize_setting, size, snapshot, spans};
 use crate::control::{Acted, Control, Effect, Event, HandBack, Known, Resize, TargetSetup, View};
 use crate::history::TargetFacts;
 use crate::model::{
@@ -56,6 +56,7 @@ fn setup(name: TargetName) -> TargetSetup {
         hand_back: HandBack::Keep,
         known: Known::default(),
         asks_postgres: true,
+        effect: effect(),
         rejected_for: Duration::from_secs(60),
         instance: None,
     }

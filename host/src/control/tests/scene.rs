@@ -467,7 +467,7 @@ pub fn limits() -> Limits {
     }
 }
 
-fn effect() -> EffectLimits {
+pub fn effect() -> EffectLimits {
     EffectLimits {
         window: Duration::from_secs(10),
         settle: Duration::from_millis(200),
