@@ -66,7 +66,7 @@ impl Drive {
 /// Records the intent and only then changes the size, if that is still what was decided about.
 async fn act(recorder: &Recorder, console: &Console, resize: &Resize) -> Acted {
     // The login takes as long as the disk and changes nothing.
-    let (written, login) = tokio::join!(recorder.write(&resize.intent), log_in(console));
+    let (written, mut login) = tokio::join!(recorder.write(&resize.intent), log_in(console));
     if let Err(error) = written {
         login.log_out().await;
         return Acted::NotRecorded(chain(&error));
@@ -74,6 +74,10 @@ async fn act(recorder: &Recorder, console: &Console, resize: &Resize) -> Acted {
     if recorder.clock.now() > resize.until {
         login.log_out().await;
         return Acted::Failed("recording took too long; the decision is too old to act on".into());
+    }
+    if let Some(why) = login.objection(console).await {
+        login.log_out().await;
+        return Acted::Failed(why);
     }
     let Resize { setting, from, size, .. } = resize;
     match bring_into_force(console, login, setting, *from, *size).await {
