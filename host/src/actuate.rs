@@ -3,10 +3,13 @@
 //! The command's own answer proves nothing, and a connection may break between the command and its
 //! answer. So the size in force decides what came of it, if need be over a second session.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Console;
-use crate::console::{ConsoleError, Role, Session, read_default, set_default};
+use crate::console::{
+    ConsoleError, Role, Session, first_before, read_default, reconnect, set_default,
+};
 use crate::model::{Knob, PoolSize, ScopeKey, Setting};
 use crate::report::chain;
 
@@ -39,6 +42,19 @@ impl Login {
     pub async fn log_out(self) {
         if let Ok(session) = self.0 {
             session.close().await;
+        }
+    }
+
+    /// Says why nothing may be sent, if another sidecar goes before this one: what was known of it at
+    /// the decision may be old by now.
+    ///
+    /// A console that cannot be asked will not take a change either, and says why there.
+    pub async fn objection(&mut self, console: &Console) -> Option<String> {
+        let (session, instance) = (self.0.as_mut().ok()?, console.instance.as_ref()?);
+        match first_before(session, instance).await {
+            Ok(first) => first
+                .map(|first| format!("another sidecar acts here: {}; nothing was sent", first.id)),
+            Err(error) => Some(format!("{}; nothing was sent", chain(&error))),
         }
     }
 
@@ -95,6 +111,22 @@ pub async fn bring_into_force(
         }
         Err(_) => read_back_anew(console, knob, size).await,
     }
+}
+
+/// Has the servers of databases closed as they are released.
+///
+/// # Errors
+/// What a person should know of why it was not sent for one of them.
+pub async fn reconnect_databases(console: &Console, databases: &[Arc<str>]) -> Result<(), String> {
+    let mut session = Session::open(console, Role::Act).await.map_err(|error| chain(&error))?;
+    for database in databases {
+        if let Err(error) = reconnect(&mut session, database).await {
+            session.close().await;
+            return Err(format!("{database}: {}", chain(&error)));
+        }
+    }
+    session.close().await;
+    Ok(())
 }
 
 async fn precondition(

@@ -22,7 +22,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::model::{Labels, Limits, Mode, SessionLimits, TargetName};
+use crate::console::Instance;
+use crate::model::{EffectLimits, Labels, Limits, Mode, SessionLimits, TargetName};
 
 pub use example::{environment_table, example};
 pub use problem::{ConfigError, Problem, nearest};
@@ -188,6 +189,8 @@ pub struct Target {
     pub mode: Mode,
     /// What no policy can cross; `floor` is never above `ceiling`.
     pub limits: Limits,
+    /// How what a change does is measured.
+    pub effect: EffectLimits,
     /// How long advice that a person has rejected is not said again.
     pub rejected_for: Duration,
     /// What is done about single sessions.
@@ -213,6 +216,8 @@ pub struct Console {
     pub connect_timeout: Duration,
     /// Time for one command.
     pub command_timeout: Duration,
+    /// What this sidecar calls itself there; not configured, but given at its start.
+    pub instance: Option<Instance>,
 }
 
 /// Where a server listens.

@@ -70,6 +70,11 @@ impl Metrics {
         }
     }
 
+    /// Counts what a look at who is on the console cost.
+    pub fn attended(&self, target: &TargetName, cost: &Cost) {
+        self.lock().poll(target, cost);
+    }
+
     /// Counts a failed poll by the short name of its failure.
     pub fn poll_failed(&self, target: &TargetName, kind: &str) {
         self.lock().poll_failed(target, kind);
@@ -88,7 +93,7 @@ impl Metrics {
         batch.transitions.iter().for_each(|transition| tally.moved(transition));
     }
 
-    /// Counts a change that was tried: `verified`, or the short name of its failure.
+    /// Counts a change that was tried: `in_force`, or the short name of its failure.
     pub fn resized(&self, target: &TargetName, took: Duration, outcome: &str) {
         self.lock().resized(target, took, outcome);
     }

@@ -131,10 +131,10 @@ impl Sidecar {
         changes(self.decisions().await)
     }
 
-    /// Returns the newest change that was verified after a moment.
-    pub async fn verified_since(&self, since: Timestamp) -> Option<Decision> {
+    /// Returns the newest change that came into force after a moment.
+    pub async fn in_force_since(&self, since: Timestamp) -> Option<Decision> {
         let newest = self.changes().await.into_iter().rev();
-        newest.filter(|one| one.at >= since).find(|one| one.status == Status::Verified)
+        newest.filter(|one| one.at >= since).find(came_into_force)
     }
 
     /// Returns what the API shows of a policy.
@@ -172,6 +172,23 @@ pub async fn decisions(store: &Store) -> Vec<Decision> {
     }
 }
 
+/// Says whether a change was read back, whatever was found of what it did.
+#[must_use]
+pub fn came_into_force(change: &Decision) -> bool {
+    let passed = change
+        .verdict
+        .as_ref()
+        .is_none_or(|verdict| matches!(verdict.outcome, Outcome::Approved | Outcome::Clamped));
+    let after = [
+        Status::Applied,
+        Status::Verified,
+        Status::RolledBack,
+        Status::Inconclusive,
+        Status::Superseded,
+    ];
+    passed && after.contains(&change.status)
+}
+
 /// Keeps the resizes that were to touch PgBouncer.
 #[must_use]
 pub fn changes(decisions: Vec<Decision>) -> Vec<Decision> {
@@ -183,4 +200,14 @@ pub fn changes(decisions: Vec<Decision>) -> Vec<Decision> {
         one.kind() == Kind::Resize && one.mode == Mode::Enforce && passed
     };
     decisions.into_iter().filter(acts).collect()
+}
+
+/// Reads JSON of a sidecar in another process; `None` while it does not answer.
+pub async fn ask_json(address: &str, path: &str) -> Option<Value> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
 }

@@ -16,13 +16,16 @@ use super::drive::{Actor, Drive};
 use super::recorder::{BATCHES, Recorder};
 use super::{App, EVENTS};
 use crate::clock::Clock;
-use crate::collect::{Collector, observe};
+use crate::collect::{Collector, attend, observe};
 use crate::config::{Config, ExitSizes, Target};
+use crate::console::Instance;
 use crate::control::{Control, Ids, Known, TargetSetup};
 use crate::evaluate::{Compile, Registry, Runtime, RuntimeError, watch as watch_policies};
 use crate::history::{Spans, TargetFacts};
 use crate::metrics::Metrics;
-use crate::model::{Decision, Kind, Proposal, Setting, Status, Timestamp};
+use crate::model::{
+    Claim, Decision, Kind, Mode, Outcome, Proposal, Setting, Status, TargetName, Timestamp,
+};
 use crate::record::{DecisionFilter, RecordError, Store, StoreOptions};
 use crate::serve::{ASKS, ServeState, router, serve};
 
@@ -65,8 +68,10 @@ impl App {
     ///
     /// # Errors
     /// As [`App::start`].
-    pub async fn start_with(config: Config, compile: Compile) -> Result<Self, StartError> {
+    pub async fn start_with(mut config: Config, compile: Compile) -> Result<Self, StartError> {
         let clock = Clock::start();
+        let id = Uuid::now_v7();
+        config.targets.iter_mut().for_each(|target| name_instance(target, id));
         let store = Arc::new(Store::open(&store_options(&config)).await?);
         let cache = config.store.dir.join("compiled");
         let runtime = Arc::new(Runtime::with_cache(&cache, compile)?);
@@ -121,7 +126,14 @@ impl App {
                     nudge: Arc::clone(&nudge),
                 };
                 tasks.spawn(collector.run(collected.clone(), stop.clone()));
-                (target.name.clone(), Actor::new(target.clone(), nudge))
+                let actor = Actor::new(target.clone(), nudge);
+                if let Some(instance) = target.console.instance.clone().filter(|_| may_act(target))
+                {
+                    // Until the end, because until then something may be sent.
+                    let (target, out) = (Arc::clone(&actor.target), collected.clone());
+                    tasks.spawn(attend(target, instance, out, drained.clone()));
+                }
+                (target.name.clone(), actor)
             })
             .collect();
         let (show, view) = watch::channel(Arc::new(control.view(clock.now())));
@@ -191,6 +203,17 @@ fn watch_postgres(
     sample
 }
 
+/// Gives this sidecar a name on a target's console, so that others there can be told from it.
+fn name_instance(target: &mut Target, id: Uuid) {
+    let claim = if may_act(target) { Claim::Waits } else { Claim::Watches };
+    target.console.instance = Some(Instance::new(id, claim));
+}
+
+/// Says whether anything may ever be changed on a target.
+fn may_act(target: &Target) -> bool {
+    target.mode == Mode::Enforce && target.console.act.is_some()
+}
+
 fn store_options(config: &Config) -> StoreOptions {
     StoreOptions {
         dir: config.store.dir.clone(),
@@ -207,17 +230,9 @@ async fn control(config: &Config, store: &Store, clock: &Clock) -> Result<Contro
     let memories = store.memories().await?;
     for target in &config.targets {
         let name = &target.name;
-        let changes = DecisionFilter {
-            kind: Some(Kind::Resize),
-            target: Some(name.clone()),
-            status: Some(Status::Verified),
-            since: Some(clock.now().minus(Duration::from_secs(3_600))),
-            limit: DecisionFilter::LIMIT_MAX,
-            ..DecisionFilter::default()
-        };
-        let changes = store.decisions(&changes).await?.decisions;
         let known = Known {
-            changes: changes.iter().filter_map(change).collect(),
+            changes: changes(store, name, clock.now()).await?,
+            effects: store.effect_states(name).await?,
             scopes: store.scope_states(name).await?,
             alerts: store.alerts(name).await?,
             advice: store.standing(name).await?,
@@ -231,6 +246,47 @@ async fn control(config: &Config, store: &Store, clock: &Clock) -> Result<Contro
     }
     let silences = store.silences(clock.now()).await?;
     Ok(Control::new(setups, ids()).with_silences(silences, clock.now()))
+}
+
+/// Finds the changes of a target within the last hour.
+async fn changes(
+    store: &Store,
+    target: &TargetName,
+    now: Timestamp,
+) -> Result<Vec<(Setting, Timestamp)>, RecordError> {
+    let mut filter = DecisionFilter {
+        kind: Some(Kind::Resize),
+        target: Some(target.clone()),
+        since: Some(now.minus(Duration::from_secs(3_600))),
+        limit: DecisionFilter::LIMIT_MAX,
+        ..DecisionFilter::default()
+    };
+    let mut found = Vec::new();
+    loop {
+        let page = store.decisions(&filter).await?;
+        let made = page.decisions.iter().filter(|decision| was_made(decision));
+        found.extend(made.filter_map(change));
+        filter.cursor = page.next;
+        if filter.cursor.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+/// Says whether a change came into force, whatever it did then.
+fn was_made(decision: &Decision) -> bool {
+    let passed = decision
+        .verdict
+        .as_ref()
+        .is_none_or(|verdict| matches!(verdict.outcome, Outcome::Approved | Outcome::Clamped));
+    let after = [
+        Status::Applied,
+        Status::Verified,
+        Status::RolledBack,
+        Status::Inconclusive,
+        Status::Superseded,
+    ];
+    passed && decision.mode == Mode::Enforce && after.contains(&decision.status)
 }
 
 /// Gives the setting of a resize, and when it was changed.
@@ -255,6 +311,7 @@ fn setup(config: &Config, target: &Target, known: Known) -> TargetSetup {
         },
         mode: target.mode,
         sessions: target.sessions,
+        effect: target.effect,
         spans: Spans {
             short: history.short_span,
             long: history.long_span,
@@ -269,6 +326,13 @@ fn setup(config: &Config, target: &Target, known: Known) -> TargetSetup {
             ExitSizes::HandBack => HandBack::HandBack,
         },
         known,
+        asks_postgres: target.database.is_some(),
+        instance: target
+            .console
+            .instance
+            .as_ref()
+            .filter(|_| may_act(target))
+            .map(|instance| instance.peer().id),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::cause::{Cause, Drift, Restart, Signs, recognise};
 use super::host::number;
-use super::scope::{Afterwards, InFlight, NewFile, ScopeControl};
+use super::scope::{Afterwards, InFlight, Measured, NewFile, ScopeControl};
 use super::target::{HandBack, TargetControl};
 use super::{Effect, Resize, Turn};
 use crate::guard::{Facts, Purpose, judge};
@@ -34,6 +34,7 @@ pub(super) struct TakeOff<'a> {
     /// The size that must be in force before.
     pub from: Option<PoolSize>,
     pub size: PoolSize,
+    pub measured: Measured,
 }
 
 impl TargetControl {
@@ -84,6 +85,10 @@ impl TargetControl {
             return None;
         }
         let current = self.size_of(setting)?;
+        if !self.writer.may_act(turn.now) {
+            self.follow(setting, current, signs.restart.is_some(), batch);
+            return None;
+        }
         let scope =
             self.scopes.entry(setting.clone()).or_insert_with(|| ScopeControl::first_seen(current));
         let drift = recognise(scope, current, signs);
@@ -112,9 +117,31 @@ impl TargetControl {
         if before.stood_down != scope.stood_down || anew {
             batch.scopes.push(scope.state(&self.facts.name, setting));
         }
+        if matches!(drift, Drift::Foreign(_)) && before.stood_down.is_none() {
+            self.forgive(setting, batch);
+        }
         match drift {
             Drift::Lost(cause) => self.put_back(setting, current, cause, turn, batch),
             _ => None,
+        }
+    }
+
+    /// Takes what another sidecar sets for its own, so that it goes on from there if it has to take
+    /// over. The file's value stays as it was first seen; before it is known who acts, nothing is told.
+    fn follow(&mut self, setting: &Setting, current: PoolSize, restarted: bool, batch: &mut Batch) {
+        let first = ScopeControl::first_seen(current);
+        let scope = self.scopes.entry(setting.clone()).or_insert_with(|| first.clone());
+        if !self.writer.follows() {
+            return;
+        }
+        let before = scope.clone();
+        if restarted {
+            *scope = first;
+        }
+        scope.wanted = (current != scope.base).then_some(current);
+        scope.stood_down = None;
+        if (before.base, before.wanted, before.stood_down) != (scope.base, scope.wanted, None) {
+            batch.scopes.push(scope.state(&self.facts.name, setting));
         }
     }
 
@@ -135,7 +162,8 @@ impl TargetControl {
 
     /// Puts sizes back to the file's values before the sidecar stops, if it should.
     pub fn hand_back(&mut self, turn: &mut Turn<'_>) -> Vec<Effect> {
-        if self.mode != Mode::Enforce || self.hand_back != HandBack::HandBack {
+        let acts = self.mode == Mode::Enforce && self.writer.may_act(turn.now);
+        if !acts || self.hand_back != HandBack::HandBack {
             return Vec::new();
         }
         let settings: Vec<Setting> = self.scopes.keys().cloned().collect();
@@ -145,8 +173,12 @@ impl TargetControl {
             if scope.wanted != Some(current) || base == current {
                 return None;
             }
-            let reason = "Poolwarden stops and hands the file's size back".to_owned();
-            let change = OwnChange { setting, size: base, reason, verdict: None };
+            let size = self.fitting(setting, base, current);
+            let mut reason = "Poolwarden stops and hands the file's size back".to_owned();
+            if size != base {
+                reason = format!("{reason}, as far as PostgreSQL can take it: {base} is too large");
+            }
+            let change = OwnChange { setting, size, reason, verdict: None };
             Some(self.resize_by_host(change, Afterwards::LetGo, turn))
         });
         effects.collect()
@@ -230,8 +262,13 @@ impl TargetControl {
     ) -> Effect {
         let Decision { id, at, size_from: from, size_to, .. } = decision;
         let size = size_to.unwrap_or(PoolSize::ONE);
+        let measured = match decision.origin {
+            Origin::Plugin { .. } => Measured::Effect,
+            Origin::Host => Measured::Nothing,
+        };
         intent.decisions.push(decision);
-        self.send_off(TakeOff { id, at, setting, from, size }, intent, afterwards)
+        let change = TakeOff { id, at, setting, from, size, measured };
+        self.send_off(change, intent, afterwards)
     }
 
     /// Does so for a decision that is recorded already, or stands in the intent.
@@ -241,12 +278,14 @@ impl TargetControl {
         mut intent: Batch,
         afterwards: Afterwards,
     ) -> Effect {
-        let TakeOff { id, at, setting, from, size } = change;
+        let TakeOff { id, at, setting, from, size, measured } = change;
         let target = self.facts.name.clone();
         if let Some(current) = from {
             let first = || ScopeControl::first_seen(current);
             let scope = self.scopes.entry(setting.clone()).or_insert_with(first);
-            scope.in_flight = Some(InFlight { id, size, afterwards });
+            let from = Some(current);
+            scope.in_flight = Some(InFlight { id, at, from, size, afterwards, measured });
+            self.history.cut(&setting.scope);
             intent.scopes.push(scope.state(&target, setting));
         }
         let until = at.plus(self.facts.limits.data_age_max);

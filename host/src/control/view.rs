@@ -3,8 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use uuid::Uuid;
+
+use super::LastChange;
+use super::ledger::Account;
 use super::shadow::ShadowView;
 use super::target::TargetControl;
+use super::writer::Role;
+use crate::guard::Hindrance;
 use crate::history::PoolView;
 use crate::model::{
     Alert, AlertState, Counters, DatabaseSample, Databases, DecisionId, Hold, Labels, Limits, Mode,
@@ -66,6 +72,23 @@ pub struct TargetView {
     pub going_back: Vec<Setting>,
     /// Asks for a look at single sessions that were not granted.
     pub looks_refused: u64,
+    /// What PostgreSQL can take; `None` while it has never answered.
+    pub budget: Option<Account>,
+    /// Who acts on it.
+    pub writer: WriterView,
+}
+
+/// Who acts on a PgBouncer, as this sidecar knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriterView {
+    /// What this sidecar is there.
+    pub role: Role,
+    /// Since when; the beginning of time until the first look.
+    pub since: Timestamp,
+    /// This sidecar's instance, where it may act.
+    pub instance: Option<Uuid>,
+    /// Whether it would act now.
+    pub acts: bool,
 }
 
 /// A size scope at one moment.
@@ -87,6 +110,10 @@ pub struct ScopeView {
     pub not_actionable: Option<&'static str>,
     /// When the sidecar last changed it.
     pub last_change: Option<Timestamp>,
+    /// What came of the last change.
+    pub change: Option<LastChange>,
+    /// Why what earlier changes did forbids a further one.
+    pub hindrance: Hindrance,
 }
 
 /// An alert with the newest word of its policy.
@@ -158,17 +185,24 @@ impl TargetControl {
             databases,
             counters: latest.map(|latest| latest.counters.clone()).unwrap_or_default(),
             postgres: latest.and_then(|latest| latest.postgres.clone()),
-            scopes: self.scope_views(),
+            scopes: self.scope_views(now),
             alerts: self.alert_views(now),
             advice: self.advice_views(),
             shadows: self.shadows.views(),
             hold: self.hold(now).cloned(),
             going_back: self.going_back(now),
             looks_refused: self.sessions.refused,
+            budget: self.account.clone(),
+            writer: WriterView {
+                role: self.writer.role(),
+                since: self.writer.since(),
+                instance: self.writer.me(),
+                acts: self.writer.role() == Role::Acts && self.writer.may_act(now),
+            },
         }
     }
 
-    fn scope_views(&self) -> Vec<ScopeView> {
+    fn scope_views(&self, now: Timestamp) -> Vec<ScopeView> {
         let view = |(setting, scope): (&Setting, &super::scope::ScopeControl)| ScopeView {
             setting: setting.clone(),
             size: self.size_of(setting),
@@ -178,6 +212,8 @@ impl TargetControl {
             in_flight: scope.in_flight.map(|flight| flight.id),
             not_actionable: self.not_actionable(setting),
             last_change: scope.last_change().filter(|at| *at > Timestamp::default()),
+            change: self.effects.last(setting),
+            hindrance: self.hindrance(setting, now),
         };
         self.scopes.iter().map(view).collect()
     }

@@ -14,6 +14,7 @@ fn limits() -> Limits {
         changes_per_hour: 6,
         database_margin: 5,
         data_age_max: Duration::from_secs(3),
+        reconnect: false,
     }
 }
 
@@ -34,7 +35,7 @@ fn facts(limits: &Limits) -> Facts<'_> {
         data_age: Duration::ZERO,
         writer: None,
         held: None,
-        effect: None,
+        effect: Hindrance::default(),
         stood_down: None,
         in_flight: false,
         last_change: None,
@@ -89,6 +90,7 @@ fn growth_never_passes_what_postgresql_can_take() {
         elsewhere: 30,
         reserve: 6,
         pools: 3,
+        ..Budget::default()
     };
     assert_eq!(budget.largest(), 12, "(100 - 3 - 20 - 5 - 30 - 6) / 3");
     let facts = Facts { budget: Some(budget), ..facts(&limits) };

@@ -2,10 +2,10 @@
 
 use super::Scrape;
 use super::text::Text;
-use crate::control::{AlertView, ScopeView, TargetView, View};
+use crate::control::{Account, AlertView, Role, ScopeView, TargetView, View};
 use crate::evaluate::PolicyState;
 use crate::history::PoolView;
-use crate::model::{Condition, HoldKind, PoolSize, Proposal, Severity, TargetStatus};
+use crate::model::{Condition, HoldKind, PoolSize, Proposal, Severity, Status, TargetStatus};
 
 const CONDITIONS: [Condition; 7] = [
     Condition::Idle,
@@ -20,6 +20,14 @@ const STATUSES: [TargetStatus; 3] = [TargetStatus::Up, TargetStatus::Paused, Tar
 const STATES: [PolicyState; 4] =
     [PolicyState::Serving, PolicyState::LastGood, PolicyState::Quarantined, PolicyState::Broken];
 const SEVERITIES: [Severity; 3] = [Severity::Info, Severity::Warning, Severity::Critical];
+
+const CHANGES: [Status; 5] = [
+    Status::Applied,
+    Status::Verified,
+    Status::RolledBack,
+    Status::Inconclusive,
+    Status::Superseded,
+];
 
 type PoolColumn = (&'static str, &'static str, fn(&PoolView) -> f64);
 
@@ -60,9 +68,12 @@ pub(super) fn write(text: &mut Text, scrape: &Scrape<'_>) {
     text.gauge("poolwarden_view_age_seconds", "Time since the loop last showed its state.")
         .sample(&[], age.as_secs_f64());
     write_targets(text, scrape.view);
+    write_budgets(text, scrape.view);
+    write_writers(text, scrape.view);
     write_holds(text, scrape.view);
     write_pools(text, scrape.view);
     write_scopes(text, scrape.view);
+    write_changes(text, scrape.view);
     write_alerts(text, scrape.view);
     write_policies(text, scrape);
     write_looks(text, scrape.view);
@@ -83,6 +94,58 @@ fn write_targets(text: &mut Text, view: &View) {
     for target in &view.targets {
         if let Some(data_age) = target.data_age {
             age.sample(&[("target", target.name.as_str())], data_age.as_secs_f64());
+        }
+    }
+}
+
+type BudgetColumn = (&'static str, &'static str, fn(&Account) -> u32);
+
+const BUDGETS: [BudgetColumn; 5] = [
+    (
+        "poolwarden_database_capacity_connections",
+        "What pools and others may have open together in PostgreSQL.",
+        Account::capacity,
+    ),
+    ("poolwarden_database_others_connections", "Connections of nobody's pools.", |it| it.others),
+    (
+        "poolwarden_database_could_open_connections",
+        "What the target's pools could open, reserves included.",
+        |it| it.could_open,
+    ),
+    (
+        "poolwarden_database_left_connections",
+        "What the sizes of all targets there can still be raised by.",
+        Account::left,
+    ),
+    (
+        "poolwarden_database_exceeded_connections",
+        "By how much all that could be opened exceeds the capacity.",
+        Account::exceeded,
+    ),
+];
+
+fn write_budgets(text: &mut Text, view: &View) {
+    for (name, help, value) in &BUDGETS {
+        let mut family = text.gauge(name, help);
+        for target in &view.targets {
+            if let Some(account) = &target.budget {
+                family.sample(&[("target", target.name.as_str())], value(account));
+            }
+        }
+    }
+}
+
+const ROLES: [Role; 4] =
+    [Role::Acts, Role::Waits(uuid::Uuid::nil()), Role::Starting, Role::Observer];
+
+fn write_writers(text: &mut Text, view: &View) {
+    let help = "1 for who acts on the PgBouncer: this sidecar (self) or another one (other).";
+    let mut writer = text.gauge("poolwarden_target_writer", help);
+    for target in &view.targets {
+        for role in ROLES {
+            let is = target.writer.role.as_str() == role.as_str();
+            let labels = [("target", target.name.as_str()), ("writer", role.as_str())];
+            writer.sample(&labels, u8::from(is));
         }
     }
 }
@@ -137,6 +200,31 @@ fn write_scopes(text: &mut Text, view: &View) {
                 family.sample(&[("target", target.name.as_str()), ("scope", &key)], value);
             }
         }
+    }
+}
+
+/// Shows what came of each scope's last change, and whether a further growth waits for something.
+fn write_changes(text: &mut Text, view: &View) {
+    let scopes = || {
+        view.targets.iter().flat_map(|target| {
+            let name = target.name.as_str();
+            target.scopes.iter().map(move |scope| (name, scope.setting.to_string(), scope))
+        })
+    };
+    let help = "1 for what came of the last change; applied while it is measured.";
+    let mut change = text.gauge("poolwarden_scope_change", help);
+    for (target, key, scope) in scopes() {
+        let Some(last) = scope.change else { continue };
+        for one in CHANGES {
+            let labels = [("target", target), ("scope", &*key), ("status", one.as_str())];
+            change.sample(&labels, u8::from(last.status == one));
+        }
+    }
+    let help = "1 while what earlier changes did forbids a further growth.";
+    let mut held = text.gauge("poolwarden_scope_growth_held", help);
+    for (target, key, scope) in scopes() {
+        let labels = [("target", target), ("scope", &*key)];
+        held.sample(&labels, u8::from(scope.hindrance.growth.is_some()));
     }
 }
 

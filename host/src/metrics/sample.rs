@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::control::{AdviceView, AlertView, ScopeView, TargetView, View};
+use crate::control::{
+    Account, AdviceView, AlertView, LastChange, Role, ScopeView, TargetView, View, WriterView,
+};
+use crate::guard::Hindrance;
 use crate::history::{Backends, PoolView};
 use crate::model::{
     Alert, AlertKey, AlertState, Condition, Counters, DatabaseRow, DatabaseSample, DecisionId,
     Evidence, Limits, Mode, PgSessions, PolicyName, PoolKey, PoolRow, PoolSize, Proposal, Server,
-    Setting, Severity, Subject, TargetName, TargetStatus, Timestamp,
+    Setting, Severity, Status, Subject, TargetName, TargetStatus, Timestamp,
 };
 
 /// Names the id that the sample's alert fires under.
@@ -57,6 +60,13 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
             in_flight: None,
             not_actionable: None,
             last_change: Some(at.minus(Duration::from_secs(9))),
+            change: Some(LastChange {
+                status: Status::Applied,
+                at: at.minus(Duration::from_secs(9)),
+                from: size(10),
+                to: size(20),
+            }),
+            hindrance: Hindrance { growth: Some("it is measured".into()), shrink: None },
         }],
         alerts: alerts(at),
         shadows: Vec::new(),
@@ -76,6 +86,13 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
         hold: None,
         going_back: Vec::new(),
         looks_refused: 3,
+        budget: Some(account()),
+        writer: WriterView {
+            role: Role::Acts,
+            since: Timestamp::from_millis(5_000),
+            instance: Some(Uuid::from_u128(7)),
+            acts: true,
+        },
     }
 }
 
@@ -114,6 +131,20 @@ pub(crate) fn alert_proposal(name: &str) -> Proposal {
     }
 }
 
+fn account() -> Account {
+    Account {
+        max_connections: 100,
+        reserved: 3,
+        margin: 10,
+        others: 2,
+        others_least: 2,
+        could_open: 20,
+        share: 85,
+        members: vec![TargetName::new("main").expect("a fine name")],
+        ..Account::default()
+    }
+}
+
 fn limits() -> Limits {
     Limits {
         floor: size(5),
@@ -125,6 +156,7 @@ fn limits() -> Limits {
         changes_per_hour: 20,
         database_margin: 10,
         data_age_max: Duration::from_secs(3),
+        reconnect: false,
     }
 }
 
@@ -254,6 +286,7 @@ fn postgres(at: Timestamp) -> DatabaseSample {
     DatabaseSample {
         at,
         server: (None, None),
+        identity: None,
         reachable: true,
         max_connections: 100,
         reserved_connections: 3,
