@@ -129,6 +129,10 @@ impl TargetControl {
             Finding::Unclear(words) => {
                 self.conclude(setting, &trial, Status::Inconclusive, &words, now, batch);
             }
+            Finding::Incomparable(words) => {
+                self.conclude(setting, &trial, Status::Inconclusive, &words, now, batch);
+                self.forgive(setting, batch);
+            }
             Finding::Harm(words) => {
                 let to = trial.from;
                 self.condemn(setting, &trial, to, &words, now);

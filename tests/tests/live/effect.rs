@@ -26,6 +26,15 @@ fn measured(bench: &Bench) -> Setup {
     setup
 }
 
+/// Some work before the burst, to compare with.
+async fn warm_up(bench: &Bench, script: &str) {
+    let script = script.to_owned();
+    let duration = Some(seconds(3));
+    let options = LoadOptions { clients: 2, script, duration, ..LoadOptions::default() };
+    let load = Load::start(&bench.sandbox, options).await.expect("started");
+    load.finish().await.expect("finished");
+}
+
 async fn servers(sidecar: &Sidecar) -> u32 {
     sidecar.pool("app").map_or(0, |pool| pool.row.servers())
 }
@@ -34,6 +43,7 @@ async fn servers(sidecar: &Sidecar) -> u32 {
 async fn a_growth_that_helps_is_verified_with_its_numbers() {
     let bench = Bench::small().await;
     let sidecar = bench.sidecar(&measured(&bench)).await;
+    warm_up(&bench, "select pg_sleep(0.05);").await;
     let _load = bench.load(14).await;
     let verified = bench
         .until("a growth is verified", seconds(20), async || {
@@ -55,6 +65,7 @@ async fn a_growth_into_a_lock_convoy_is_taken_back_and_waits_over_a_restart() {
     let setup = measured(&bench);
     let sidecar = bench.sidecar(&setup).await;
     let sizes = bench.sample_size();
+    warm_up(&bench, CONVOY).await;
     let _load = convoy(&bench, 16).await;
     let rolled_back = bench
         .until("the growth is taken back", seconds(20), async || {
@@ -91,6 +102,7 @@ async fn a_shrink_under_load_becomes_real_without_a_client_error() {
     let mut setup = measured(&bench);
     setup.target().reconnect = true;
     let sidecar = bench.sidecar(&setup).await;
+    warm_up(&bench, CONVOY).await;
     let mut load = convoy(&bench, 16).await;
     bench
         .until("the growth is taken back", seconds(20), async || {

@@ -64,6 +64,8 @@ pub(in crate::control) enum Finding {
     HarmOfAll(String),
     /// Nothing can be told.
     Unclear(String),
+    /// There was nothing before to compare with; what is known now is, for the next change.
+    Incomparable(String),
 }
 
 /// What there was before, to compare with.
@@ -217,7 +219,11 @@ impl Case<'_> {
             after.transactions()
         );
         let served = before.waiting_share() >= PRESSED && after.waiting_share() <= CALM;
+        let least = f64::from(self.limits.min_transactions);
+        // A burst out of nothing: to hold the next step back would leave a queue to itself.
+        let cold = before.transactions() < least && after.transactions() >= least;
         match moment {
+            _ if cold && after.observed() >= CLEAR_GAIN => Finding::Incomparable(words),
             Moment::Early => Finding::Open(words),
             Moment::Last if served => {
                 Finding::Good(format!("nobody waits any more, before {:.1} did", before.waiting()))

@@ -123,7 +123,8 @@ impl Trial {
             | Finding::Good(words)
             | Finding::Harm(words)
             | Finding::HarmOfAll(words)
-            | Finding::Unclear(words) => words,
+            | Finding::Unclear(words)
+            | Finding::Incomparable(words) => words,
         }
     }
 
