@@ -85,6 +85,12 @@ impl Curve {
         (time_us > 0.0).then(|| (time_us / time).ln() / ratio.ln())
     }
 
+    /// Returns the time of a transaction at the least concurrency that was seen, µs; 0 for none.
+    pub(crate) fn calm_us(&self) -> f64 {
+        let seen = self.levels.values().find(|level| level.2 >= 1.0);
+        seen.map_or(0.0, |(_, time, _)| *time)
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();

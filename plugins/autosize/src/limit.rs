@@ -79,7 +79,7 @@ pub(crate) fn bound(
     }
     let measured = growth_in_measure(scope);
     if let Some(growth) = memory.growth {
-        let is_no_gain = match gain_so_far(window, &growth, &load.speed, pools(scope)) {
+        let is_no_gain = match gain_so_far(window, &growth, &load.speed, half_way(&growth, scope)) {
             Some(gain) => {
                 gain < settings.growth_gain_min && is_slower(settings, &growth, &load.speed)
             }
@@ -108,7 +108,8 @@ fn learn(
     if memory.size > 0 && size > memory.size {
         // Of several growths in a row the first that has brought nothing yet is the one to go back to.
         let unproven = memory.growth.filter(|growth| !has_gained(settings, growth, &load.speed));
-        let fresh = || Growth::new(at_ms, memory.size, pools(scope), &load.speed);
+        let fresh =
+            || Growth::new(at_ms, memory.size, pools(scope), &load.speed, memory.curve.calm_us());
         let growth = unproven.unwrap_or_else(fresh);
         let (per_s, servers) = (load.speed.per_s, load.speed.servers);
         memory.growth = Some(Growth { at_ms, per_s, servers, ..growth });
@@ -129,7 +130,7 @@ fn learn(
         && growth_in_measure(scope).is_none()
         && at_ms.saturating_sub(growth.at_ms) >= settings.growth_judged_ms
     {
-        let are_used = load.speed.servers > f64::from(growth.from) * pools(scope);
+        let are_used = load.speed.servers > half_way(&growth, scope);
         if are_used && !has_gained(settings, &growth, &load.speed) {
             memory.ceiling = Some(Ceiling { at_ms, size: growth.from });
         }
@@ -141,9 +142,11 @@ impl Growth {
     /// Notes how things are before a growth shows.
     ///
     /// What the size before could do at most is N / R (Little's law), with all its servers busy and
-    /// transactions as long as they are; throughput itself may still be that of a calmer moment.
-    fn new(at_ms: u64, from: u32, pools: f64, speed: &Speed) -> Self {
-        let time_s = speed.time_us() / 1e6;
+    /// transactions as long as they are; throughput itself may still be that of a calmer moment. When
+    /// many begin at once the short ones finish first, so a time below that of calm is not believed.
+    fn new(at_ms: u64, from: u32, pools: f64, speed: &Speed, calm_us: f64) -> Self {
+        let time_us = speed.time_us().max(calm_us);
+        let time_s = time_us / 1e6;
         let most_per_s = if time_s > 0.0 { f64::from(from) * pools / time_s } else { 0.0 };
         let most_per_s = most_per_s.max(speed.per_s);
         Self {
@@ -152,7 +155,7 @@ impl Growth {
             servers: speed.servers,
             per_s: speed.per_s,
             most_per_s,
-            time_us: speed.time_us(),
+            time_us,
             response_us: speed.response_us(),
         }
     }
@@ -176,7 +179,7 @@ fn has_gained(settings: &Settings, growth: &Growth, speed: &Speed) -> bool {
 ///
 /// What the short span says is a mix of before and after: with a part p of it after the growth it is
 /// p·after + (1 − p)·before. `None` while too little of it is after to tell.
-fn gain_so_far(window: &Window, growth: &Growth, speed: &Speed, pools: f64) -> Option<f64> {
+fn gain_so_far(window: &Window, growth: &Growth, speed: &Speed, used: f64) -> Option<f64> {
     let span_s = window.short_span().as_secs_f64();
     // Those that came first have not finished before they have taken their time.
     let age = Duration::from_millis(window.at_ms().saturating_sub(growth.at_ms));
@@ -184,7 +187,7 @@ fn gain_so_far(window: &Window, growth: &Growth, speed: &Speed, pools: f64) -> O
     let part = (after_s / span_s).min(1.0);
     let after = |now: f64, before: f64| (now - (1.0 - part) * before) / part;
     // Servers that nobody needed tell nothing of those that somebody needs.
-    let are_used = after(speed.servers, growth.servers) > f64::from(growth.from) * pools;
+    let are_used = after(speed.servers, growth.servers) > used;
     let is_telling = part >= TELLING_PART && are_used && growth.most_per_s > 0.0;
     is_telling.then(|| after(speed.per_s, growth.per_s) / growth.most_per_s - 1.0)
 }
@@ -207,6 +210,11 @@ fn of_each(servers: f64, load: &ScopeLoad<'_>) -> u32 {
         if all > 0.0 { (most.pool.busy_finished() / all).clamp(0.0, 1.0) } else { 1.0 }
     });
     poolwarden_policy::numbers::servers_up(servers * part).max(1)
+}
+
+/// Returns how many busy servers show that those of a growth are in use.
+fn half_way(growth: &Growth, scope: &Scope<'_>) -> f64 {
+    f64::midpoint(f64::from(growth.from), f64::from(scope.size())) * pools(scope)
 }
 
 fn pools(scope: &Scope<'_>) -> f64 {
