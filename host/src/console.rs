@@ -7,13 +7,15 @@
 mod change;
 mod clients;
 mod error;
+mod in_force;
 mod poll;
 mod session;
 mod table;
 
-pub use change::{may_act, read_default, set_default};
+pub use change::{may_act, read_default};
 pub use clients::{ClientRow, Clients, ServerRow, read_clients};
 pub use error::ConsoleError;
+pub use in_force::{ConfigRow, InForce, UserRow, read_in_force};
 pub use poll::{Cost, Depth, Polled, Poller};
 pub use session::{Role, Session, connect_options};
 pub use table::{Row, Table};

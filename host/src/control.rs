@@ -29,7 +29,7 @@ use uuid::Uuid;
 
 pub use crate::history::PoolView;
 use crate::model::{
-    Databases, DecisionId, Digest, Ended, Look, Mode, PolicyName, PoolSize, Proposal, ScopeKey,
+    Databases, DecisionId, Digest, Ended, Look, Mode, PolicyName, PoolSize, Proposal, Reach, ScopeKey,
     SessionKey, Setting, Silence, Snapshot, TargetName, Timestamp, Window,
 };
 use crate::record::{Batch, Evaluation, SilenceChange};
@@ -72,6 +72,15 @@ pub enum Event {
         /// The target.
         target: TargetName,
     },
+    /// Commands were sent for a change.
+    Sent {
+        /// The target.
+        target: TargetName,
+        /// The decision.
+        id: DecisionId,
+        /// What was sent, in this order, without secrets.
+        commands: Vec<String>,
+    },
     /// A change was tried.
     Acted {
         /// The target.
@@ -80,6 +89,13 @@ pub enum Event {
         id: DecisionId,
         /// What came of it.
         acted: Acted,
+    },
+    /// It was looked at which sizes can be acted on.
+    Reached {
+        /// The target.
+        target: TargetName,
+        /// What was found.
+        reach: Reach,
     },
     /// A look at single sessions ended; `None` when it failed.
     Looked {
@@ -322,8 +338,15 @@ impl Control {
             Event::EvaluationDied { target } => {
                 self.targets.get_mut(&target).map(|t| t.evaluation_died(now))
             }
+            Event::Sent { id, commands, .. } => Some(vec![record::sent(id, &commands, now)]),
             Event::Acted { target, id, acted } => {
                 self.targets.get_mut(&target).map(|t| t.acted(id, &acted, now))
+            }
+            Event::Reached { target, reach } => {
+                if let Some(target) = self.targets.get_mut(&target) {
+                    target.reached(reach);
+                }
+                None
             }
             Event::Looked { target, look } => {
                 self.targets.get_mut(&target).map(|t| t.looked(look.map(|look| *look), now))

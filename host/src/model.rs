@@ -6,6 +6,7 @@
 mod alert;
 mod decision;
 mod name;
+mod reach;
 mod session;
 mod setting;
 mod settings;
@@ -19,6 +20,7 @@ mod window;
 pub use alert::{Alert, AlertKey, AlertState};
 pub use decision::{Decision, DecisionId, Evidence, Kind, Origin, Status, Transition};
 pub use name::{Digest, NameError, PolicyName, PoolKey, ScopeKey, TargetName};
+pub use reach::{Means, Obstacle, Reach, Reachable};
 pub use session::{
     BackendIdentity, ClientGroup, Ended, Holder, HolderRow, Look, OWN_APPLICATION, SessionKey,
     SessionState, SessionsWindow,

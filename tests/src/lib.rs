@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod fuzz;
 pub mod log;
+pub mod newer;
 pub mod plugins;
 pub mod process;
 pub mod sampler;
@@ -13,6 +14,7 @@ pub mod setup;
 pub mod sidecar;
 
 pub use bench::{Bench, seconds};
+pub use newer::Version;
 pub use process::{Ran, SidecarProcess};
 pub use sampler::Sampler;
 pub use setup::{Setup, TargetSetup};

@@ -52,6 +52,8 @@ pub struct TargetSetup {
     pub database_interval_ms: u64,
     /// Lines of the table `[target.sessions]`.
     pub sessions: String,
+    /// Lines of the table `[target.override]`.
+    pub overrides: String,
 }
 
 impl TargetSetup {
@@ -77,6 +79,7 @@ impl TargetSetup {
             database: None,
             database_interval_ms: 500,
             sessions: String::new(),
+            overrides: String::new(),
         }
     }
 
@@ -109,6 +112,9 @@ impl TargetSetup {
         }
         if !self.sessions.is_empty() {
             writeln!(text, "[target.sessions]\n{}", self.sessions).expect("text takes text");
+        }
+        if !self.overrides.is_empty() {
+            writeln!(text, "[target.override]\n{}", self.overrides).expect("text takes text");
         }
         text
     }

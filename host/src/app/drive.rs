@@ -1,5 +1,6 @@
 //! The control task: takes events one by one, lets control decide, and carries out what it says.
 
+mod resize;
 mod sessions;
 
 use std::collections::BTreeMap;
@@ -15,11 +16,11 @@ use super::EVENTS;
 use super::cadence::Cadence;
 use super::past::Pasts;
 use super::recorder::{Recorder, bytes_of};
-use crate::actuate::{Actuated, bring_into_force, log_in};
+use crate::actuate::Actuator;
 use crate::clock::Clock;
 use crate::collect::Collected;
-use crate::config::{Console, Target};
-use crate::control::{Acted, Control, Effect, Event, Heard, Memories, PoolBucket, Resize, View};
+use crate::config::Target;
+use crate::control::{Control, Effect, Event, Heard, Memories, PoolBucket, View};
 use crate::evaluate::{Part, Policy, Registry, Round};
 use crate::history::Bucket;
 use crate::model::{TargetName, Window};
@@ -49,12 +50,8 @@ pub struct Actor {
     pub nudge: Arc<Notify>,
     /// Changes of one PgBouncer one after the other: a `RELOAD` touches what a `SET` has set.
     pub turn: Arc<tokio::sync::Mutex<()>>,
-}
-
-impl Actor {
-    pub fn new(target: Target, nudge: Arc<Notify>) -> Self {
-        Self { target: Arc::new(target), nudge, turn: Arc::default() }
-    }
+    /// Brings sizes into force.
+    pub actuator: Arc<Actuator>,
 }
 
 /// The control task's state.
@@ -161,6 +158,9 @@ impl Drive {
                     tracing::info!(target = target.as_str(), "the target answers again");
                 }
                 self.tick_start.insert(target.clone(), Instant::now());
+                if let Some(actor) = self.actors.get(&target) {
+                    actor.actuator.note_settings(&snapshot.server.settings);
+                }
                 Event::Polled { target, snapshot: *snapshot }
             }
             Collected::Failed { target, kind, problem } => {
@@ -303,35 +303,6 @@ impl Drive {
         });
     }
 
-    fn resize(&self, resize: Box<Resize>) {
-        let Some(actor) = self.actors.get(&resize.target) else { return };
-        let (target, nudge) = (Arc::clone(&actor.target), Arc::clone(&actor.nudge));
-        let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
-        let turn = Arc::clone(&actor.turn);
-        self.work.spawn(async move {
-            let start = Instant::now();
-            let _turn = turn.lock().await;
-            let acted = act(&recorder, &target.console, &resize).await;
-            recorder.metrics.resized(&resize.target, start.elapsed(), kind_of(&acted));
-            let (target, id, size) = (resize.target, resize.id, resize.size);
-            match &acted {
-                Acted::Verified => {
-                    tracing::info!(target = target.as_str(), %id, %size, "a size was changed");
-                }
-                other => tracing::warn!(
-                    target = target.as_str(), %id, %size, outcome = kind_of(other), ?other,
-                    "a size could not be changed"
-                ),
-            }
-            // Nothing was sent, so there is nothing to look at: the next try comes with the next poll.
-            let sent = !matches!(acted, Acted::NotRecorded(_));
-            let _ = events.send(Event::Acted { target, id, acted }).await;
-            if sent {
-                nudge.notify_one();
-            }
-        });
-    }
-
     /// Makes room in the store, and writes history and memories; what fails waits for the next time.
     fn upkeep(&mut self) {
         let fresh = self.control.take_buckets().into_iter().flat_map(|(target, buckets)| {
@@ -415,35 +386,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn is_evaluation(effect: &Effect) -> bool {
     matches!(effect, Effect::Evaluate { .. })
-}
-
-/// Records the intent and only then changes the size, if that is still what was decided about.
-async fn act(recorder: &Recorder, console: &Console, resize: &Resize) -> Acted {
-    // The login takes as long as the disk and changes nothing.
-    let (written, login) = tokio::join!(recorder.write(&resize.intent), log_in(console));
-    if let Err(error) = written {
-        login.log_out().await;
-        return Acted::NotRecorded(chain(&error));
-    }
-    if recorder.clock.now() > resize.until {
-        login.log_out().await;
-        return Acted::Failed("recording took too long; the decision is too old to act on".into());
-    }
-    let Resize { setting, from, size, .. } = resize;
-    match bring_into_force(console, login, setting, *from, *size).await {
-        Actuated::InForce => Acted::Verified,
-        Actuated::Other(read) => Acted::NotInForce(read),
-        Actuated::Failed(why) => Acted::Failed(why),
-    }
-}
-
-fn kind_of(acted: &Acted) -> &'static str {
-    match acted {
-        Acted::Verified => "verified",
-        Acted::NotInForce(_) => "not_in_force",
-        Acted::Failed(_) => "failed",
-        Acted::NotRecorded(_) => "not_recorded",
-    }
 }
 
 fn sample(target: &TargetName, (pool, bucket): PoolBucket) -> HistorySample {

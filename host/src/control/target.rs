@@ -15,7 +15,7 @@ use super::silences::SilenceBook;
 use super::{Acted, Effect, Heard, Memories, Turn};
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
-    Decision, DecisionId, Kind, Mode, PolicyName, PoolSize, Proposal, SessionLimits, Setting,
+    Decision, DecisionId, Kind, Mode, PolicyName, PoolSize, Proposal, Reach, SessionLimits, Setting,
     Snapshot, Status, TargetName, TargetStatus, Timestamp, Transition,
 };
 use crate::record::{Batch, Memory, ScopeState, StoredAlert};
@@ -81,6 +81,8 @@ pub(super) struct TargetControl {
     /// What was last said about a scope by a policy, so that a repetition is not recorded.
     pub said: BTreeMap<(PolicyName, Setting), Said>,
     pub problem: Option<(&'static str, String)>,
+    /// Which settings can be acted on; `None` until that was looked at.
+    pub reach: Option<Arc<Reach>>,
     pub restarted: Option<Timestamp>,
     pub sessions: SessionBook,
     unsettled: Vec<Unsettled>,
@@ -137,6 +139,7 @@ impl TargetControl {
             shadows: ShadowBook::default(),
             said: BTreeMap::new(),
             problem: None,
+            reach: None,
             restarted: None,
             sessions: SessionBook::new(setup.sessions),
             unsettled: known.unsettled.iter().filter_map(Unsettled::of).collect(),

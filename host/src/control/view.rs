@@ -8,7 +8,7 @@ use super::target::TargetControl;
 use crate::history::PoolView;
 use crate::model::{
     Alert, AlertState, Counters, DatabaseSample, Databases, DecisionId, Labels, Limits, Mode,
-    PolicyName, PoolKey, PoolSize, Proposal, Server, Setting, Silence, Subject, TargetName,
+    PolicyName, PoolKey, PoolSize, Proposal, Reach, Server, Setting, Silence, Subject, TargetName,
     TargetStatus, Timestamp,
 };
 
@@ -54,6 +54,8 @@ pub struct TargetView {
     pub postgres: Option<Arc<DatabaseSample>>,
     /// The size scopes that the sidecar keeps.
     pub scopes: Vec<ScopeView>,
+    /// Which sizes can be acted on; `None` until that was looked at.
+    pub reach: Option<Arc<Reach>>,
     /// Alerts that are pending, firing, or cooling down.
     pub alerts: Vec<AlertView>,
     /// Standing recommendations.
@@ -80,7 +82,7 @@ pub struct ScopeView {
     /// The change under way.
     pub in_flight: Option<DecisionId>,
     /// Why the sidecar cannot change it, if it cannot.
-    pub not_actionable: Option<&'static str>,
+    pub not_actionable: Option<String>,
     /// When the sidecar last changed it.
     pub last_change: Option<Timestamp>,
 }
@@ -155,6 +157,7 @@ impl TargetControl {
             counters: latest.map(|latest| latest.counters.clone()).unwrap_or_default(),
             postgres: latest.and_then(|latest| latest.postgres.clone()),
             scopes: self.scope_views(),
+            reach: self.reach.clone(),
             alerts: self.alert_views(now),
             advice: self.advice_views(),
             shadows: self.shadows.views(),
@@ -170,7 +173,7 @@ impl TargetControl {
             wanted: scope.wanted,
             stood_down: scope.stood_down,
             in_flight: scope.in_flight.map(|flight| flight.id),
-            not_actionable: self.not_actionable(setting),
+            not_actionable: self.out_of_reach(setting),
             last_change: scope.last_change().filter(|at| *at > Timestamp::default()),
         };
         self.scopes.iter().map(view).collect()

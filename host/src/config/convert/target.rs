@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::config::address::{self, Parts};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
-use crate::config::raw::{RawDatabase, RawLimits, RawMode, RawSessions, RawTarget};
+use crate::config::raw::{RawDatabase, RawLimits, RawMode, RawOverride, RawSessions, RawTarget};
 use crate::config::secret::{self, Fallbacks};
-use crate::config::{Console, Database, Login, Secret, Target};
+use crate::config::{Console, Database, Login, Override, Secret, Target, TlsReload};
 use crate::model::{Limits, Mode, PoolSize, SessionLimits, TargetName};
 
 const CONSOLE_PORT: u16 = 6432;
@@ -76,6 +76,7 @@ impl Reader<'_> {
         }
         let limits = self.limits(&raw.limits, &raw.name);
         let console = self.console(&raw);
+        let overrides = raw.overrides.map(|raw| self.overrides(raw));
         let database = raw.database.map(|raw| self.database(&raw));
         Some(Target {
             name: name.ok()?,
@@ -84,11 +85,27 @@ impl Reader<'_> {
             limits: limits?,
             sessions: sessions(&raw.sessions),
             console: console?,
+            overrides,
             database: match database {
                 None => None,
                 Some(database) => Some(database?),
             },
         })
+    }
+
+    fn overrides(&mut self, raw: RawOverride) -> Override {
+        if raw.ini_path.as_ref() == Some(&raw.path) {
+            let reason = "is the operator's ini, which is never written; name another file";
+            self.key(&["override", "path"], format!("{:?}", raw.path), reason);
+        }
+        let allowed = raw.allow_tls_reload;
+        Override {
+            path_in_pgbouncer: raw.path_in_pgbouncer.unwrap_or_else(|| raw.path.clone()),
+            path: raw.path.into(),
+            ini_path: raw.ini_path.map(Into::into),
+            working_dir: raw.working_dir.map(Into::into),
+            tls_reload: if allowed { TlsReload::Allow } else { TlsReload::Refuse },
+        }
     }
 
     fn limits(&mut self, raw: &RawLimits, name: &str) -> Option<Limits> {

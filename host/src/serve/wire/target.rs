@@ -73,7 +73,7 @@ struct Scope {
     #[schema(value_type = Option<String>, format = "uuid")]
     in_flight: Option<Text<DecisionId>>,
     /// Why the sidecar cannot change it, if it cannot.
-    not_actionable: Option<&'static str>,
+    not_actionable: Option<String>,
     /// When the sidecar last changed it.
     last_change_ms: Option<u64>,
 }
@@ -145,7 +145,7 @@ impl From<&ScopeView> for Scope {
             wanted_size: scope.wanted.map(PoolSize::get),
             stood_down_since_ms: scope.stood_down.map(Timestamp::as_millis),
             in_flight: scope.in_flight.map(Text),
-            not_actionable: scope.not_actionable,
+            not_actionable: scope.not_actionable.clone(),
             last_change_ms: scope.last_change.map(Timestamp::as_millis),
         }
     }
