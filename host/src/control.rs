@@ -29,8 +29,8 @@ use uuid::Uuid;
 
 pub use crate::history::PoolView;
 use crate::model::{
-    Databases, DecisionId, Digest, Ended, Look, Mode, PolicyName, PoolSize, Proposal, Reach, ScopeKey,
-    SessionKey, Setting, Silence, Snapshot, TargetName, Timestamp, Window,
+    Databases, DecisionId, Digest, Ended, Look, Mode, PolicyName, PoolSize, Proposal, Reach,
+    ScopeKey, SessionKey, Setting, Silence, Snapshot, TargetName, Timestamp, Window,
 };
 use crate::record::{Batch, Evaluation, SilenceChange};
 use alerts::Anew;

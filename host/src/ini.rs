@@ -102,8 +102,11 @@ struct Loader<'a> {
 impl Loader<'_> {
     fn file(&mut self, name: &str, level: u32, from: Option<&Place>) -> Result<(), IniError> {
         let file = name.to_owned();
-        let text = (self.read)(name)
-            .map_err(|source| IniError::Read { file, from: from.cloned(), source })?;
+        let text = (self.read)(name).map_err(|source| IniError::Read {
+            file,
+            from: from.cloned(),
+            source,
+        })?;
         self.ini.files.push(name.to_owned());
         let name: Arc<str> = Arc::from(name);
         let mut scan = Scan::new(&name, &text)?;

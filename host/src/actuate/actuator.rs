@@ -26,8 +26,10 @@ use crate::report::chain;
 pub enum Probe {
     /// Once, by a `RELOAD` of a file that overrides nothing.
     Once,
-    /// Only what can be known without touching anything is told.
+    /// Nothing is sent; an override file that is in use is kept up to date.
     Never,
+    /// Nothing is touched at all.
+    LookOnly,
 }
 
 /// Acts on one PgBouncer.
@@ -149,10 +151,11 @@ impl Actuator {
         let mut state = self.state.lock().await;
         self.due.store(false, Ordering::Relaxed);
         let Some(login) = &self.target.console.act else {
-            return Ok(Reach::none(Obstacle::new(
+            let none = Reach::none(Obstacle::new(
                 "there is no login that may act",
                 "set act_user of the target, one of PgBouncer's admin_users",
-            )));
+            ));
+            return Ok(Reach { problems: Vec::new(), ..none });
         };
         let mut session = match Session::open(&self.target.console, Role::Act).await {
             Err(error @ ConsoleError::Refused { .. }) => {
@@ -200,8 +203,9 @@ impl Actuator {
             Err(obstacle) => return Ok(reach(&before, Err(&obstacle), None)),
         };
         let mut obstacle = self.reload_obstacle(state, config, &ground).err();
-        if ground.found.is_some() {
-            self.refresh(state, session, config, &ground, obstacle.is_some()).await?;
+        if ground.found.is_some() && probe != Probe::LookOnly {
+            let is_blocked = obstacle.is_some() || probe == Probe::Never;
+            self.refresh(state, session, config, &ground, is_blocked).await?;
         } else if obstacle.is_none() && probe == Probe::Once {
             obstacle = self.prove(state, session, config, &ground).await?;
         }
@@ -377,7 +381,8 @@ impl Actuator {
         sent: &mut Sent,
     ) -> Result<Vec<(Setting, Actuated)>, Stop> {
         let Some(config) = &self.target.overrides else {
-            let why = "sizes of single databases and users need [target.override]; nothing was sent";
+            let why =
+                "sizes of single databases and users need [target.override]; nothing was sent";
             return Err(Stop::Nothing(why.to_owned()));
         };
         let before = read_in_force(session).await.map_err(|e| Stop::Nothing(chain(&e)))?;

@@ -15,15 +15,38 @@ use crate::model::{DatabaseRow, Knob, ScopeKey, Setting};
 const NEWEST_KNOWN: u32 = 12_600;
 /// Keys of an entry of `[databases]`.
 const DATABASE_KEYS: [&str; 21] = [
-    "application_name", "auth_dbname", "auth_query", "auth_user", "client_encoding",
-    "connect_query", "datestyle", "dbname", "host", "load_balance_hosts",
-    "max_db_client_connections", "max_db_connections", "min_pool_size", "password", "pool_mode",
-    "pool_size", "port", "reserve_pool", "reserve_pool_size", "server_lifetime", "timezone",
+    "application_name",
+    "auth_dbname",
+    "auth_query",
+    "auth_user",
+    "client_encoding",
+    "connect_query",
+    "datestyle",
+    "dbname",
+    "host",
+    "load_balance_hosts",
+    "max_db_client_connections",
+    "max_db_connections",
+    "min_pool_size",
+    "password",
+    "pool_mode",
+    "pool_size",
+    "port",
+    "reserve_pool",
+    "reserve_pool_size",
+    "server_lifetime",
+    "timezone",
 ];
 /// Further keys of an entry: those of `[users]`, and the user that a database forces.
 const USER_KEYS: [&str; 9] = [
-    "client_idle_timeout", "idle_transaction_timeout", "max_user_client_connections",
-    "max_user_connections", "pool_mode", "pool_size", "query_timeout", "reserve_pool_size",
+    "client_idle_timeout",
+    "idle_transaction_timeout",
+    "max_user_client_connections",
+    "max_user_connections",
+    "pool_mode",
+    "pool_size",
+    "query_timeout",
+    "reserve_pool_size",
     "transaction_timeout",
 ];
 /// Settings whose words PgBouncer reads in any case.
@@ -77,9 +100,10 @@ fn settings(ini: &Ini, now: &InForce, ours: &Ours<'_>, found: &mut Vec<String>) 
         let is_ours = || {
             let knob = Knob::ALL.into_iter().find(|knob| knob.default_key() == key);
             let size = in_force.parse().ok();
-            let marked = ours.marker.as_ref().is_some_and(|(name, value)| {
-                name == key && same(key, in_force, value)
-            });
+            let marked = ours
+                .marker
+                .as_ref()
+                .is_some_and(|(name, value)| name == key && same(key, in_force, value));
             marked || knob.is_some_and(|knob| ours.has(&ScopeKey::Default, knob, size))
         };
         if !same(key, in_force, text) && !is_ours() {

@@ -169,4 +169,3 @@ pub(super) fn put(path: &Path, text: &[u8], ini: &Path) -> io::Result<()> {
     file.persist(path).map_err(|error| error.error)?;
     std::fs::File::open(folder)?.sync_all()
 }
-

@@ -142,7 +142,9 @@ async fn put_back(
     }
     for (key, row) in &order.before.config {
         let moved = after.config.get(key).is_some_and(|now| now.value != row.value);
-        let Some(value) = row.value.as_deref().filter(|_| moved && row.changeable) else { continue };
+        let Some(value) = row.value.as_deref().filter(|_| moved && row.changeable) else {
+            continue;
+        };
         if key == "conffile" {
             continue;
         }

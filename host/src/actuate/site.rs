@@ -36,7 +36,9 @@ impl<'a> Site<'a> {
         let main = std::fs::read(&config.path).ok().and_then(|text| overrides::found(&text));
         main.map(|found| Self { config, main: found.main }).ok_or_else(|| {
             Obstacle::new(
-                format!("PgBouncer reads {conffile}, and Poolwarden's file {path} is gone or changed"),
+                format!(
+                    "PgBouncer reads {conffile}, and Poolwarden's file {path} is gone or changed"
+                ),
                 "restart PgBouncer, which then reads its own ini again",
             )
         })

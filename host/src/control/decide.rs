@@ -176,7 +176,10 @@ impl TargetControl {
                 Proposal::Resize { setting, size, .. } => {
                     let sees_all = !result.beyond.contains(&setting.scope);
                     let first = self.contest.rival(policy, setting, self.mode).is_none();
-                    waits_for(setting) && sees_all && first && self.may_stand(setting, *size, turn.now)
+                    waits_for(setting)
+                        && sees_all
+                        && first
+                        && self.may_stand(setting, *size, turn.now)
                 }
                 Proposal::EndSession { session, .. } => {
                     let word = self.judge_ending(result, session, Mode::Recommend, turn.now);

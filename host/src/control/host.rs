@@ -6,7 +6,8 @@ use super::Turn;
 use super::alerts::Sight;
 use super::target::TargetControl;
 use crate::model::{
-    Evidence, Knob, Origin, PolicyName, PoolSize, Proposal, Setting, Severity, Subject,
+    Evidence, Knob, Mode, Obstacle, Origin, PolicyName, PoolSize, Proposal, Setting, Severity,
+    Subject,
 };
 use crate::record::Batch;
 
@@ -40,11 +41,17 @@ impl TargetControl {
     /// Tells of everything that the sidecar itself has to tell, and that what it no longer tells is
     /// over. All of it at once, because what is left out counts as over.
     pub fn tell(&mut self, turn: &mut Turn<'_>, batch: &mut Batch) {
-        let holding: Vec<Proposal> = self.stand_downs().collect();
+        let holding: Vec<Proposal> = self.stand_downs().chain(self.blocked()).collect();
         let host = PolicyName::host();
         for one in self.alerts.observe(&host, &holding, Sight::of(1), turn.now) {
             self.record_move(one, Origin::Host, &host, turn, batch);
         }
+    }
+
+    /// Tells of what keeps the sidecar from acting where it is meant to.
+    fn blocked(&self) -> Option<Proposal> {
+        let problems = &self.reach.as_ref()?.problems;
+        (self.mode == Mode::Enforce && !problems.is_empty()).then(|| sizes_out_of_reach(problems))
     }
 
     /// Tells of sizes that a person has set.
@@ -54,6 +61,18 @@ impl TargetControl {
             Some(size_set_by_a_person(setting, current, scope.base, scope.wanted))
         })
     }
+}
+
+/// Tells why sizes that should be acted on are only recommended.
+fn sizes_out_of_reach(problems: &[Obstacle]) -> Proposal {
+    let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    let summary = format!("sizes are only recommended: {}", problems.join("; "));
+    let name = "sizes-out-of-reach";
+    let mut alert = host_alert(name, Subject::Target, Severity::Warning, summary, Vec::new());
+    if let Proposal::Alert { runbook, .. } = &mut alert {
+        "docs/runbooks/sizes-out-of-reach.md".clone_into(runbook);
+    }
+    alert
 }
 
 fn size_set_by_a_person(

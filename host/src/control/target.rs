@@ -15,8 +15,8 @@ use super::silences::SilenceBook;
 use super::{Acted, Effect, Heard, Memories, Turn};
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
-    Decision, DecisionId, Kind, Mode, PolicyName, PoolSize, Proposal, Reach, SessionLimits, Setting,
-    Snapshot, Status, TargetName, TargetStatus, Timestamp, Transition,
+    Decision, DecisionId, Kind, Mode, PolicyName, PoolSize, Proposal, Reach, SessionLimits,
+    Setting, Snapshot, Status, TargetName, TargetStatus, Timestamp, Transition,
 };
 use crate::record::{Batch, Memory, ScopeState, StoredAlert};
 

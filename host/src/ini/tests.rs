@@ -28,8 +28,10 @@ fn problem(files: &[(&str, &str)]) -> String {
 
 #[test]
 fn a_plain_file_is_read() {
-    let ini = one("# note\n [databases] a = host=h pool_size=7\n* = host=x\n\n[users]\nu=pool_mode=session\n\
-                   [pgbouncer]\n  default_pool_size =  12 \r\nadmin_users=; none\n");
+    let ini = one(
+        "# note\n [databases] a = host=h pool_size=7\n* = host=x\n\n[users]\nu=pool_mode=session\n\
+                   [pgbouncer]\n  default_pool_size =  12 \r\nadmin_users=; none\n",
+    );
     assert_eq!(ini.databases["a"].number(&["pool_size"]), Some(7));
     assert_eq!(ini.databases["*"].text("host").as_deref(), Some("x"));
     assert_eq!(ini.users["u"].text("pool_mode").as_deref(), Some("session"));
@@ -50,7 +52,8 @@ fn a_later_entry_replaces_the_whole_and_a_second_header_resets() {
 
 #[test]
 fn quoted_values_are_unquoted_and_any_name_of_a_key_counts() {
-    let ini = one("[pgbouncer]\n[databases]\na=password='a b''c' reserve_pool=2 reserve_pool_size=3\n");
+    let ini =
+        one("[pgbouncer]\n[databases]\na=password='a b''c' reserve_pool=2 reserve_pool_size=3\n");
     let entry = &ini.databases["a"];
     assert_eq!(entry.text("password").as_deref(), Some("a b'c"));
     assert_eq!(entry.number(&["reserve_pool", "reserve_pool_size"]), Some(3));
@@ -112,10 +115,7 @@ fn includes_go_as_deep_as_pgbouncer_goes() {
 
 #[test]
 fn a_file_that_includes_itself_is_an_error_and_no_endless_loop() {
-    assert!(matches!(
-        load(&[("main.ini", "%include main.ini\n")]),
-        Err(IniError::Depth { .. })
-    ));
+    assert!(matches!(load(&[("main.ini", "%include main.ini\n")]), Err(IniError::Depth { .. })));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{ScopeKey, Setting};
+use super::Setting;
 
 /// How a size is brought into force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,9 +67,10 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// Makes a reach in which nothing can be acted on.
+    /// Makes a reach in which nothing can be acted on, for a reason that somebody should see to.
     pub fn none(obstacle: Obstacle) -> Self {
-        Self { settings: BTreeMap::new(), others: obstacle, problems: Vec::new() }
+        let problems = vec![obstacle.clone()];
+        Self { settings: BTreeMap::new(), others: obstacle, problems }
     }
 
     /// Says why a setting cannot be acted on; `None` when it can.
@@ -78,10 +79,5 @@ impl Reach {
             Some(known) => known.means.as_ref().err(),
             None => Some(&self.others),
         }
-    }
-
-    /// Says whether any size of a scope can be acted on.
-    pub fn reaches(&self, scope: &ScopeKey) -> bool {
-        self.settings.iter().any(|(setting, known)| setting.scope == *scope && known.means.is_ok())
     }
 }

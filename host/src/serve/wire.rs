@@ -9,6 +9,7 @@ mod health;
 mod history;
 mod policy;
 mod pool;
+mod reach;
 mod shadow;
 mod silence;
 mod target;

@@ -16,6 +16,7 @@ mod leaks;
 mod logins;
 mod misbehaviour;
 mod modes;
+mod override_loop;
 mod overrides;
 mod past;
 mod rules;

@@ -290,7 +290,8 @@ async fn a_file_that_is_bad_or_not_loaded_is_never_reloaded(version: Version) {
     let pgbouncer = stage.bench.sandbox.pgbouncer();
     let _ = pgbouncer.console(ConsoleRole::Admin, "RELOAD").await;
     assert_eq!(stage.setting("max_client_conn").await, "100", "a failed RELOAD is not atomic");
-    let why = stage.refused(database("app"), 6, 9).await;
+    assert_eq!(stage.size("app").await, Some(3), "the override was not read any more");
+    let why = stage.refused(database("app"), 3, 9).await;
     assert!(why.contains("nonsense"), "{why}");
     stage.rewrite(|ini| ini.replace("nonsense = 1\n", ""));
     stage.bench.admin("RELOAD").await;
@@ -324,6 +325,7 @@ async fn a_database_that_the_operator_removes_is_gone(version: Version) {
     assert!(reach.problems.iter().any(named), "{reach:?}");
     assert_eq!(stage.size("plain").await, Some(5));
     stage.bench.admin("RELOAD").await;
+    assert_eq!(stage.inspect().await.problems, []);
     stage.rewrite(|ini| without(ini, "shop"));
     stage.inspect().await;
     assert_eq!(stage.size("shop").await, Some(5), "not reloaded by the operator yet");

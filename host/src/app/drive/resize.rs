@@ -126,6 +126,8 @@ async fn watch_reach(
             () = stop.cancelled() => return,
             _ = glances.tick() => {}
         }
+        let has_problems = last.as_ref().is_some_and(|reach| !reach.problems.is_empty());
+        let every = if has_problems { INSPECT } else { every };
         let is_time = looked.is_none_or(|at| at.elapsed() >= every);
         if !is_time && !actuator.is_due() {
             continue;

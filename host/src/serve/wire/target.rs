@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::reach::Reach;
 use super::{Text, millis};
 use crate::control::{ScopeView, TargetView, View};
 use crate::model::{self, DecisionId, PoolSize, Timestamp};
@@ -32,6 +33,8 @@ struct Target<'a> {
     query_wait_timeout_ms: Option<u64>,
     /// The size scopes that the sidecar keeps.
     scopes: Vec<Scope>,
+    /// Which sizes can be acted on; null until that was looked at.
+    reach: Option<Reach<'a>>,
     limits: Limits,
     /// What PostgreSQL can take; null where the sidecar may not look.
     connections: Option<Budget>,
@@ -72,7 +75,7 @@ struct Scope {
     /// The decision whose change is under way.
     #[schema(value_type = Option<String>, format = "uuid")]
     in_flight: Option<Text<DecisionId>>,
-    /// Why the sidecar cannot change it, if it cannot.
+    /// Why the sidecar cannot change it itself, if it cannot, and what to do about that.
     not_actionable: Option<String>,
     /// When the sidecar last changed it.
     last_change_ms: Option<u64>,
@@ -129,6 +132,7 @@ impl<'a> Target<'a> {
             max_client_conn: server.max_client_conn,
             query_wait_timeout_ms: server.query_wait_timeout.map(millis),
             scopes: target.scopes.iter().map(Into::into).collect(),
+            reach: target.reach.as_deref().map(Into::into),
             limits: (&target.limits).into(),
             connections: Budget::new(target, at),
         }
