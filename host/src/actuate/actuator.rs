@@ -44,6 +44,7 @@ pub struct Actuator {
     files: StdMutex<Option<(String, Vec<String>, Signature)>>,
     /// Whether a look is due before its time.
     due: AtomicBool,
+    may_touch: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -92,6 +93,7 @@ impl Actuator {
             marked: StdMutex::default(),
             files: StdMutex::default(),
             due: AtomicBool::new(true),
+            may_touch: AtomicBool::new(true),
         }
     }
 
@@ -149,7 +151,6 @@ impl Actuator {
     /// When PgBouncer cannot be asked; what was known stands.
     pub async fn inspect(&self, probe: Probe) -> Result<Reach, ConsoleError> {
         let mut state = self.state.lock().await;
-        self.due.store(false, Ordering::Relaxed);
         let Some(login) = &self.target.console.act else {
             let none = Reach::none(Obstacle::new(
                 "there is no login that may act",
@@ -178,6 +179,8 @@ impl Actuator {
             }
             state.may_act = true;
         }
+        // Before looking: what happens meanwhile is looked at the next time.
+        self.due.store(false, Ordering::Relaxed);
         let reach = self.look(&mut state, &mut session, probe).await;
         session.close().await;
         reach
@@ -478,9 +481,18 @@ impl Actuator {
         changed || self.due.load(Ordering::Relaxed)
     }
 
-    /// Says whether sizes may be acted on at all.
-    pub fn enforces(&self) -> bool {
-        self.target.mode == Mode::Enforce
+    /// Lets it touch PgBouncer at a look, or not: while another sidecar acts, it does not.
+    pub fn let_touch(&self, touch: bool) {
+        self.may_touch.store(touch, Ordering::Relaxed);
+    }
+
+    /// Says what a look may do in the target's mode.
+    pub fn probe(&self) -> Probe {
+        match (self.target.mode, self.may_touch.load(Ordering::Relaxed)) {
+            (_, false) => Probe::LookOnly,
+            (Mode::Enforce, true) => Probe::Once,
+            (Mode::Observe | Mode::Recommend, true) => Probe::Never,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod policies;
+mod reach;
 mod scene;
 mod sessions;
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Actor, Drive, Recorder};
-use crate::actuate::{Actuated, Actuator, Change, Done, Probe, log_in};
+use crate::actuate::{Actuated, Actuator, Change, Done, log_in};
 use crate::config::{Console, Target};
 use crate::control::{Acted, Event, Resize};
 use crate::model::{Reach, TargetName};
@@ -19,6 +19,8 @@ use crate::report::chain;
 const GLANCE: Duration = Duration::from_millis(500);
 /// How often PgBouncer is asked again where an override file is configured.
 const INSPECT: Duration = Duration::from_secs(15);
+/// How soon a look that failed is tried again.
+const RETRY: Duration = Duration::from_secs(2);
 /// How often it is asked again otherwise.
 const INSPECT_SELDOM: Duration = Duration::from_secs(60);
 
@@ -117,7 +119,6 @@ async fn watch_reach(
     stop: CancellationToken,
 ) {
     let every = if target.overrides.is_some() { INSPECT } else { INSPECT_SELDOM };
-    let probe = if actuator.enforces() { Probe::Once } else { Probe::Never };
     let mut glances = interval(GLANCE);
     glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut last, mut looked): (Option<Reach>, Option<Instant>) = (None, None);
@@ -132,11 +133,14 @@ async fn watch_reach(
         if !is_time && !actuator.is_due() {
             continue;
         }
-        let reach = match actuator.inspect(probe).await {
+        let reach = match actuator.inspect(actuator.probe()).await {
             Ok(reach) => reach,
             // The poller tells of a target that does not answer.
             Err(error) => {
                 tracing::debug!(error = chain(&error), "what can be acted on cannot be looked at");
+                if stop.run_until_cancelled(sleep(RETRY)).await.is_none() {
+                    return;
+                }
                 continue;
             }
         };

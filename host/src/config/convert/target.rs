@@ -21,7 +21,7 @@ pub fn targets(
     interval: Duration,
     report: &mut Report,
 ) -> Vec<Target> {
-    let mut names = BTreeSet::new();
+    let (mut names, mut files) = (BTreeSet::new(), BTreeSet::new());
     if passwords.admin.is_some() && !raw.is_empty() && raw.iter().all(|t| t.act_user.is_none()) {
         let reason = "POOLWARDEN_ADMIN_PASSWORD is set, but no target has an act_user";
         report.warn(reason.to_owned());
@@ -31,6 +31,12 @@ pub fn targets(
         if !names.insert(raw.name.clone()) {
             let reason = "another target has the same name";
             report.key(&KeyPath::target(at, &["name"]), format!("{:?}", raw.name), reason);
+        }
+        let file = raw.overrides.as_ref().map(|raw| raw.path.clone());
+        if let Some(file) = file.filter(|file| !files.insert(file.clone())) {
+            let reason = "another target has the same file; each PgBouncer needs its own";
+            let key = KeyPath::target(at, &["override", "path"]);
+            report.key(&key, format!("{file:?}"), reason);
         }
         targets.extend(Reader { at, passwords, interval, report }.target(raw));
     }
