@@ -1,5 +1,5 @@
 //! The command line's questions to a running sidecar: `pools`, `decisions`, `alerts`, `explain`,
-//! `silence`, `health`.
+//! `silence`, `health`, and its orders: `pause`, `resume`, `panic`, `approve`, `reject`.
 //!
 //! They go over HTTP like everybody else's, so that they work from another machine and never see
 //! more than the API tells. For people there are plain tables without colours; `--output json`
@@ -9,8 +9,9 @@ mod alerts;
 pub(crate) mod client;
 mod decisions;
 mod error;
-mod explain;
+pub(crate) mod explain;
 mod health;
+mod orders;
 mod pools;
 pub(crate) mod print;
 mod silence;
@@ -28,8 +29,10 @@ pub use decisions::Decisions;
 pub use error::AskError;
 pub use explain::Explain;
 pub use health::Health;
+pub use orders::{Approve, Panic, Pause, Reject, Resume};
 pub use pools::Pools;
 pub use silence::Silence;
+pub(crate) use when::{moment, span};
 
 /// Where the sidecar is asked when nobody says otherwise.
 const DEFAULT_URL: &str = "http://127.0.0.1:7432";

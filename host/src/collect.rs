@@ -1,11 +1,14 @@
 //! Polls PgBouncer and looks at PostgreSQL, each on its own clock, and says what was seen.
 //!
 //! A poll that fails is said to have failed and never reads as zero load. While somebody waits, or a
-//! pool has no server left, polls come faster, because that is when a second is long.
+//! pool has no server left, polls come faster, because that is when a second is long. Between polls of a
+//! calm target there are glances: quick polls that nobody hears of unless a queue has begun.
 
 mod look;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -16,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::{Database, Poll, Target};
 use crate::console::{Cost, Depth, Poller};
 use crate::database::Observer;
-use crate::model::{DatabaseSample, Snapshot, TargetName};
+use crate::model::{DatabaseSample, PoolKey, Snapshot, TargetName};
 use crate::report::chain;
 
 pub use look::{Looked, look};
@@ -66,6 +69,7 @@ impl Collector {
         let mut poller = Poller::new(self.target.console.clone(), poll.session_age_max);
         let mut backoff = Backoff::new(poll.interval, poll.backoff_max);
         let mut full_at = Instant::now();
+        let mut glancing = Glancing::default();
         loop {
             let start = Instant::now();
             let depth = if start >= full_at { Depth::Full } else { Depth::Quick };
@@ -81,22 +85,28 @@ impl Collector {
                     backoff.succeeded();
                     let mut snapshot = Box::new(polled.snapshot);
                     snapshot.postgres = self.postgres.borrow().clone();
-                    let wait =
-                        if is_urgent(&snapshot) { poll.fast_interval } else { poll.interval };
+                    let (is_news, wait) = glancing.take(poll, depth, &snapshot, start);
                     let target = self.target.name.clone();
-                    (Collected::Polled { target, snapshot, costs: polled.costs }, wait)
+                    let polled = Collected::Polled { target, snapshot, costs: polled.costs };
+                    (is_news.then_some(polled), wait)
                 }
                 Err(error) => {
                     full_at = start;
+                    glancing = Glancing::default();
                     let (target, kind) = (self.target.name.clone(), error.kind());
-                    (Collected::Failed { target, kind, problem: chain(&error) }, backoff.failed())
+                    let failed = Collected::Failed { target, kind, problem: chain(&error) };
+                    (Some(failed), backoff.failed())
                 }
             };
-            if out.send(collected).await.is_err() {
+            if let Some(collected) = collected
+                && out.send(collected).await.is_err()
+            {
                 break;
             }
             // A PgBouncer that is slow to answer is not asked again without a pause.
             let next = (start + wait).max(Instant::now() + start.elapsed().min(poll.interval));
+            // Glances must not put off what is due.
+            let next = if glancing.is_calm { next.min(full_at.max(Instant::now())) } else { next };
             poller.rest(next.saturating_duration_since(Instant::now())).await;
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -106,6 +116,59 @@ impl Collector {
         }
         poller.close().await;
     }
+}
+
+/// Part of PgBouncer's time that glances may take: one in so many.
+const GLANCE_SHARE: u32 = 40;
+/// Part of its size from which a pool counts as nearly full.
+const NEARLY_FULL: f64 = 0.75;
+
+/// What glances are compared with.
+#[derive(Debug, Default)]
+struct Glancing {
+    /// Pools that were nearly full when that was last told.
+    nearly_full: BTreeSet<PoolKey>,
+    /// Whether the next poll is a glance.
+    is_calm: bool,
+}
+
+impl Glancing {
+    /// Says whether a snapshot is to be told, and how long to wait for the next.
+    fn take(
+        &mut self,
+        poll: &Poll,
+        depth: Depth,
+        snapshot: &Snapshot,
+        start: Instant,
+    ) -> (bool, Duration) {
+        let was_calm = std::mem::replace(&mut self.is_calm, false);
+        let nearly_full = nearly_full(snapshot);
+        let is_urgent = is_urgent(snapshot);
+        let is_news = !was_calm
+            || depth == Depth::Full
+            || is_urgent
+            || !nearly_full.is_subset(&self.nearly_full);
+        if is_news {
+            self.nearly_full = nearly_full;
+        }
+        match poll.glance_interval {
+            _ if is_urgent => (is_news, poll.fast_interval),
+            None => (is_news, poll.interval),
+            Some(every) => {
+                self.is_calm = true;
+                let cheap = start.elapsed().saturating_mul(GLANCE_SHARE);
+                (is_news, every.max(cheap).min(poll.interval))
+            }
+        }
+    }
+}
+
+fn nearly_full(snapshot: &Snapshot) -> BTreeSet<PoolKey> {
+    let rows = snapshot.pools.iter().filter(|row| {
+        let size = f64::from(snapshot.size_of(&row.key));
+        row.sv_active > 0 && f64::from(row.sv_active) >= size * NEARLY_FULL
+    });
+    rows.map(|row| row.key.clone()).collect()
 }
 
 /// Says whether somebody waits, or would have to if one more client came.
@@ -173,5 +236,63 @@ fn mark_unreachable(latest: &mut Option<Arc<DatabaseSample>>, unseen: DatabaseSa
     match latest {
         Some(sample) => Arc::make_mut(sample).reachable = false,
         None => *latest = Some(Arc::new(unseen)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{PoolRow, Server, Timestamp};
+
+    fn snapshot(busy: u32, waiting: u32) -> Snapshot {
+        let row = PoolRow {
+            key: PoolKey::new("app", "app"),
+            cl_active: busy,
+            cl_waiting: waiting,
+            cl_active_cancel_req: None,
+            cl_waiting_cancel_req: None,
+            sv_active: busy,
+            sv_active_cancel: None,
+            sv_being_canceled: None,
+            sv_idle: 0,
+            sv_used: 0,
+            sv_tested: 0,
+            sv_login: 0,
+            maxwait: Duration::ZERO,
+            pool_mode: None,
+        };
+        Snapshot {
+            at: Timestamp::default(),
+            sizes_at: Timestamp::default(),
+            pools: vec![row],
+            counters: Vec::new(),
+            databases: Arc::default(),
+            server: Arc::new(Server { default_pool_size: Some(8), ..Server::default() }),
+            console_queries: None,
+            postgres: None,
+        }
+    }
+
+    #[test]
+    fn a_glance_is_told_only_when_something_has_begun() {
+        let poll = Poll {
+            interval: Duration::from_secs(1),
+            fast_interval: Duration::from_millis(100),
+            glance_interval: Some(Duration::from_millis(200)),
+            session_age_max: Duration::from_secs(2),
+            backoff_max: Duration::from_secs(10),
+        };
+        let mut glancing = Glancing::default();
+        let mut take = |depth, busy, waiting| {
+            glancing.take(&poll, depth, &snapshot(busy, waiting), Instant::now())
+        };
+        let (told, calm) = (true, Duration::from_millis(200));
+        assert_eq!(take(Depth::Full, 1, 0), (told, calm));
+        assert_eq!(take(Depth::Quick, 2, 0), (!told, calm), "a calm glance");
+        assert_eq!(take(Depth::Quick, 6, 0), (told, calm), "three quarters of eight are busy");
+        assert_eq!(take(Depth::Quick, 7, 0), (!told, calm), "which was told");
+        assert_eq!(take(Depth::Quick, 8, 1), (told, poll.fast_interval), "somebody waits");
+        assert_eq!(take(Depth::Quick, 2, 0), (told, calm), "and nobody any more");
+        assert_eq!(take(Depth::Full, 2, 0), (told, calm));
     }
 }

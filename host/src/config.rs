@@ -116,6 +116,8 @@ pub struct Poll {
     pub interval: Duration,
     /// Time between two polls while a client waits; never longer than `interval`.
     pub fast_interval: Duration,
+    /// Time between two glances in between; `None` for none.
+    pub glance_interval: Option<Duration>,
     /// Age at which a console session is closed.
     pub session_age_max: Duration,
     /// Longest pause between two tries.
@@ -186,6 +188,8 @@ pub struct Target {
     pub mode: Mode,
     /// What no policy can cross; `floor` is never above `ceiling`.
     pub limits: Limits,
+    /// How long advice that a person has rejected is not said again.
+    pub rejected_for: Duration,
     /// What is done about single sessions.
     pub sessions: SessionLimits,
     /// The admin console.

@@ -6,11 +6,15 @@
 
 mod advice;
 mod alerts;
+mod approval;
 mod budget;
+mod cause;
 mod contest;
 mod decide;
 mod drift;
+mod going_back;
 mod host;
+mod orders;
 mod record;
 mod scope;
 mod sessions;
@@ -32,8 +36,9 @@ use crate::model::{
     Databases, DecisionId, Digest, Ended, Look, Mode, PolicyName, PoolSize, Proposal, Reach,
     ScopeKey, SessionKey, Setting, Silence, Snapshot, TargetName, Timestamp, Window,
 };
-use crate::record::{Batch, Evaluation, SilenceChange};
+use crate::record::{Batch, Evaluation};
 use alerts::Anew;
+pub use orders::{Order, OrderRefusal, TheirSizes};
 pub use shadow::{Difference, ShadowView};
 use silences::SilenceBook;
 pub use silences::SilenceRefusal;
@@ -113,12 +118,12 @@ pub enum Event {
         /// What came of it.
         ended: Ended,
     },
-    /// A person asks for a silence, or for its end.
-    SilenceAsked(SilenceChange),
+    /// A person asks for something.
+    Ordered(Box<Order>),
     /// What was asked for has been recorded, or could not be.
-    SilenceKept {
+    OrderKept {
         /// What was asked for.
-        change: SilenceChange,
+        order: Box<Order>,
         /// Why it could not be recorded.
         kept: Result<(), String>,
     },
@@ -210,15 +215,15 @@ pub enum Effect {
     },
     /// Put the intent into the store, then end the session, then say what came of it.
     EndSession(Box<EndSession>),
-    /// Put this change of the silences into the store, then say what came of it.
-    KeepSilence {
-        /// The change.
-        change: Box<SilenceChange>,
-        /// The change as it is to be recorded.
+    /// Put this order into the store, then say what came of it.
+    KeepOrder {
+        /// The order.
+        order: Box<Order>,
+        /// The order as it is to be recorded.
         batch: Box<Batch>,
     },
-    /// Tell who asked for a silence that it cannot be had.
-    RefuseSilence(SilenceRefusal),
+    /// Tell who gave an order that it cannot be carried out.
+    RefuseOrder(OrderRefusal),
 }
 
 /// The end of a session that passed the guard.
@@ -311,7 +316,12 @@ impl Control {
     /// Takes in an event and says what is to be done, in this order.
     pub fn apply(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let expired = self.silences.expire(now);
-        let changed = matches!(event, Event::SilenceKept { kept: Ok(()), .. });
+        let silenced = |order: &Order| matches!(order, Order::Silence(_));
+        let changed = matches!(
+            &event,
+            Event::OrderKept { order, kept: Ok(()) } if silenced(order)
+        );
+        self.targets.values_mut().for_each(|target| target.expire_hold(now));
         let effects = self.take(event, now);
         self.mute(if expired || changed { Anew::All } else { Anew::Unmatched });
         effects
@@ -326,9 +336,11 @@ impl Control {
     fn take(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let turn = &mut Turn { now, ids: &mut self.ids };
         match event {
-            Event::Polled { target, snapshot } => {
-                self.targets.get_mut(&target).map(|t| t.polled(snapshot, turn))
-            }
+            Event::Polled { target, snapshot } => self.targets.get_mut(&target).map(|t| {
+                let mut effects = t.polled(snapshot, turn);
+                effects.extend(t.go_back(turn));
+                effects
+            }),
             Event::PollFailed { target, kind, problem } => {
                 self.targets.get_mut(&target).map(|t| t.poll_failed(kind, problem, now))
             }
@@ -339,33 +351,25 @@ impl Control {
                 self.targets.get_mut(&target).map(|t| t.evaluation_died(now))
             }
             Event::Sent { id, commands, .. } => Some(vec![record::sent(id, &commands, now)]),
-            Event::Acted { target, id, acted } => {
-                self.targets.get_mut(&target).map(|t| t.acted(id, &acted, now))
-            }
             Event::Reached { target, reach } => {
                 if let Some(target) = self.targets.get_mut(&target) {
                     target.reached(reach);
                 }
                 None
             }
+            Event::Acted { target, id, acted } => self.targets.get_mut(&target).map(|t| {
+                let mut effects = t.acted(id, &acted, now);
+                effects.extend(t.go_back(turn));
+                effects
+            }),
             Event::Looked { target, look } => {
                 self.targets.get_mut(&target).map(|t| t.looked(look.map(|look| *look), now))
             }
             Event::Ended { target, id, ended } => {
                 self.targets.get_mut(&target).map(|t| t.ended(id, &ended, now))
             }
-            Event::SilenceAsked(change) => Some(vec![match self.silences.judge(&change) {
-                Ok(batch) => {
-                    Effect::KeepSilence { change: Box::new(change), batch: Box::new(batch) }
-                }
-                Err(refusal) => Effect::RefuseSilence(refusal),
-            }]),
-            Event::SilenceKept { change, kept } => {
-                if kept.is_ok() {
-                    self.silences.make(change);
-                }
-                None
-            }
+            Event::Ordered(order) => Some(vec![self.ordered(*order, now)]),
+            Event::OrderKept { order, kept } => Some(self.order_kept(*order, kept, now)),
             Event::Stopping => {
                 let targets = self.targets.values_mut();
                 Some(targets.flat_map(|target| target.hand_back(turn)).collect())

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::config::{Address, Database};
 use crate::console::connect_options;
-use crate::model::{DatabaseSample, PgSessions, Timestamp};
+use crate::model::{DatabaseSample, PgSessions, Timestamp, XactEnds};
 
 pub use sessions::{Backend, end_session, read_backends};
 
@@ -51,6 +51,11 @@ const SESSIONS: &str = "select coalesce(datname, '') as database, coalesce(usena
        and wait_event_type not in ('Lock', 'IO', 'BufferPin', 'Client', 'Timeout')) as other \
      from pg_stat_activity where backend_type = 'client backend' \
      group by 1, 2, 3";
+
+/// How transactions ended; a backend tells of its own up to a second later, and while it idles.
+const ENDS: &str = "select coalesce(sum(xact_commit), 0)::int8 as commits, \
+     coalesce(sum(xact_rollback), 0)::int8 as rollbacks, \
+     coalesce(sum(deadlocks), 0)::int8 as deadlocks from pg_stat_database";
 
 /// Looks at one PostgreSQL server.
 #[derive(Debug)]
@@ -93,6 +98,7 @@ impl Observer {
             max_connections: 0,
             reserved_connections: 0,
             sessions: Vec::new(),
+            xact_ends: None,
         }
     }
 
@@ -134,6 +140,7 @@ async fn sample(
 ) -> Result<DatabaseSample, sqlx::Error> {
     let slots = sqlx::query(SLOTS).fetch_one(&mut *db).await?;
     let sessions = sqlx::query(SESSIONS).fetch_all(&mut *db).await?;
+    let ends = sqlx::query(ENDS).fetch_one(&mut *db).await?;
     let count = |row: &PgRow, name: &str| -> Result<u32, sqlx::Error> {
         Ok(u32::try_from(row.try_get::<i32, _>(name)?).unwrap_or(0))
     };
@@ -144,6 +151,18 @@ async fn sample(
         max_connections: count(&slots, "max_connections")?,
         reserved_connections: count(&slots, "reserved")?,
         sessions: sessions.iter().map(session_row).collect::<Result<_, _>>()?,
+        xact_ends: Some(xact_ends(&ends)?),
+    })
+}
+
+fn xact_ends(row: &PgRow) -> Result<XactEnds, sqlx::Error> {
+    let count = |name: &str| -> Result<u64, sqlx::Error> {
+        Ok(u64::try_from(row.try_get::<i64, _>(name)?).unwrap_or(0))
+    };
+    Ok(XactEnds {
+        commits: count("commits")?,
+        rollbacks: count("rollbacks")?,
+        deadlocks: count("deadlocks")?,
     })
 }
 

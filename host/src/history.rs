@@ -10,6 +10,8 @@ mod own_sizes;
 mod pool;
 mod scopes;
 mod sliding;
+mod stretch;
+mod together;
 mod window;
 
 #[cfg(test)]
@@ -29,6 +31,9 @@ use others::Others;
 use own_sizes::OwnSizes;
 use pool::PoolTrack;
 pub use pool::{Backends, PoolView};
+use stretch::ScopeTrack;
+pub use stretch::{Stretch, Work};
+use together::Ends;
 
 /// Spans and thresholds by which history is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +78,9 @@ pub struct History {
     latest: Option<Snapshot>,
     restarted: Option<Timestamp>,
     others: Others,
+    /// What the pools of each scope did together.
+    together: BTreeMap<ScopeKey, ScopeTrack>,
+    ends: Ends,
 }
 
 impl History {
@@ -89,6 +97,8 @@ impl History {
             latest: None,
             restarted: None,
             others: Others::default(),
+            together: BTreeMap::new(),
+            ends: Ends::default(),
         }
     }
 
@@ -114,6 +124,7 @@ impl History {
         let paused = self.looks_paused(&snapshot);
         self.set_status(if paused { TargetStatus::Paused } else { TargetStatus::Up }, at);
         self.latest = Some(snapshot);
+        self.note_together(at);
     }
 
     /// Notes that a poll failed: the last numbers stay and grow old, and nothing reads as zero.

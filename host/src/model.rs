@@ -5,6 +5,8 @@
 
 mod alert;
 mod decision;
+mod effect;
+mod hold;
 mod name;
 mod reach;
 mod session;
@@ -19,6 +21,8 @@ mod window;
 
 pub use alert::{Alert, AlertKey, AlertState};
 pub use decision::{Decision, DecisionId, Evidence, Kind, Origin, Status, Transition};
+pub use effect::{EffectPoint, EffectReport, Measure};
+pub use hold::{Hold, HoldKind, Signature, SignatureError};
 pub use name::{Digest, NameError, PolicyName, PoolKey, ScopeKey, TargetName};
 pub use reach::{Means, Obstacle, Reach, Reachable};
 pub use session::{
@@ -33,6 +37,7 @@ pub use silence::{
 pub use size::{PoolSize, SizeError};
 pub use snapshot::{
     Counters, DatabaseRow, DatabaseSample, Databases, PgSessions, PoolRow, Server, Snapshot,
+    XactEnds,
 };
 pub use time::Timestamp;
 pub use verdict::{Outcome, Rule, RuleWord, Verdict, Word};

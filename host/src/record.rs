@@ -17,9 +17,11 @@
 
 mod alerts;
 mod counts;
+mod effects;
 mod error;
 mod file;
 mod history;
+mod holds;
 mod level;
 mod maintain;
 mod pack;
@@ -48,6 +50,6 @@ pub use history::{HistoryPoint, HistoryQuery, HistorySample};
 pub use maintain::Maintenance;
 pub use past::{PastQuery, PastRow};
 pub use types::{
-    AlertChange, Batch, DecisionFilter, Evaluation, Memory, Page, ScopeState, SilenceChange, Store,
-    StoreOptions, Stored, StoredAlert,
+    AlertChange, Approval, Batch, DecisionFilter, EffectState, Evaluation, HoldChange, Memory,
+    Page, ScopeState, SilenceChange, Store, StoreOptions, Stored, StoredAlert,
 };

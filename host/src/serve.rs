@@ -1,7 +1,7 @@
 //! The HTTP API: what is known now from the newest view, what was decided from the store.
 //!
-//! It tells, and takes orders in one thing only: silences, which mute alerts and touch no pool. An
-//! order goes to the control task as a row in a queue and is answered when it is recorded and holds.
+//! It tells, and takes the orders of people: silences, pauses, the panic switch, approvals. An order
+//! goes to the control task as a row in a queue and is answered when it is recorded and holds.
 //! What the view knows is answered from memory, so that a full disk or a dead PgBouncer leaves
 //! health checks and metrics working.
 //! Errors are `application/problem+json` (RFC 9457) without exception.
@@ -14,6 +14,7 @@ mod listen;
 mod params;
 mod problem;
 mod route;
+mod story;
 mod wire;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod fuzz;
 pub mod log;
 pub mod newer;
+pub mod page;
 pub mod plugins;
 pub mod process;
 pub mod sampler;

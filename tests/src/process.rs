@@ -122,6 +122,17 @@ impl SidecarProcess {
         Self::spawn(&mut command, dir)
     }
 
+    /// Starts a given program from a configuration that is written already; `dir` takes its log.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_program(program: &Path, config: &Path, dir: &Path) -> Self {
+        let mut command = command(program);
+        // An own group: Ctrl-C in the terminal is for us, and we end the sidecar.
+        Self::spawn(command.arg("run").arg("--config").arg(config).process_group(0), dir)
+    }
+
     fn spawn(command: &mut Command, dir: &Path) -> Self {
         let log = dir.join("sidecar.log");
         let open = || File::options().create(true).append(true).open(&log).expect("a log file");

@@ -20,11 +20,11 @@ use crate::actuate::Actuator;
 use crate::clock::Clock;
 use crate::collect::Collected;
 use crate::config::Target;
-use crate::control::{Control, Effect, Event, Heard, Memories, PoolBucket, View};
+use crate::control::{Control, Effect, Event, Heard, Memories, Order, PoolBucket, View};
 use crate::evaluate::{Part, Policy, Registry, Round};
 use crate::history::Bucket;
 use crate::model::{TargetName, Window};
-use crate::record::{Batch, HistorySample, Memory, PoolCounts, SilenceChange};
+use crate::record::{Batch, HistorySample, Memory, PoolCounts};
 use crate::report::chain;
 use crate::serve::{Ask, Refused, Reply};
 
@@ -82,7 +82,7 @@ pub struct Drive {
     remembered: Vec<Memory>,
     /// Bytes of the batches that wait for the store.
     waiting: Arc<AtomicUsize>,
-    /// Who waits for a silence to be recorded; one at a time, the others queue.
+    /// Who waits for an order to be recorded; one at a time, the others queue.
     asker: Option<Reply>,
 }
 
@@ -177,8 +177,11 @@ impl Drive {
 
     /// Takes in what a person asks for; the answer comes when it is recorded and holds.
     fn ask(&mut self, ask: Ask) {
-        self.asker = Some(ask.reply);
-        self.take(Event::SilenceAsked(ask.change));
+        // Who has gone was told that it is withdrawn.
+        if !ask.reply.is_closed() {
+            self.asker = Some(ask.reply);
+            self.take(Event::Ordered(Box::new(ask.order)));
+        }
     }
 
     fn answer(&mut self, answer: Result<(), Refused>) {
@@ -194,10 +197,10 @@ impl Drive {
             Event::Acted { .. }
                 | Event::Ended { .. }
                 | Event::PollFailed { .. }
-                | Event::SilenceKept { .. }
+                | Event::OrderKept { .. }
         );
         let kept = match &event {
-            Event::SilenceKept { kept, .. } => Some(kept.clone().map_err(Refused::NotRecorded)),
+            Event::OrderKept { kept, .. } => Some(kept.clone().map_err(Refused::NotRecorded)),
             _ => None,
         };
         let effects = self.control.apply(event, self.clock.now());
@@ -230,8 +233,8 @@ impl Drive {
                 self.look(target, &policy, &reason, databases);
             }
             Effect::EndSession(end) => self.end_session(end),
-            Effect::KeepSilence { change, batch } => self.keep_silence(*change, batch),
-            Effect::RefuseSilence(refusal) => self.answer(Err(Refused::Refused(refusal))),
+            Effect::KeepOrder { order, batch } => self.keep_order(order, batch),
+            Effect::RefuseOrder(refusal) => self.answer(Err(Refused::Refused(refusal))),
         }
     }
 
@@ -295,11 +298,19 @@ impl Drive {
         }
     }
 
-    fn keep_silence(&self, change: SilenceChange, batch: Box<Batch>) {
+    fn keep_order(&self, order: Box<Order>, batch: Box<Batch>) {
         let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
         self.work.spawn(async move {
-            let kept = recorder.write(&batch).await.map_err(|error| error.kind().to_owned());
-            let _ = events.send(Event::SilenceKept { change, kept }).await;
+            // In a task of its own, because whatever becomes of it must be said: the next order waits.
+            let written = tokio::spawn(async move { recorder.write(&batch).await });
+            let kept = match written.await {
+                Ok(written) => written.map_err(|error| error.kind().to_owned()),
+                Err(error) => {
+                    tracing::error!(%error, "the recording of an order died");
+                    Err("a defect of the sidecar".to_owned())
+                }
+            };
+            let _ = events.send(Event::OrderKept { order, kept }).await;
         });
     }
 

@@ -23,6 +23,9 @@ use table::{Frame, Table};
 /// Steps that are read again although they were known: rows may come late from a store that failed.
 const AGAIN: Duration = Duration::from_secs(3_600);
 
+/// A past that nobody has wanted for so long is let go: its policy was replaced.
+const UNWANTED: Duration = Duration::from_secs(7_200);
+
 /// The pasts of all targets.
 #[derive(Debug)]
 pub struct Pasts {
@@ -37,6 +40,8 @@ struct Kept {
     reading: Reading,
     /// When it was last read, or tried to be.
     read_at: Option<Timestamp>,
+    /// When a policy last wanted it.
+    wanted_at: Timestamp,
     /// Whether it was said that steps are left out.
     said_cut: bool,
 }
@@ -75,7 +80,9 @@ impl Pasts {
         work: &TaskTracker,
     ) -> bool {
         let mut all = lock(&self.kept);
+        all.retain(|_, kept| now.since(kept.wanted_at) < UNWANTED);
         let kept = all.entry((target.clone(), span)).or_default();
+        kept.wanted_at = now;
         if kept.is_due(span, now) {
             kept.reading = match kept.reading {
                 Reading::Never => Reading::First,
@@ -100,6 +107,9 @@ impl Pasts {
     }
 
     async fn read(self: Arc<Self>, order: Order) {
+        // Also when it dies half-way: after a failed first reading policies are asked without a past
+        // rather than never.
+        let _ended = Ended { pasts: &self, order: &order };
         let start = Instant::now();
         let read = self.try_read(&order).await;
         let metrics = &self.recorder.metrics;
@@ -110,11 +120,6 @@ impl Pasts {
         } else {
             let rows = lock(&order.table).rows();
             metrics.past_read(&order.target, start.elapsed(), rows);
-        }
-        let mut all = lock(&self.kept);
-        if let Some(kept) = all.get_mut(&(order.target.clone(), order.span)) {
-            // After a failed first reading policies are asked without a past rather than never.
-            kept.reading = Reading::Done;
         }
     }
 
@@ -156,6 +161,21 @@ impl Pasts {
             }
         }
         steps
+    }
+}
+
+/// Notes that a reading is over, however it ended.
+struct Ended<'a> {
+    pasts: &'a Pasts,
+    order: &'a Order,
+}
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        let mut all = lock(&self.pasts.kept);
+        if let Some(kept) = all.get_mut(&(self.order.target.clone(), self.order.span)) {
+            kept.reading = Reading::Done;
+        }
     }
 }
 

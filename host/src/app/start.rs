@@ -235,6 +235,8 @@ async fn control(config: &Config, store: &Store, clock: &Clock) -> Result<Contro
             alerts: store.alerts(name).await?,
             advice: store.standing(name).await?,
             memories: memories.iter().filter(|row| row.target == *name).cloned().collect(),
+            hold: store.hold(name, clock.now()).await?,
+            rejected: store.rejected(name, clock.now().minus(target.rejected_for)).await?,
             unsettled: unsettled.iter().filter(|row| row.target == *name).cloned().collect(),
             now: clock.now(),
         };
@@ -274,6 +276,7 @@ fn setup(config: &Config, target: &Target, known: Known) -> TargetSetup {
             wedged_after: history.wedged_after,
             stale_after: target.limits.data_age_max.max(missed),
         },
+        rejected_for: target.rejected_for,
         hand_back: match config.shutdown.sizes {
             ExitSizes::Keep => HandBack::Keep,
             ExitSizes::HandBack => HandBack::HandBack,

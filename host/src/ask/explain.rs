@@ -1,21 +1,24 @@
 //! `poolwarden explain`: one decision in plain words.
+//!
+//! The sidecar tells the story; this lays it out.
+
+pub(crate) mod chart;
 
 use std::process::ExitCode;
 
 use clap::Args;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::client::encoded;
-use super::decisions::Decision;
 use super::print::{Table, clean, print, print_raw};
-use super::when::moment;
 use super::{AskError, Output, Sidecar};
+use chart::{Chart, Screen};
 
-/// Explain one decision: what was seen, what the policy said, what the guard said, what was done.
+/// Explain one decision: what was seen, said, judged and done, and what it did.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  poolwarden decisions --limit 5\n  poolwarden explain \
-    019b1b2c-7f00-7000-8000-000000000001")]
+    019b1b2c-7f00-7000-8000-000000000001\n  poolwarden explain \
+    019b1b2c-7f00-7000-8000-000000000001 --output json")]
 pub struct Explain {
     #[command(flatten)]
     sidecar: Sidecar,
@@ -26,38 +29,27 @@ pub struct Explain {
     output: Output,
 }
 
-/// A decision with its story.
+/// A decision explained.
 #[derive(Debug, Deserialize)]
-pub(super) struct Detail {
-    #[serde(flatten)]
-    decision: Decision,
-    plugin_digest: Option<String>,
-    plugin_version: Option<String>,
-    evidence: serde_json::Map<String, Value>,
-    proposal: Value,
-    transitions: Vec<Transition>,
-    recorded: Option<Value>,
+pub(crate) struct Story {
+    id: String,
+    title: String,
+    summary: String,
+    sections: Vec<Section>,
+    chart: Option<Chart>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Transition {
-    at_ms: u64,
-    status: String,
-    note: String,
-}
-
-/// The guard's word.
-#[derive(Debug, Deserialize)]
-struct Verdict {
-    outcome: String,
-    rules: Vec<RuleSaid>,
+struct Section {
+    title: String,
+    text: Vec<String>,
+    table: Option<Rows>,
 }
 
 #[derive(Debug, Deserialize)]
-struct RuleSaid {
-    rule: String,
-    word: String,
-    reason: String,
+struct Rows {
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
 }
 
 impl Explain {
@@ -66,129 +58,76 @@ impl Explain {
     /// # Errors
     /// When no sidecar answers, it does not know the decision, or the output cannot be written.
     pub async fn run(self) -> Result<ExitCode, AskError> {
-        let path = format!("/v1/decisions/{}", encoded(&self.id));
+        let path = format!("/v1/decisions/{}/explain", encoded(&self.id));
         let answer = self.sidecar.ask(&path).await?.success()?;
         match self.output {
             Output::Json => print_raw(&answer),
-            Output::Text => print(&text(&answer.read()?)),
+            Output::Text => print(&text(&answer.read()?, Screen::of_this_terminal())),
         }
     }
 }
 
-/// Writes the whole story.
-pub(super) fn text(detail: &Detail) -> String {
-    [heading(detail), seen(detail), said(detail), judged(detail), done(detail)].join("\n")
-}
-
-fn heading(detail: &Detail) -> String {
-    let Decision { id, at_ms, target, kind, policy, mode, status, about, .. } = &detail.decision;
-    let plugin = match (&detail.plugin_version, &detail.plugin_digest) {
-        (Some(version), Some(digest)) => format!("plugin version {version}, {digest}"),
-        _ => "the sidecar itself, no plugin".to_owned(),
-    };
-    let recorded = match (&detail.recorded, &detail.plugin_digest) {
-        (Some(_), _) => "Its input is kept: `poolwarden replay` can decide it again.",
-        (None, Some(_)) => "Its input is no longer kept, so it cannot be replayed.",
-        (None, None) => "There was no plugin to ask, so there is nothing to replay.",
-    };
-    format!(
-        "Decision {id}\n{kind} about {about} on {target}, taken {at}, now {status}\n\
-         Policy {policy} ({plugin}) in mode {mode}\n{recorded}\n",
-        about = clean(&about.text()),
-        at = moment(*at_ms),
-        plugin = clean(&plugin),
-    )
-}
-
-fn seen(detail: &Detail) -> String {
-    if detail.evidence.is_empty() {
-        return "What was seen: the policy named no numbers.\n".to_owned();
+/// Lays a story out.
+pub(crate) fn text(story: &Story, screen: Screen) -> String {
+    let mut parts = vec![
+        format!("{}\nDecision {}\n", screen.bold(&clean(&story.title)), clean(&story.id)),
+        wrapped(&story.summary, "", screen.width),
+    ];
+    for section in &story.sections {
+        parts.push(section.text(screen));
     }
-    let mut table = Table::new(&["What was seen", ">"]);
-    for (name, value) in &detail.evidence {
-        table.row([format!("  {name}"), value.to_string()]);
-    }
-    table.text()
+    parts.extend(story.chart.as_ref().map(|chart| chart.text(screen)));
+    parts.join("\n")
 }
 
-fn said(detail: &Detail) -> String {
-    let text = |key: &str| clean(detail.proposal[key].as_str().unwrap_or("?"));
-    let number = |key: &str| detail.proposal[key].as_u64().unwrap_or(0);
-    let reason = clean(&detail.decision.reason);
-    let asked = match detail.decision.kind.as_str() {
-        "alert" => format!(
-            "alert {} ({}), to hold for {} ms before it fires{}",
-            text("name"),
-            text("severity"),
-            number("hold_ms"),
-            more_of_alert(&detail.proposal),
-        ),
-        "recommendation" => format!("recommendation {}: {}", text("name"), text("action")),
-        "end_session" => format!(
-            "end the session of client {} ({}, {}), backend process {}, seen {}",
-            text("client"),
-            text("application"),
-            text("address"),
-            number("backend_pid"),
-            text("state").replace('_', " ")
-        ),
-        _ => format!(
-            "size {} for {}{}",
-            number("size"),
-            text("scope"),
-            detail.decision.size_from.map(|from| format!(", from {from}")).unwrap_or_default()
-        ),
-    };
-    format!("What the policy said\n  {asked}\n  because: {reason}\n")
-}
-
-/// Writes an alert's labels and runbook, each on a line of its own.
-fn more_of_alert(proposal: &Value) -> String {
-    let labels = proposal["labels"].as_object().filter(|labels| !labels.is_empty());
-    let labels = labels.map(|labels| {
-        let one = |(name, value): (&String, &Value)| {
-            format!(" {name}={}", value.as_str().unwrap_or_default())
-        };
-        format!("\n  labels:{}", clean(&labels.iter().map(one).collect::<String>()))
-    });
-    let runbook = proposal["runbook"].as_str().filter(|runbook| !runbook.is_empty());
-    let runbook = runbook.map(|runbook| format!("\n  runbook: {}", clean(runbook)));
-    labels.unwrap_or_default() + &runbook.unwrap_or_default()
-}
-
-fn judged(detail: &Detail) -> String {
-    let Ok(verdict) = Verdict::deserialize(&detail.decision.verdict) else {
-        return "What the guard said: it is not asked about this.\n".to_owned();
-    };
-    let came_out = match (verdict.outcome.as_str(), detail.decision.size_to) {
-        ("rejected", _) => "rejected, nothing is to be done".to_owned(),
-        ("shadowed", None) => "shadowed: fine, but the mode forbids acting".to_owned(),
-        ("shadowed", Some(to)) => {
-            format!("shadowed: {to} would be fine, but the mode forbids acting")
+impl Section {
+    fn text(&self, screen: Screen) -> String {
+        let mut text = format!("{}\n", screen.bold(&clean(&self.title)));
+        for line in &self.text {
+            text.push_str(&wrapped(line, "  ", screen.width));
         }
-        (outcome, Some(to)) => format!("{outcome}, the size is to be {to}"),
-        (outcome, None) => outcome.to_owned(),
-    };
-    let mut table = Table::new(&["  RULE", "WORD", "WHY"]);
-    for said in verdict.rules {
-        table.row([format!("  {}", said.rule), said.word, said.reason]);
+        if let Some(rows) = &self.table {
+            let columns: Vec<&str> = rows.columns.iter().map(String::as_str).collect();
+            let mut table = Table::new(&columns);
+            rows.rows.iter().for_each(|row| table.row(row.iter().cloned()));
+            text.extend(table.text().lines().map(|line| format!("  {line}\n")));
+        }
+        text
     }
-    format!("What the guard said: {}\n{}", clean(&came_out), table.text())
 }
 
-fn done(detail: &Detail) -> String {
-    if detail.transitions.is_empty() {
-        return match detail.decision.status.as_str() {
-            "proposed" if detail.decision.kind == "end_session" => {
-                "What was done: no session was ended (yet).\n".to_owned()
+/// Breaks text between words, so that no line is wider than the screen, and indents it.
+fn wrapped(text: &str, indent: &str, width: usize) -> String {
+    let mut lines = String::new();
+    let mut line = String::new();
+    // An advice may have lines of its own, which are commands or lines of a file.
+    for own in text.split('\n') {
+        for word in clean(own).split(' ') {
+            let used = indent.len() + line.chars().count() + 1 + word.chars().count();
+            if !line.is_empty() && used > width {
+                lines.push_str(&format!("{indent}{line}\n"));
+                line.clear();
             }
-            "proposed" => "What was done: nothing was sent to PgBouncer (yet).\n".to_owned(),
-            status => format!("What was done: {}, nothing since.\n", clean(status)),
-        };
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push_str(format!("{indent}{line}").trim_end());
+        lines.push('\n');
+        line.clear();
     }
-    let mut table = Table::new(&["What was done", "", ""]);
-    for step in &detail.transitions {
-        table.row([format!("  {}", moment(step.at_ms)), step.status.clone(), step.note.clone()]);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_between_words_and_words_stay_whole() {
+        assert_eq!(wrapped("one two three", "  ", 9), "  one two\n  three\n");
+        assert_eq!(wrapped("a-very-long-word x", "", 5), "a-very-long-word\nx\n");
+        assert_eq!(wrapped("a\nb c", "", 80), "a\nb c\n");
     }
-    table.text()
 }

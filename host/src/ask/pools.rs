@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::client::query;
+use super::orders::Hold;
 use super::print::{Table, print, print_raw};
 use super::when::span;
 use super::{AskError, Output, Sidecar};
@@ -55,6 +56,17 @@ struct Pool {
     transactions_per_s: f64,
 }
 
+#[derive(Debug, Deserialize)]
+struct Targets {
+    targets: Vec<Target>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Target {
+    name: String,
+    hold: Option<Hold>,
+}
+
 impl Pools {
     /// Asks and prints.
     ///
@@ -66,9 +78,18 @@ impl Pools {
         let answer = self.sidecar.ask(&format!("/v1/pools{filters}")).await?.success()?;
         match self.output {
             Output::Json => print_raw(&answer),
-            Output::Text => print(&text(&answer.read::<List>()?)),
+            Output::Text => {
+                let targets = self.sidecar.ask("/v1/targets").await?.success()?;
+                print(&(held(&targets.read()?) + &text(&answer.read()?)))
+            }
         }
     }
+}
+
+/// Says first what a person has stopped, because it explains all that follows.
+fn held(targets: &Targets) -> String {
+    let held = targets.targets.iter().filter_map(|one| Some(one.hold.as_ref()?.words(&one.name)));
+    held.map(|line| line + "\n").collect()
 }
 
 fn text(list: &List) -> String {

@@ -215,7 +215,7 @@ fn matches(matchers: &Map<String, Value>) -> String {
 }
 
 /// Gives the shell's user; the sidecar refuses a silence of nobody.
-fn user() -> Option<String> {
+pub(super) fn user() -> Option<String> {
     std::env::var("USER").ok()
 }
 
@@ -225,7 +225,7 @@ fn label(text: &str) -> Result<(String, String), String> {
 }
 
 /// Reads a number with one of the units `s`, `m`, `h`, `d`.
-fn span(text: &str) -> Result<Duration, String> {
+pub(super) fn span(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a span; give a number with s, m, h or d, as in 90m");
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
     let unit_s: u64 = match unit {

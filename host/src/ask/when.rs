@@ -5,7 +5,7 @@ use std::time::Duration;
 const DAY_S: u64 = 86_400;
 
 /// Writes milliseconds since 1970 as `2026-01-31 23:59:59.250Z`.
-pub(super) fn moment(ms: u64) -> String {
+pub(crate) fn moment(ms: u64) -> String {
     let (s, ms) = (ms / 1_000, ms % 1_000);
     let (year, month, day) = date(s / DAY_S);
     let (hour, minute, second) = (s % DAY_S / 3_600, s % 3_600 / 60, s % 60);
@@ -28,7 +28,7 @@ fn date(days: u64) -> (u64, u64, u64) {
 }
 
 /// Writes a span with the one unit that tells most.
-pub(super) fn span(span: Duration) -> String {
+pub(crate) fn span(span: Duration) -> String {
     match span.as_micros() {
         0 => "0".to_owned(),
         us @ 1..1_000 => format!("{us} µs"),

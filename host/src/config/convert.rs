@@ -130,6 +130,8 @@ fn poll(raw: &RawPoll, report: &mut Report) -> Poll {
     Poll {
         interval: Duration::from_millis(slow),
         fast_interval: Duration::from_millis(fast),
+        glance_interval: (raw.glance_interval_ms > 0)
+            .then(|| Duration::from_millis(raw.glance_interval_ms)),
         session_age_max: Duration::from_millis(raw.session_age_max_ms),
         backoff_max: Duration::from_millis(raw.backoff_max_ms),
     }

@@ -165,6 +165,11 @@ pub struct RawPoll {
     /// Milliseconds between two polls while a client waits; not longer than `interval_ms`.
     #[schemars(range(min = 20, max = 60_000))]
     pub fast_interval_ms: u64,
+    /// Milliseconds between two glances at the pools in between, which count only when a client waits or
+    /// a pool has become nearly full: a burst is then seen that much sooner. 0 for none. A glance that
+    /// takes PgBouncer long comes more seldom.
+    #[schemars(range(min = 0, max = 60_000))]
+    pub glance_interval_ms: u64,
     /// Milliseconds after which a console session is closed; an open one would hold up
     /// PgBouncer's own shutdown.
     #[schemars(range(min = 100, max = 2000))]
@@ -179,6 +184,7 @@ impl Default for RawPoll {
         Self {
             interval_ms: 1000,
             fast_interval_ms: 100,
+            glance_interval_ms: 200,
             session_age_max_ms: 1500,
             backoff_max_ms: 10_000,
         }

@@ -92,6 +92,11 @@ pub async fn read_clients(console: &Console) -> Result<Clients, ConsoleError> {
     Ok(Clients { clients: clients_of(&clients), servers: servers_of(&servers), costs })
 }
 
+/// Gives the age of the client that has been connected for longest.
+pub(super) fn oldest_client(table: &Table) -> Option<Duration> {
+    clients_of(table).iter().map(|client| client.connected).max()
+}
+
 fn clients_of(table: &Table) -> Vec<ClientRow> {
     let now = now(table);
     let ours = |row: &Row<'_>| row.text("database") != Some("pgbouncer");

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::clients::oldest_client;
 use super::{ConsoleError, Role, Row, Session, Table};
 use crate::clock::Clock;
 use crate::config::Console;
@@ -52,6 +53,8 @@ pub struct Poller {
     databases: Arc<Databases>,
     server: Arc<Server>,
     sizes_at: Timestamp,
+    /// When the console answered last, and how many queries it had had by then.
+    queries: Option<(Timestamp, u64)>,
 }
 
 impl Poller {
@@ -64,6 +67,7 @@ impl Poller {
             databases: Arc::default(),
             server: Arc::default(),
             sizes_at: Timestamp::default(),
+            queries: None,
         }
     }
 
@@ -118,11 +122,21 @@ impl Poller {
     ) -> Result<Snapshot, ConsoleError> {
         let pools = show(session, "pools", costs).await?;
         let totals = show(session, "stats_totals", costs).await?;
+        let queries = console_queries(&totals);
+        // A count that falls is another process's, of which nothing is known yet.
+        let before = self.queries.filter(|(_, before)| queries.is_some_and(|now| now < *before));
+        self.queries = queries.map(|queries| (at, queries)).or(self.queries);
+        let taken_over = match before {
+            Some((seen, _)) => took_over(session, at.since(seen), costs).await?,
+            None => self.server.taken_over,
+        };
         // The first poll has nothing to keep, so it is always a full one.
-        if depth == Depth::Full || self.server.version.is_empty() {
+        let anew = self.server.version.is_empty() || before.is_some();
+        if depth == Depth::Full || anew {
             let databases = show(session, "databases", costs).await?;
             self.databases = Arc::new(databases_of(&databases)?);
-            self.server = Arc::new(read_server(session, costs).await?);
+            let server = read_server(session, costs).await?;
+            self.server = Arc::new(Server { taken_over, ..server });
             self.sizes_at = at;
         }
         Ok(Snapshot {
@@ -132,7 +146,7 @@ impl Poller {
             counters: decode(&totals, "database", counters)?,
             databases: Arc::clone(&self.databases),
             server: Arc::clone(&self.server),
-            console_queries: console_queries(&totals),
+            console_queries: queries,
             postgres: None,
         })
     }
@@ -147,6 +161,19 @@ async fn show(
     let table = session.run(&format!("SHOW {}", what.to_uppercase())).await?;
     costs.push(Cost { command: what, took: start.elapsed(), rows: table.len() });
     Ok(table)
+}
+
+/// Says whether a new process has clients of the one that answered `since` ago (`-R`).
+///
+/// Costly, and asked once in the life of a process. Ages are in whole seconds, so a client counts only
+/// when it is older beyond doubt.
+async fn took_over(
+    session: &mut Session,
+    since: Duration,
+    costs: &mut Vec<Cost>,
+) -> Result<bool, ConsoleError> {
+    let clients = show(session, "clients", costs).await?;
+    Ok(oldest_client(&clients).is_some_and(|age| age > since + Duration::from_secs(1)))
 }
 
 /// Decodes every row but the console's own, which `column` tells apart.

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::{Decision, DecisionId, Knob, PolicyName, Proposal, Subject, Timestamp};
+use crate::model::{
+    Decision, DecisionId, Knob, PolicyName, PoolSize, Proposal, Subject, Timestamp,
+};
 
 /// Shortest time between two records of the same advice, and how long it outlives its last mention.
 const QUIET: Duration = Duration::from_secs(60);
@@ -27,6 +29,8 @@ pub(super) struct Standing {
     pub id: DecisionId,
     pub since: Timestamp,
     pub proposal: Proposal,
+    /// The size in force when it was said; 0 for what has none.
+    pub size_from: u32,
     mentioned: Timestamp,
 }
 
@@ -44,6 +48,19 @@ pub(super) enum Change {
 #[derive(Debug, Default)]
 pub(super) struct AdviceBook {
     standing: BTreeMap<AdviceKey, Standing>,
+    /// Approved, and being recorded; not said anew meanwhile.
+    away: BTreeMap<AdviceKey, Standing>,
+    /// What people said no to, and until when it is not said again.
+    rejected: BTreeMap<AdviceKey, (Gist, Timestamp)>,
+}
+
+/// What a person says no to: the same words, or a size in the same direction.
+#[derive(Debug, Clone, PartialEq)]
+enum Gist {
+    Words(String),
+    Session(String, u32),
+    Grow,
+    Shrink,
 }
 
 impl AdviceBook {
@@ -51,26 +68,81 @@ impl AdviceBook {
     pub fn new(decisions: Vec<Decision>, now: Timestamp) -> Self {
         let entry = |decision: Decision| {
             let key = key_of(&decision.policy, &decision.proposal)?;
-            let Decision { id, at, proposal, .. } = decision;
-            Some((key, Standing { id, since: at, proposal, mentioned: now }))
+            let Decision { id, at, proposal, size_from, .. } = decision;
+            let size_from = size_from.map_or(0, PoolSize::get);
+            Some((key, Standing { id, since: at, proposal, size_from, mentioned: now }))
         };
-        Self { standing: decisions.into_iter().filter_map(entry).collect() }
+        let standing = decisions.into_iter().filter_map(entry).collect();
+        Self { standing, ..Self::default() }
+    }
+
+    /// Takes over what people have said no to before the start.
+    pub fn with_rejected(mut self, rejected: Vec<(Decision, Timestamp)>) -> Self {
+        for (decision, until) in rejected {
+            let size_from = decision.size_from.map_or(0, PoolSize::get);
+            let gist = gist_of(&decision.proposal, size_from);
+            if let Some((key, gist)) = key_of(&decision.policy, &decision.proposal).zip(gist) {
+                self.rejected.insert(key, (gist, until));
+            }
+        }
+        self
+    }
+
+    pub fn get(&self, id: DecisionId) -> Option<&Standing> {
+        self.standing.values().find(|standing| standing.id == id)
+    }
+
+    /// Keeps what is being approved from being said anew or approved twice.
+    pub fn take_away(&mut self, id: DecisionId) {
+        self.away.extend(self.standing.extract_if(.., |_, standing| standing.id == id));
+    }
+
+    /// Lets what could not be recorded stand again.
+    pub fn put_back(&mut self, id: DecisionId) {
+        self.standing.extend(self.away.extract_if(.., |_, standing| standing.id == id));
+    }
+
+    /// Gives what was approved and recorded.
+    pub fn approved(&mut self, id: DecisionId) -> Option<Standing> {
+        self.away.extract_if(.., |_, standing| standing.id == id).map(|(_, one)| one).next()
+    }
+
+    /// Puts away what a person said no to.
+    pub fn reject(&mut self, id: DecisionId, until: Timestamp) {
+        for (key, standing) in self.standing.extract_if(.., |_, standing| standing.id == id) {
+            if let Some(gist) = gist_of(&standing.proposal, standing.size_from) {
+                self.rejected.insert(key, (gist, until));
+            }
+        }
+    }
+
+    /// Says whether a person has said no to this a short while ago, or is being heard about it.
+    fn is_unwanted(&self, key: &AdviceKey, proposal: &Proposal, size_from: u32) -> bool {
+        let rejected = self
+            .rejected
+            .get(key)
+            .is_some_and(|(gist, _)| gist_of(proposal, size_from).as_ref() == Some(gist));
+        rejected || self.away.contains_key(key)
     }
 
     pub fn standing(&self) -> impl Iterator<Item = (&AdviceKey, &Standing)> {
         self.standing.iter()
     }
 
-    /// Takes in all advice of one policy.
+    /// Takes in all advice of one policy, each with the size in force that it is about.
     pub fn observe(
         &mut self,
         policy: &PolicyName,
-        given: &[Proposal],
+        given: &[(Proposal, u32)],
         now: Timestamp,
     ) -> Vec<Change> {
         let mut changes = Vec::new();
-        for proposal in given {
+        self.rejected.retain(|_, (_, until)| now < *until);
+        for (proposal, size_from) in given {
             let Some(key) = key_of(policy, proposal) else { continue };
+            if self.is_unwanted(&key, proposal, *size_from) {
+                continue;
+            }
             let full = self.standing.len() + changes.len() >= STANDING_MAX;
             match self.standing.get_mut(&key) {
                 // Whoever gives this much advice is not heard in full.
@@ -96,8 +168,15 @@ impl AdviceBook {
     }
 
     /// Notes under which decision an advice was recorded.
-    pub fn recorded(&mut self, key: AdviceKey, proposal: Proposal, id: DecisionId, now: Timestamp) {
-        self.standing.insert(key, Standing { id, since: now, proposal, mentioned: now });
+    pub fn recorded(
+        &mut self,
+        key: AdviceKey,
+        (proposal, size_from): (Proposal, u32),
+        id: DecisionId,
+        now: Timestamp,
+    ) {
+        let standing = Standing { id, since: now, proposal, size_from, mentioned: now };
+        self.standing.insert(key, standing);
     }
 
     fn withdraw(&mut self, policy: &PolicyName, now: Timestamp) -> Vec<Change> {
@@ -137,6 +216,18 @@ pub(super) fn resize_name(knob: Knob) -> String {
     }
 }
 
+fn gist_of(proposal: &Proposal, size_from: u32) -> Option<Gist> {
+    match proposal {
+        Proposal::Recommendation { action, .. } => Some(Gist::Words(action.clone())),
+        Proposal::Resize { size, .. } if *size > size_from => Some(Gist::Grow),
+        Proposal::Resize { .. } => Some(Gist::Shrink),
+        Proposal::EndSession { session, .. } => {
+            Some(Gist::Session(session.client.clone(), session.backend_pid))
+        }
+        Proposal::Alert { .. } => None,
+    }
+}
+
 fn to_do(proposal: &Proposal) -> (&str, u32) {
     match proposal {
         Proposal::Recommendation { action, .. } => (action, 0),
@@ -170,13 +261,13 @@ mod tests {
     fn advice_is_recorded_once_and_again_when_it_changed() {
         let policy = PolicyName::new("p").expect("a fine name");
         let mut book = AdviceBook::default();
-        let changes = book.observe(&policy, &[advice("a")], at(0));
+        let changes = book.observe(&policy, &[(advice("a"), 0)], at(0));
         let [Change::Record(key, proposal, None)] = changes.as_slice() else {
             panic!("{changes:?} is not one new record");
         };
-        book.recorded(key.clone(), proposal.clone(), DecisionId(Uuid::nil()), at(0));
-        assert_eq!(book.observe(&policy, &[advice("a")], at(100)), []);
-        let changed = book.observe(&policy, &[advice("b")], at(100));
+        book.recorded(key.clone(), (proposal.clone(), 0), DecisionId(Uuid::nil()), at(0));
+        assert_eq!(book.observe(&policy, &[(advice("a"), 0)], at(100)), []);
+        let changed = book.observe(&policy, &[(advice("b"), 0)], at(100));
         assert!(matches!(changed.as_slice(), [Change::Record(_, _, Some(_))]), "{changed:?}");
     }
 
@@ -185,11 +276,11 @@ mod tests {
         let policy = PolicyName::new("p").expect("a fine name");
         let mut book = AdviceBook::default();
         let Some(Change::Record(key, proposal, _)) =
-            book.observe(&policy, &[advice("a")], at(0)).pop()
+            book.observe(&policy, &[(advice("a"), 0)], at(0)).pop()
         else {
             panic!("new advice is recorded");
         };
-        book.recorded(key, proposal, DecisionId(Uuid::nil()), at(0));
+        book.recorded(key, (proposal, 0), DecisionId(Uuid::nil()), at(0));
         assert_eq!(book.observe(&policy, &[], at(59)), []);
         assert_eq!(book.observe(&policy, &[], at(60)), [Change::Withdraw(DecisionId(Uuid::nil()))]);
     }

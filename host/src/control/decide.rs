@@ -189,6 +189,11 @@ impl TargetControl {
             })
             .cloned()
             .collect();
+        let with_size = |one: Proposal| {
+            let size = self.size_of_advice(&one);
+            (one, size)
+        };
+        let given: Vec<_> = given.into_iter().map(with_size).collect();
         for change in self.advice.observe(policy, &given, turn.now) {
             match change {
                 Change::Record(key, proposal, old) => {
@@ -231,8 +236,17 @@ impl TargetControl {
             decision.verdict = Some(verdict);
             decision.mode = Mode::Recommend;
         }
-        self.advice.recorded(key, proposal, decision.id, turn.now);
+        let size = self.size_of_advice(&proposal);
+        self.advice.recorded(key, (proposal, size), decision.id, turn.now);
         decision
+    }
+
+    /// Gives the size in force that a proposed one would replace; 0 for what has none.
+    fn size_of_advice(&self, proposal: &Proposal) -> u32 {
+        match proposal {
+            Proposal::Resize { setting, .. } => self.size_of(setting).map_or(0, PoolSize::get),
+            _ => 0,
+        }
     }
 
     /// Says whether a size that waits for a person would pass the guard.
@@ -378,7 +392,7 @@ impl TargetControl {
             data_age: latest.map_or(Duration::MAX, |latest| now.since(latest.at)),
             writer: None,
             stood_down: control.and_then(|control| control.stood_down),
-            held: None,
+            held: self.held(now),
             in_flight: control.is_some_and(|control| control.in_flight.is_some()),
             effect: None,
             retry_at: control.and_then(|control| control.retry_at),

@@ -1,35 +1,20 @@
 //! Sizes that changed without the sidecar: put back after a restart or reload, respected otherwise.
 //!
-//! The console says what is in force and never who set it. So values decide: the file's value again
-//! means a restart or a `RELOAD`; any other value is a person's.
+//! What has happened is read in `cause`; this does what follows from it.
 
 use std::collections::BTreeSet;
 
+use super::cause::{Cause, Drift, Restart, Signs, recognise};
 use super::host::number;
-use super::scope::{Afterwards, InFlight, ScopeControl};
+use super::scope::{Afterwards, InFlight, NewFile, ScopeControl};
 use super::target::{HandBack, TargetControl};
 use super::{Effect, Resize, Turn};
 use crate::guard::{Facts, Purpose, judge};
 use crate::model::{
-    Decision, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, Setting, Status, Subject,
-    Verdict,
+    Decision, DecisionId, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, Setting, Status,
+    Subject, Timestamp, Verdict,
 };
 use crate::record::Batch;
-
-/// What a size in force tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Drift {
-    /// As it should be.
-    None,
-    /// The file's value is back: apply the wanted one again.
-    Lost,
-    /// A new file's value after a restart: start from it.
-    NewFile,
-    /// Any value where the sidecar does not act: it is what there is to start from.
-    NotOurs,
-    /// A person's value.
-    Foreign,
-}
 
 /// A change that the sidecar decides on itself.
 pub(super) struct OwnChange<'a> {
@@ -39,6 +24,16 @@ pub(super) struct OwnChange<'a> {
     pub reason: String,
     /// The guard's word, where it was asked.
     pub verdict: Option<Verdict>,
+}
+
+/// A change that is to be made now.
+pub(super) struct TakeOff<'a> {
+    pub id: DecisionId,
+    pub at: Timestamp,
+    pub setting: &'a Setting,
+    /// The size that must be in force before.
+    pub from: Option<PoolSize>,
+    pub size: PoolSize,
 }
 
 impl TargetControl {
@@ -51,20 +46,36 @@ impl TargetControl {
 
     /// Compares every size in force with the wanted one.
     pub fn reconcile(&mut self, turn: &mut Turn<'_>, batch: &mut Batch) -> Vec<Effect> {
-        let restarted = self.has_restarted();
+        let restart = self.has_restarted();
+        let reverted = self.reverted();
         let mut settings: BTreeSet<Setting> = self.scopes.keys().cloned().collect();
         settings.insert(Setting::DEFAULT);
         let mut effects = Vec::new();
         for setting in settings {
-            effects.extend(self.reconcile_one(&setting, restarted, turn, batch));
+            let reloaded = reverted.iter().any(|other| *other != setting);
+            let signs = Signs { mode: self.mode, restart, reloaded };
+            effects.extend(self.reconcile_one(&setting, signs, turn, batch));
         }
         effects
+    }
+
+    /// Gives the settings that fell from the sidecar's value to the file's since the last look.
+    fn reverted(&self) -> Vec<Setting> {
+        let fell = |(setting, scope): &(&Setting, &ScopeControl)| {
+            let current = self.size_of(setting).filter(|_| self.is_fresh(setting));
+            let ours = scope.wanted.is_some() && scope.seen == scope.wanted;
+            ours && scope.in_flight.is_none()
+                && current == Some(scope.base)
+                && scope.wanted != current
+        };
+        let fallen = self.scopes.iter().filter(fell);
+        fallen.map(|(setting, _)| setting.clone()).collect()
     }
 
     fn reconcile_one(
         &mut self,
         setting: &Setting,
-        restarted: bool,
+        signs: Signs,
         turn: &mut Turn<'_>,
         batch: &mut Batch,
     ) -> Option<Effect> {
@@ -72,43 +83,54 @@ impl TargetControl {
         if in_flight || !self.is_fresh(setting) {
             return None;
         }
-        let mode = self.mode;
         let current = self.size_of(setting)?;
         let scope =
             self.scopes.entry(setting.clone()).or_insert_with(|| ScopeControl::first_seen(current));
-        let drift = drift(scope, current, restarted, mode);
+        let drift = recognise(scope, current, signs);
         let before = scope.clone();
+        scope.seen = Some(current);
         match drift {
-            Drift::None | Drift::Lost => scope.stood_down = None,
+            Drift::None | Drift::Lost(_) => (scope.stood_down, scope.theirs) = (None, None),
             Drift::NotOurs => *scope = ScopeControl::first_seen(current),
-            Drift::NewFile => {
+            Drift::NewFile(cause) => {
+                let news = NewFile { at: turn.now, cause, before: before.base };
                 *scope = ScopeControl::first_seen(current);
-                tracing::info!(%setting, %current, "PgBouncer started with another size in its file");
+                scope.new_file = Some(news);
+                let (what, before) = (cause.words(), before.base);
+                tracing::info!(%setting, %before, %current, what, "its file has another size");
             }
-            Drift::Foreign => {
+            Drift::Foreign(cause) => {
                 if scope.stood_down.is_none() {
-                    tracing::warn!(%setting, %current, "somebody else set the size; it is respected");
+                    let what = cause.words();
+                    tracing::warn!(%setting, %current, what, "a person's size is respected");
+                    scope.theirs = Some(cause);
                 }
                 scope.stood_down = scope.stood_down.or(Some(turn.now));
             }
         }
-        let anew = matches!(drift, Drift::NewFile | Drift::NotOurs);
+        let anew = matches!(drift, Drift::NewFile(_) | Drift::NotOurs);
         if before.stood_down != scope.stood_down || anew {
             batch.scopes.push(scope.state(&self.facts.name, setting));
         }
-        if drift == Drift::Lost { self.put_back(setting, current, turn, batch) } else { None }
+        match drift {
+            Drift::Lost(cause) => self.put_back(setting, current, cause, turn, batch),
+            _ => None,
+        }
     }
 
-    /// Says, once, that PgBouncer has started anew; only when the sizes were read after that, because a
+    /// Says, once, how PgBouncer has started anew; only when the sizes were read after that, because a
     /// quick poll may see the start and still carry the sizes of before.
-    fn has_restarted(&mut self) -> bool {
+    fn has_restarted(&mut self) -> Option<Restart> {
         let at = self.history.restarted();
-        let read = self.history.latest().map(|latest| latest.sizes_at);
-        let news = at > self.restarted && read >= at;
-        if news {
-            self.restarted = at;
+        let latest = self.history.latest()?;
+        if at <= self.restarted || Some(latest.sizes_at) < at {
+            return None;
         }
-        news
+        self.restarted = at;
+        let restart = if latest.server.taken_over { Restart::Online } else { Restart::Cold };
+        let (target, what) = (self.facts.name.as_str(), Cause::Restarted(restart).words());
+        tracing::info!(target, what, "a new process answers");
+        Some(restart)
     }
 
     /// Puts sizes back to the file's values before the sidecar stops, if it should.
@@ -134,18 +156,23 @@ impl TargetControl {
         &mut self,
         setting: &Setting,
         current: PoolSize,
+        cause: Cause,
         turn: &mut Turn<'_>,
         batch: &mut Batch,
     ) -> Option<Effect> {
         let wanted = self.scopes.get(setting).and_then(|scope| scope.wanted);
         let wanted = wanted.filter(|_| self.mode == Mode::Enforce)?;
+        if self.is_panicked(turn.now) {
+            return None; // It is where it is to be.
+        }
         let facts =
             Facts { purpose: Purpose::Reapply, ..self.guard_facts(setting, self.mode, turn.now) };
         let judged = judge(wanted.get(), &facts);
         let passed = matches!(judged.verdict.outcome, Outcome::Approved | Outcome::Clamped);
         let reason = format!(
-            "PgBouncer is back at its file's size of {current} (a restart or RELOAD); the size of \
-             {wanted} is to be in force again"
+            "{}, and {} is back at the file's {current}; {wanted} is to be in force again",
+            cause.words(),
+            setting.words(),
         );
         let Some(size) = judged.size.filter(|_| passed) else {
             // That it could not be put back is recorded; a repetition is no news.
@@ -172,7 +199,7 @@ impl TargetControl {
         self.take_off(setting, decision, Batch::default(), afterwards)
     }
 
-    fn decision_of_host(&self, change: OwnChange<'_>, turn: &mut Turn<'_>) -> Decision {
+    pub fn decision_of_host(&self, change: OwnChange<'_>, turn: &mut Turn<'_>) -> Decision {
         let OwnChange { setting, size, reason, verdict } = change;
         let current = self.size_of(setting);
         let evidence = current.map(|size| number("size_in_force", size)).into_iter().collect();
@@ -201,58 +228,29 @@ impl TargetControl {
         mut intent: Batch,
         afterwards: Afterwards,
     ) -> Effect {
-        let (id, size) = (decision.id, decision.size_to.unwrap_or(PoolSize::ONE));
+        let Decision { id, at, size_from: from, size_to, .. } = decision;
+        let size = size_to.unwrap_or(PoolSize::ONE);
+        intent.decisions.push(decision);
+        self.send_off(TakeOff { id, at, setting, from, size }, intent, afterwards)
+    }
+
+    /// Does so for a decision that is recorded already, or stands in the intent.
+    pub fn send_off(
+        &mut self,
+        change: TakeOff<'_>,
+        mut intent: Batch,
+        afterwards: Afterwards,
+    ) -> Effect {
+        let TakeOff { id, at, setting, from, size } = change;
         let target = self.facts.name.clone();
-        if let Some(current) = decision.size_from {
+        if let Some(current) = from {
             let first = || ScopeControl::first_seen(current);
             let scope = self.scopes.entry(setting.clone()).or_insert_with(first);
             scope.in_flight = Some(InFlight { id, size, afterwards });
             intent.scopes.push(scope.state(&target, setting));
         }
-        let (from, until) = (decision.size_from, decision.at.plus(self.facts.limits.data_age_max));
-        intent.decisions.push(decision);
+        let until = at.plus(self.facts.limits.data_age_max);
         let setting = setting.clone();
         Effect::Resize(Box::new(Resize { id, target, setting, from, size, until, intent }))
-    }
-}
-
-fn drift(scope: &ScopeControl, current: PoolSize, restarted: bool, mode: Mode) -> Drift {
-    let wanted = scope.wanted.unwrap_or(scope.base);
-    if current == wanted {
-        return Drift::None;
-    }
-    if mode != Mode::Enforce {
-        return Drift::NotOurs;
-    }
-    if current == scope.base {
-        return Drift::Lost;
-    }
-    if restarted { Drift::NewFile } else { Drift::Foreign }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn size(size: u32) -> PoolSize {
-        PoolSize::new(size).expect("above zero")
-    }
-
-    #[test]
-    fn the_size_in_force_tells_who_set_it() {
-        let mut scope = ScopeControl::first_seen(size(5));
-        assert_eq!(drift(&scope, size(5), false, Mode::Enforce), Drift::None);
-        assert_eq!(
-            drift(&scope, size(7), false, Mode::Enforce),
-            Drift::Foreign,
-            "before the first change too"
-        );
-        scope.wanted = Some(size(12));
-        assert_eq!(drift(&scope, size(12), false, Mode::Enforce), Drift::None);
-        assert_eq!(drift(&scope, size(5), false, Mode::Enforce), Drift::Lost, "a RELOAD");
-        assert_eq!(drift(&scope, size(5), true, Mode::Enforce), Drift::Lost, "a restart");
-        assert_eq!(drift(&scope, size(9), false, Mode::Enforce), Drift::Foreign);
-        assert_eq!(drift(&scope, size(9), true, Mode::Enforce), Drift::NewFile);
-        assert_eq!(drift(&scope, size(9), false, Mode::Observe), Drift::NotOurs);
     }
 }

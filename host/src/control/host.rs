@@ -4,12 +4,17 @@ use std::time::Duration;
 
 use super::Turn;
 use super::alerts::Sight;
+use super::cause::Cause;
+use super::scope::{NewFile, ScopeControl};
 use super::target::TargetControl;
 use crate::model::{
-    Evidence, Knob, Mode, Obstacle, Origin, PolicyName, PoolSize, Proposal, Setting, Severity,
-    Subject,
+    Evidence, Hold, HoldKind, Knob, Mode, Obstacle, Origin, PolicyName, PoolSize, Proposal,
+    Setting, Severity, Subject, Timestamp,
 };
 use crate::record::Batch;
+
+/// How long a new size in the operator's file is told.
+const NEWS: Duration = Duration::from_secs(60);
 
 /// Makes an alert of the sidecar's own, which fires at once and may fire again at once.
 pub(super) fn host_alert(
@@ -37,11 +42,22 @@ pub(super) fn number(name: &str, size: PoolSize) -> Evidence {
     Evidence { name: name.to_owned(), value: f64::from(size.get()) }
 }
 
+/// Names the runbook of an alert that shares it with others.
+fn with_runbook(mut alert: Proposal, name: &str) -> Proposal {
+    if let Proposal::Alert { runbook, .. } = &mut alert {
+        *runbook = format!("docs/runbooks/{name}.md");
+    }
+    alert
+}
+
 impl TargetControl {
     /// Tells of everything that the sidecar itself has to tell, and that what it no longer tells is
     /// over. All of it at once, because what is left out counts as over.
     pub fn tell(&mut self, turn: &mut Turn<'_>, batch: &mut Batch) {
-        let holding: Vec<Proposal> = self.stand_downs().chain(self.blocked()).collect();
+        let held = self.hold(turn.now).map(target_held);
+        let holding =
+            self.stand_downs().chain(self.new_files(turn.now)).chain(held).chain(self.blocked());
+        let holding: Vec<Proposal> = holding.collect();
         let host = PolicyName::host();
         for one in self.alerts.observe(&host, &holding, Sight::of(1), turn.now) {
             self.record_move(one, Origin::Host, &host, turn, batch);
@@ -58,7 +74,15 @@ impl TargetControl {
     fn stand_downs(&self) -> impl Iterator<Item = Proposal> {
         self.scopes.iter().filter_map(|(setting, scope)| {
             let current = scope.stood_down.and(self.size_of(setting))?;
-            Some(size_set_by_a_person(setting, current, scope.base, scope.wanted))
+            Some(size_set_by_a_person(setting, current, scope))
+        })
+    }
+
+    /// Tells, for a while, of files that were loaded with another size.
+    fn new_files(&self, now: Timestamp) -> impl Iterator<Item = Proposal> {
+        self.scopes.iter().filter_map(move |(setting, scope)| {
+            let news = scope.new_file.filter(|news| now.since(news.at) < NEWS)?;
+            Some(file_size_changed(setting, scope.base, news))
         })
     }
 }
@@ -68,19 +92,42 @@ fn sizes_out_of_reach(problems: &[Obstacle]) -> Proposal {
     let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
     let summary = format!("sizes are only recommended: {}", problems.join("; "));
     let name = "sizes-out-of-reach";
-    let mut alert = host_alert(name, Subject::Target, Severity::Warning, summary, Vec::new());
-    if let Proposal::Alert { runbook, .. } = &mut alert {
-        "docs/runbooks/sizes-out-of-reach.md".clone_into(runbook);
-    }
-    alert
+    host_alert(name, Subject::Target, Severity::Warning, summary, Vec::new())
 }
 
-fn size_set_by_a_person(
-    setting: &Setting,
-    current: PoolSize,
-    base: PoolSize,
-    wanted: Option<PoolSize>,
-) -> Proposal {
+/// Tells that a person has stopped the sidecar, so that it is not forgotten.
+fn target_held(hold: &Hold) -> Proposal {
+    let severity = match hold.kind {
+        HoldKind::Pause => Severity::Info,
+        HoldKind::Panic => Severity::Warning,
+    };
+    let ends = match hold.until {
+        Some(_) => "it ends by itself",
+        None => "it ends with `poolwarden resume`",
+    };
+    let summary = format!("{}: nothing of {} is changed; {ends}", hold.words(), hold.target);
+    host_alert("target-held", Subject::Target, severity, summary, Vec::new())
+}
+
+/// Tells that the operator's file has another size, which is where the sidecar starts from.
+fn file_size_changed(setting: &Setting, now: PoolSize, news: NewFile) -> Proposal {
+    let (what, words, before) = (news.cause.words(), setting.words(), news.before);
+    let summary = format!(
+        "{what}, and the file's {words} is {now} instead of {before}: Poolwarden starts from it"
+    );
+    let evidence = vec![number("size_of_file", now), number("size_of_file_before", before)];
+    let name = match setting.knob {
+        Knob::PoolSize => "file-size-changed",
+        Knob::MinPoolSize => "file-min-size-changed",
+        Knob::ReservePoolSize => "file-reserve-changed",
+    };
+    let subject = Subject::Scope(setting.scope.clone());
+    with_runbook(host_alert(name, subject, Severity::Info, summary, evidence), "file-size-changed")
+}
+
+fn size_set_by_a_person(setting: &Setting, current: PoolSize, scope: &ScopeControl) -> Proposal {
+    let (base, wanted) = (scope.base, scope.wanted);
+    let what = scope.theirs.unwrap_or(Cause::SetOrReloaded).words();
     let ours = wanted.unwrap_or(base);
     let mut evidence = vec![number("size_in_force", current), number("size_of_file", base)];
     evidence.extend(wanted.map(|size| number("size_wanted", size)));
@@ -91,13 +138,11 @@ fn size_set_by_a_person(
     };
     let words = setting.words();
     let summary = format!(
-        "somebody set {words} to {current}; Poolwarden leaves it alone until it is {ours} again, or \
-         the file's {base}: setting {words} to {base} hands it back"
+        "{words} is {current}: {what}. Poolwarden leaves it alone until it is {ours} again, or the \
+         file's {base}: setting {words} to {base} hands it back, and so does `poolwarden resume \
+         --adopt`, from {current}"
     );
     let subject = Subject::Scope(setting.scope.clone());
-    let mut alert = host_alert(name, subject, Severity::Info, summary, evidence);
-    if let Proposal::Alert { runbook, .. } = &mut alert {
-        "docs/runbooks/size-set-by-a-person.md".clone_into(runbook);
-    }
-    alert
+    let alert = host_alert(name, subject, Severity::Info, summary, evidence);
+    with_runbook(alert, "size-set-by-a-person")
 }

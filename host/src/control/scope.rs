@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::cause::Cause;
 use crate::model::{DecisionId, PoolSize, Setting, TargetName, Timestamp};
 use crate::record::ScopeState;
 
@@ -15,10 +16,18 @@ const RETRY: Duration = Duration::from_secs(5);
 pub(super) struct ScopeControl {
     /// The file's value: what was in force before the sidecar's first change.
     pub base: PoolSize,
+    /// What the file says now, where the sidecar can read it.
+    pub file: Option<PoolSize>,
     /// What the sidecar last brought into force and wants to stay so.
     pub wanted: Option<PoolSize>,
     /// Since when a person's size is respected.
     pub stood_down: Option<Timestamp>,
+    /// How that size came to be, while this process knows.
+    pub theirs: Option<Cause>,
+    /// The size in force at the last look.
+    pub seen: Option<PoolSize>,
+    /// The newest change of the file's value.
+    pub new_file: Option<NewFile>,
     /// The change that is under way.
     pub in_flight: Option<InFlight>,
     /// When the sidecar changed it, within the last hour.
@@ -26,6 +35,15 @@ pub(super) struct ScopeControl {
     /// Failed tries in a row, and when the next may be.
     failures: u32,
     pub retry_at: Option<Timestamp>,
+}
+
+/// A file that was loaded with another value than before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewFile {
+    pub at: Timestamp,
+    pub cause: Cause,
+    /// What it said before.
+    pub before: PoolSize,
 }
 
 /// A change that was handed to the actuator and has not come back.
@@ -57,8 +75,12 @@ impl ScopeControl {
     pub fn first_seen(current: PoolSize) -> Self {
         Self {
             base: current,
+            file: None,
             wanted: None,
             stood_down: None,
+            theirs: None,
+            seen: None,
+            new_file: None,
             in_flight: None,
             changes: VecDeque::new(),
             failures: 0,
@@ -83,6 +105,17 @@ impl ScopeControl {
             changes,
             ..Self::first_seen(state.base)
         }
+    }
+
+    /// Gives the file's value: as read, or else what was in force before the first change.
+    pub fn file_size(&self) -> PoolSize {
+        self.file.unwrap_or(self.base)
+    }
+
+    /// Takes a person's size for what there is to go on from.
+    pub fn adopt(&mut self, current: Option<PoolSize>) {
+        (self.stood_down, self.theirs) = (None, None);
+        self.wanted = current.or(self.wanted);
     }
 
     /// Counts a try that PgBouncer refused or did not hear: each makes the next wait longer.

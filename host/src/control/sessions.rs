@@ -13,9 +13,9 @@ use super::target::TargetControl;
 use super::{Effect, EndSession, Heard, Turn};
 use crate::guard::{SessionFacts, judge_ending};
 use crate::model::{
-    BackendIdentity, Decision, DecisionId, Ended, HolderRow, Look, Mode, Origin, Outcome,
-    PolicyName, PoolKey, Proposal, Rule, SessionKey, SessionLimits, SessionState, SessionsWindow,
-    Status, TargetStatus, Timestamp, Transition, Verdict, Window, Word,
+    BackendIdentity, DecisionId, Ended, HolderRow, Look, Mode, Origin, Outcome, PolicyName,
+    PoolKey, Proposal, Rule, SessionKey, SessionLimits, SessionState, SessionsWindow, Status,
+    TargetStatus, Timestamp, Transition, Verdict, Window, Word,
 };
 use crate::record::Batch;
 
@@ -225,22 +225,26 @@ impl TargetControl {
         if acts {
             let evaluations = evaluation.into_iter().collect();
             let intent = Batch { evaluations, ..Batch::default() };
-            return Some(self.take_off_ending(decision, session, intent));
+            let mut intent = intent;
+            let (id, at) = (decision.id, decision.at);
+            intent.decisions.push(decision);
+            return Some(self.take_off_ending(id, session, intent, at));
         }
         recording.batch.decisions.push(decision);
         None
     }
 
-    fn take_off_ending(
+    /// Marks a session as ending and hands the deed on.
+    pub fn take_off_ending(
         &mut self,
-        decision: Decision,
+        id: DecisionId,
         session: &SessionKey,
-        mut intent: Batch,
+        intent: Batch,
+        at: Timestamp,
     ) -> Effect {
-        let (id, target) = (decision.id, self.facts.name.clone());
-        self.sessions.take_off(id, session, decision.at);
-        let until = decision.at.plus(self.facts.limits.data_age_max);
-        intent.decisions.push(decision);
+        let target = self.facts.name.clone();
+        self.sessions.take_off(id, session, at);
+        let until = at.plus(self.facts.limits.data_age_max);
         let session = session.clone();
         Effect::EndSession(Box::new(EndSession { id, target, session, until, intent }))
     }
@@ -253,17 +257,33 @@ impl TargetControl {
         mode: Mode,
         now: Timestamp,
     ) -> Verdict {
-        judge_ending(&SessionFacts {
+        let facts = self.session_facts(session, mode, now);
+        judge_ending(&SessionFacts { allowed: result.may_end_sessions, ..facts })
+    }
+
+    /// Gives the guard's word on a person's ending a session, whatever the policy's file allows.
+    pub fn judge_ending_in(&self, session: &SessionKey, mode: Mode, now: Timestamp) -> Verdict {
+        judge_ending(&self.session_facts(session, mode, now))
+    }
+
+    fn session_facts<'a>(
+        &self,
+        session: &'a SessionKey,
+        mode: Mode,
+        now: Timestamp,
+    ) -> SessionFacts<'a> {
+        SessionFacts {
             session,
-            allowed: result.may_end_sessions,
+            allowed: false,
             session_pooling: self.is_session_pooling(&session.pool),
             status: self.history.status().0,
+            held: self.held(now),
             look_age: self.sessions.latest(now).map(|look| now.since(look.at)),
             tried: self.sessions.was_tried(session),
             ends_last_minute: self.sessions.ends_last_minute(now),
             ends_per_minute: self.sessions.limits.ends_per_minute,
             mode,
-        })
+        }
     }
 
     /// Takes in what came of ending a session.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::advice::AdviceBook;
 use super::alerts::{AlertBook, Anew, Sight};
@@ -15,7 +16,7 @@ use super::silences::SilenceBook;
 use super::{Acted, Effect, Heard, Memories, Turn};
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
-    Decision, DecisionId, Kind, Mode, PolicyName, PoolSize, Proposal, Reach, SessionLimits,
+    Decision, DecisionId, Hold, Kind, Mode, PolicyName, PoolSize, Proposal, Reach, SessionLimits,
     Setting, Snapshot, Status, TargetName, TargetStatus, Timestamp, Transition,
 };
 use crate::record::{Batch, Memory, ScopeState, StoredAlert};
@@ -33,6 +34,8 @@ pub struct TargetSetup {
     pub sessions: SessionLimits,
     /// Whether sizes are handed back when the sidecar stops.
     pub hand_back: HandBack,
+    /// How long what a person has rejected is not said again.
+    pub rejected_for: Duration,
     /// What the store knows.
     pub known: Known,
 }
@@ -61,6 +64,10 @@ pub struct Known {
     pub unsettled: Vec<Decision>,
     /// When which setting was changed within the last hour.
     pub changes: Vec<(Setting, Timestamp)>,
+    /// A person's word that nothing is to be changed.
+    pub hold: Option<Hold>,
+    /// What people have rejected, and when.
+    pub rejected: Vec<(Decision, Timestamp)>,
     /// The moment of the start.
     pub now: Timestamp,
 }
@@ -80,6 +87,10 @@ pub(super) struct TargetControl {
     pub shadows: ShadowBook,
     /// What was last said about a scope by a policy, so that a repetition is not recorded.
     pub said: BTreeMap<(PolicyName, Setting), Said>,
+    /// A person's word that nothing is to be changed.
+    pub hold: Option<Hold>,
+    /// How long what a person has rejected is not said again.
+    pub rejected_for: Duration,
     pub problem: Option<(&'static str, String)>,
     /// Which settings can be acted on; `None` until that was looked at.
     pub reach: Option<Arc<Reach>>,
@@ -134,7 +145,10 @@ impl TargetControl {
             spans: setup.spans,
             scopes,
             alerts: AlertBook::new(known.alerts, known.now),
-            advice: AdviceBook::new(known.advice, known.now),
+            advice: AdviceBook::new(known.advice, known.now)
+                .with_rejected(rejected(known.rejected, setup.rejected_for)),
+            hold: known.hold,
+            rejected_for: setup.rejected_for,
             contest: Contest::default(),
             shadows: ShadowBook::default(),
             said: BTreeMap::new(),
@@ -339,6 +353,11 @@ impl Unsettled {
             afterwards: Afterwards::KeepUp,
         })
     }
+}
+
+/// Says until when what was rejected is not said again.
+fn rejected(known: Vec<(Decision, Timestamp)>, span: Duration) -> Vec<(Decision, Timestamp)> {
+    known.into_iter().map(|(decision, at)| (decision, at.plus(span))).collect()
 }
 
 fn outcome(acted: &Acted, wanted: u32) -> (Status, String) {

@@ -1,6 +1,7 @@
 //! Made-up events, and what comes of them: the loop without any I/O.
 
 mod alerts;
+mod orders;
 mod policies;
 mod reach;
 mod scene;

@@ -7,7 +7,7 @@ use super::shadow::ShadowView;
 use super::target::TargetControl;
 use crate::history::PoolView;
 use crate::model::{
-    Alert, AlertState, Counters, DatabaseSample, Databases, DecisionId, Labels, Limits, Mode,
+    Alert, AlertState, Counters, DatabaseSample, Databases, DecisionId, Hold, Labels, Limits, Mode,
     PolicyName, PoolKey, PoolSize, Proposal, Reach, Server, Setting, Silence, Subject, TargetName,
     TargetStatus, Timestamp,
 };
@@ -62,6 +62,10 @@ pub struct TargetView {
     pub advice: Vec<AdviceView>,
     /// How policies that shadow others compare with them.
     pub shadows: Vec<ShadowView>,
+    /// A person's word that nothing is to be changed, while it holds.
+    pub hold: Option<Hold>,
+    /// What the panic switch has not brought back yet.
+    pub going_back: Vec<Setting>,
     /// Asks for a look at single sessions that were not granted.
     pub looks_refused: u64,
 }
@@ -161,6 +165,8 @@ impl TargetControl {
             alerts: self.alert_views(now),
             advice: self.advice_views(),
             shadows: self.shadows.views(),
+            hold: self.hold(now).cloned(),
+            going_back: self.going_back(now),
             looks_refused: self.sessions.refused,
         }
     }

@@ -24,6 +24,8 @@ pub struct SessionFacts<'a> {
     pub session_pooling: bool,
     /// State of the target.
     pub status: TargetStatus,
+    /// Why nothing is to be changed, if a person has said so.
+    pub held: Option<String>,
     /// Age of the look that saw it; `None` when there is none any more.
     pub look_age: Option<Duration>,
     /// Whether it is being ended, or was.
@@ -39,10 +41,11 @@ pub struct SessionFacts<'a> {
 pub(super) type Ask = fn(&SessionFacts<'_>) -> (Word, String);
 
 /// Every rule, in order.
-pub(super) const ALL: [(Rule, Ask); 9] = [
+pub(super) const ALL: [(Rule, Ask); 10] = [
     (Rule::EndingAllowed, allowed),
     (Rule::FreshData, fresh_data),
     (Rule::TargetState, target_state),
+    (Rule::Held, held),
     (Rule::IdleSession, idle_session),
     (Rule::KnownBackend, known_backend),
     (Rule::OwnSession, own_session),
@@ -100,6 +103,14 @@ fn target_state(facts: &SessionFacts<'_>) -> (Word, String) {
         TargetStatus::Up => pass("the target is up"),
         TargetStatus::Paused => reject("the target is paused: a person is at work"),
         TargetStatus::Down => reject("the target does not answer"),
+    }
+}
+
+/// A person's word stops everything.
+fn held(facts: &SessionFacts<'_>) -> (Word, String) {
+    match &facts.held {
+        Some(why) => reject(why.clone()),
+        None => pass("nobody has said to leave it"),
     }
 }
 
@@ -186,6 +197,7 @@ mod tests {
             allowed: true,
             session_pooling: false,
             status: TargetStatus::Up,
+            held: None,
             look_age: Some(Duration::from_secs(1)),
             tried: false,
             ends_last_minute: 0,

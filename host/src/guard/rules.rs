@@ -86,6 +86,10 @@ fn target_state(case: &Case<'_>) -> Said {
     let (size, facts) = (case.size, case.facts);
     match facts.status {
         TargetStatus::Up => pass(size, "the target is up"),
+        // `SET` works while it is paused and does not resume it.
+        TargetStatus::Paused if facts.purpose == Purpose::TakeBack => {
+            pass(size, "the target is paused; going back is allowed")
+        }
         TargetStatus::Paused => reject(size, "the target is paused: its queue is intended"),
         TargetStatus::Down => reject(size, "the target does not answer"),
     }

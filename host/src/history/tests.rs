@@ -129,6 +129,7 @@ fn postgres(reachable: bool) -> DatabaseSample {
         max_connections: 100,
         reserved_connections: 3,
         sessions: Vec::new(),
+        xact_ends: None,
     }
 }
 

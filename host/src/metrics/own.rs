@@ -5,7 +5,7 @@ use super::text::Text;
 use crate::control::{AlertView, ScopeView, TargetView, View};
 use crate::evaluate::PolicyState;
 use crate::history::PoolView;
-use crate::model::{Condition, PoolSize, Proposal, Severity, TargetStatus};
+use crate::model::{Condition, HoldKind, PoolSize, Proposal, Severity, TargetStatus};
 
 const CONDITIONS: [Condition; 7] = [
     Condition::Idle,
@@ -60,6 +60,7 @@ pub(super) fn write(text: &mut Text, scrape: &Scrape<'_>) {
     text.gauge("poolwarden_view_age_seconds", "Time since the loop last showed its state.")
         .sample(&[], age.as_secs_f64());
     write_targets(text, scrape.view);
+    write_holds(text, scrape.view);
     write_pools(text, scrape.view);
     write_scopes(text, scrape.view);
     write_alerts(text, scrape.view);
@@ -82,6 +83,18 @@ fn write_targets(text: &mut Text, view: &View) {
     for target in &view.targets {
         if let Some(data_age) = target.data_age {
             age.sample(&[("target", target.name.as_str())], data_age.as_secs_f64());
+        }
+    }
+}
+
+fn write_holds(text: &mut Text, view: &View) {
+    let help = "1 while a person has said that nothing of the target is changed.";
+    let mut held = text.gauge("poolwarden_target_held", help);
+    for target in &view.targets {
+        for kind in HoldKind::ALL {
+            let labels = [("target", target.name.as_str()), ("kind", kind.as_str())];
+            let holds = target.hold.as_ref().is_some_and(|hold| hold.kind == kind);
+            held.sample(&labels, u8::from(holds));
         }
     }
 }

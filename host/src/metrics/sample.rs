@@ -74,6 +74,8 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
                 evidence: Vec::new(),
             },
         }],
+        hold: None,
+        going_back: Vec::new(),
         looks_refused: 3,
     }
 }
@@ -153,6 +155,7 @@ fn server() -> Server {
         query_wait_timeout: Some(Duration::from_secs(120)),
         settings: Arc::default(),
         paused: Some(false),
+        taken_over: false,
         user_sizes: std::collections::BTreeMap::new(),
         lists: lists.map(|name| (name.to_owned(), 3)).into(),
     }
@@ -256,5 +259,6 @@ fn postgres(at: Timestamp) -> DatabaseSample {
         max_connections: 100,
         reserved_connections: 3,
         sessions: vec![sessions("shop", 20, 1), sessions("psql", 2, 0)],
+        xact_ends: None,
     }
 }

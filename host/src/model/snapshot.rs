@@ -141,6 +141,8 @@ pub struct Server {
     pub settings: Arc<Settings>,
     /// Whether `SHOW STATE` says paused; `None` before 1.19, which cannot say.
     pub paused: Option<bool>,
+    /// Whether the process took over its clients from the one before (`-R`).
+    pub taken_over: bool,
     /// Users with a `pool_size` of their own (1.23 and newer), which goes before the database's.
     pub user_sizes: BTreeMap<Arc<str>, u32>,
     /// `SHOW LISTS`, by name.
@@ -208,6 +210,37 @@ pub struct DatabaseSample {
     pub reserved_connections: u32,
     /// Client backends by database, user and application.
     pub sessions: Vec<PgSessions>,
+    /// How transactions have ended so far.
+    pub xact_ends: Option<XactEnds>,
+}
+
+/// How the transactions of all databases have ended since the statistics were reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct XactEnds {
+    /// Committed.
+    pub commits: u64,
+    /// Rolled back.
+    pub rollbacks: u64,
+    /// Deadlocks.
+    pub deadlocks: u64,
+}
+
+impl XactEnds {
+    /// Gives what was added since an earlier look; `None` when a counter fell.
+    pub fn since(&self, earlier: &Self) -> Option<Self> {
+        Some(Self {
+            commits: self.commits.checked_sub(earlier.commits)?,
+            rollbacks: self.rollbacks.checked_sub(earlier.rollbacks)?,
+            deadlocks: self.deadlocks.checked_sub(earlier.deadlocks)?,
+        })
+    }
+
+    /// Gives the part that was rolled back, 0 to 1; `None` when nothing ended.
+    #[expect(clippy::as_conversions, reason = "there is no From for u64; counts stay below 2^53")]
+    pub fn rollback_ratio(&self) -> Option<f64> {
+        let all = self.commits.saturating_add(self.rollbacks);
+        (all > 0).then(|| self.rollbacks as f64 / all as f64)
+    }
 }
 
 impl DatabaseSample {

@@ -129,6 +129,7 @@ impl Store {
             };
         }
         self.prune_silences(decisions).await?;
+        self.prune_holds(decisions).await?;
         done.plugins_deleted += self.prune_plugins(inputs).await?;
         self.prune_pools(now).await
     }

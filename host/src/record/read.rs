@@ -14,7 +14,7 @@ use crate::model::{
     TargetName, Transition,
 };
 
-const DECISION: &str = "SELECT id, at_ms, target, policy, mode, status, digest, evaluation, \
+pub(super) const DECISION: &str = "SELECT id, at_ms, target, policy, mode, status, digest, evaluation, \
     size_from, size_to, body FROM decisions";
 
 impl Store {
@@ -127,7 +127,7 @@ impl Store {
         let mut query = QueryBuilder::<Sqlite>::new(DECISION);
         query.push(" WHERE status = 'proposed' AND target = ").push_bind(target.as_str());
         query.push(" AND (kind = 'recommendation' OR (kind IN ('resize', 'end_session') AND mode = 'recommend'");
-        query.push(" AND outcome IN ('approved', 'clamped'))) ORDER BY id");
+        query.push(" AND acts = 0 AND outcome IN ('approved', 'clamped'))) ORDER BY id");
         let found = query.build().fetch_all(&self.readers).await;
         let rows = found.map_err(|error| self.fail(error))?;
         rows.iter().map(decision).collect::<sqlx::Result<_>>().map_err(|error| self.fail(error))
@@ -200,7 +200,8 @@ fn select(filter: &DecisionFilter) -> QueryBuilder<Sqlite> {
     query
 }
 
-fn decision(row: &SqliteRow) -> sqlx::Result<Decision> {
+/// Reads a row that [`DECISION`] selects.
+pub(super) fn decision(row: &SqliteRow) -> sqlx::Result<Decision> {
     let body: Body = serde_json::from_str(row.try_get("body")?).map_err(malformed)?;
     let (plugin, asked): (Option<&[u8]>, Option<&[u8]>) =
         (row.try_get("digest")?, row.try_get("evaluation")?);
@@ -262,7 +263,8 @@ fn scope(row: &SqliteRow) -> sqlx::Result<ScopeState> {
     })
 }
 
-fn target(row: &SqliteRow) -> sqlx::Result<TargetName> {
+/// Reads the column `target`.
+pub(super) fn target(row: &SqliteRow) -> sqlx::Result<TargetName> {
     TargetName::new(row.try_get("target")?).map_err(malformed)
 }
 
@@ -275,10 +277,12 @@ fn digest(bytes: &[u8]) -> sqlx::Result<Digest> {
     bytes.try_into().map(Digest).map_err(malformed)
 }
 
-fn size(knob: Knob, value: Option<u32>) -> sqlx::Result<Option<PoolSize>> {
+/// Reads a size of a knob.
+pub(super) fn size(knob: Knob, value: Option<u32>) -> sqlx::Result<Option<PoolSize>> {
     value.map(|size| PoolSize::of(knob, size)).transpose().map_err(malformed)
 }
 
-fn status(text: &str) -> sqlx::Result<Status> {
+/// Reads a status.
+pub(super) fn status(text: &str) -> sqlx::Result<Status> {
     Status::parse(text).ok_or_else(|| malformed(format!("status {text:?}")))
 }

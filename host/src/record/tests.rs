@@ -4,6 +4,7 @@ mod batch;
 mod decisions;
 mod file;
 mod history;
+mod holds;
 mod past;
 mod room;
 mod silences;

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::writer::Writer;
 use crate::model::{
-    Alert, AlertKey, Decision, DecisionId, Digest, Kind, PolicyName, PoolSize, Proposal, Setting,
-    Silence, SilenceId, Status, TargetName, Timestamp, Transition,
+    Alert, AlertKey, Decision, DecisionId, Digest, EffectReport, Hold, Kind, PolicyName, PoolSize,
+    Proposal, Setting, Signature, Silence, SilenceId, Status, TargetName, Timestamp, Transition,
 };
 
 /// The store of one sidecar; every method may be called from any task.
@@ -59,8 +59,16 @@ pub struct Batch {
     pub alerts: Vec<AlertChange>,
     /// Changes of silences, in order.
     pub silences: Vec<SilenceChange>,
+    /// Changes of holds, in order.
+    pub holds: Vec<HoldChange>,
+    /// Decisions that a person has approved.
+    pub approvals: Vec<Approval>,
     /// Memories as they are now.
     pub memories: Vec<Memory>,
+    /// What changes did; a later report replaces an earlier one of the same decision.
+    pub effects: Vec<EffectReport>,
+    /// What the newest changes of settings did.
+    pub effect_states: Vec<EffectState>,
 }
 
 /// One call of a plugin with all that it takes to call it again.
@@ -101,6 +109,27 @@ pub struct ScopeState {
     pub stood_down: Option<Timestamp>,
     /// When the sidecar last changed it.
     pub changed_at: Timestamp,
+}
+
+/// What the newest change of a setting did, for what may follow it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EffectState {
+    /// The PgBouncer.
+    pub target: TargetName,
+    /// The setting.
+    pub setting: Setting,
+    /// What came of the change.
+    pub status: Status,
+    /// When the change was found in force.
+    pub at: Timestamp,
+    /// The size before it.
+    pub from: PoolSize,
+    /// The size that it brought.
+    pub to: PoolSize,
+    /// No further change of that direction before then.
+    pub until: Option<Timestamp>,
+    /// Changes of that direction in a row that were taken back.
+    pub repeats: u32,
 }
 
 /// A change of a target's alerts.
@@ -157,6 +186,33 @@ pub enum SilenceChange {
         /// When it was taken away.
         at: Timestamp,
     },
+}
+
+/// A change of a target's hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HoldChange {
+    /// A new one, in the place of an older.
+    Set(Hold),
+    /// A person ends it.
+    End {
+        /// The PgBouncer.
+        target: TargetName,
+        /// When.
+        at: Timestamp,
+        /// Who, and why.
+        by: Signature,
+    },
+}
+
+/// A decision that waited for a person and is now carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Approval {
+    /// The decision.
+    pub id: DecisionId,
+    /// For a resize: the size in force at the approval.
+    pub size_from: Option<PoolSize>,
+    /// For a resize: the size that the guard leaves at the approval.
+    pub size_to: Option<PoolSize>,
 }
 
 /// What a policy wants to be handed at its next evaluation of a target.

@@ -265,7 +265,8 @@ impl TryFrom<WireVerdict> for Verdict {
     }
 }
 
-fn evidence_to_wire(evidence: &[Evidence]) -> Vec<WireEvidence> {
+/// Writes named numbers.
+pub(super) fn evidence_to_wire(evidence: &[Evidence]) -> Vec<WireEvidence> {
     let wire = |Evidence { name, value }: &Evidence| WireEvidence {
         name: name.clone(),
         value: Some(*value),
@@ -273,7 +274,8 @@ fn evidence_to_wire(evidence: &[Evidence]) -> Vec<WireEvidence> {
     evidence.iter().map(wire).collect()
 }
 
-fn evidence_from_wire(wire: Vec<WireEvidence>) -> Vec<Evidence> {
+/// Reads named numbers.
+pub(super) fn evidence_from_wire(wire: Vec<WireEvidence>) -> Vec<Evidence> {
     let evidence =
         |WireEvidence { name, value }| Evidence { name, value: value.unwrap_or(f64::NAN) };
     wire.into_iter().map(evidence).collect()

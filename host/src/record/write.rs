@@ -7,7 +7,9 @@ use sqlx::SqliteConnection;
 
 use super::pack::pack;
 use super::wire::{self, Body, to_ms};
-use super::{Batch, Evaluation, Memory, RecordError, ScopeState, Store, alerts, silences};
+use super::{
+    Batch, Evaluation, Memory, RecordError, ScopeState, Store, alerts, effects, holds, silences,
+};
 use crate::model::{
     Decision, Digest, Mode, Origin, Outcome, PoolSize, Proposal, ScopeKey, Status, Subject,
     Timestamp, Transition,
@@ -88,6 +90,9 @@ async fn write(
     for decision in &batch.decisions {
         write_decision(connection, decision).await?;
     }
+    for approval in &batch.approvals {
+        holds::approve(connection, approval).await?;
+    }
     for transition in &batch.transitions {
         write_transition(connection, transition).await?;
     }
@@ -100,8 +105,17 @@ async fn write(
     for change in &batch.silences {
         silences::write(connection, change).await?;
     }
+    for change in &batch.holds {
+        holds::write(connection, change).await?;
+    }
     for memory in &batch.memories {
         write_memory(connection, memory).await?;
+    }
+    for report in &batch.effects {
+        effects::write(connection, report).await?;
+    }
+    for state in &batch.effect_states {
+        effects::write_state(connection, state).await?;
     }
     Ok(())
 }
@@ -188,14 +202,15 @@ fn names(subject: &Subject) -> (Option<&str>, Option<&str>) {
 }
 
 /// Says whether something is to be done: an enforced resize or end of a session that the guard let
-/// pass, or a resize of the sidecar itself that no guard was asked about.
+/// pass, or a resize of the sidecar itself, which it makes in any mode when a person orders it.
 fn acts(decision: &Decision) -> bool {
     let deed = matches!(decision.proposal, Proposal::Resize { .. } | Proposal::EndSession { .. });
+    let own = decision.origin == Origin::Host;
     let passed = match &decision.verdict {
         Some(verdict) => matches!(verdict.outcome, Outcome::Approved | Outcome::Clamped),
-        None => decision.origin == Origin::Host,
+        None => own,
     };
-    deed && passed && decision.mode == Mode::Enforce
+    deed && passed && (own || decision.mode == Mode::Enforce)
 }
 
 async fn write_transition(

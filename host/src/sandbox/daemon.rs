@@ -74,6 +74,24 @@ impl Daemon {
         Ok(())
     }
 
+    /// Starts a process that makes the present one end by itself, and goes on as this server.
+    pub(super) async fn hand_over(
+        &self,
+        site: &Site,
+        command: Command,
+    ) -> Result<(), SandboxError> {
+        let heir = site.spawn(command).await?;
+        let start = Instant::now();
+        while self.pid().is_some() {
+            if start.elapsed() > STOP_DEADLINE {
+                return Err(self.late("hand over", STOP_DEADLINE, None));
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        *self.process() = Some(heir);
+        Ok(())
+    }
+
     /// Returns the pid while the server runs.
     pub(super) fn pid(&self) -> Option<u32> {
         let mut process = self.process();

@@ -142,6 +142,18 @@ impl PgBouncer {
         self.start().await
     }
 
+    /// Starts a new process that takes over clients and servers of this one (`-R`).
+    ///
+    /// # Errors
+    /// The old process does not end within 20 s, or the new one stays silent.
+    pub async fn restart_online(&self) -> Result<(), SandboxError> {
+        let mut command = self.site.command(&self.program, self.daemon.log_path())?;
+        command.arg("-R").arg(self.ini_path());
+        self.daemon.hand_over(&self.site, command).await?;
+        let options = self.console_options(ConsoleRole::Stats);
+        connect::first_answer(&self.daemon, &options, "SHOW VERSION").await
+    }
+
     /// Makes the server re-read its ini (`SIGHUP`), as an operator does; returns before it has.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, openapi};
 
 use super::problem::Problem;
-use super::route::{decisions, evaluation, health, now, silences, stream, text};
+use super::route::{decisions, evaluation, explain, health, now, orders, silences, stream, text};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,9 +17,11 @@ use super::route::{decisions, evaluation, health, now, silences, stream, text};
     paths(
         health::full, health::quick, health::connections,
         now::pools, decisions::history,
-        decisions::list, stream::stream, decisions::one,
+        decisions::list, stream::stream, decisions::one, explain::explain,
         now::alerts, silences::list, silences::add, silences::remove, now::recommendations,
         now::policies, evaluation::latest, now::targets,
+        orders::pause, orders::resume, orders::panic_one, orders::panic_all,
+        orders::approve, orders::reject,
         text::metrics, text::openapi,
     ),
     components(schemas(Problem), responses(Problem)),

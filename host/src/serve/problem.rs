@@ -107,6 +107,18 @@ impl Problem {
             .with("retry-after", RETRY_AFTER_S)
     }
 
+    /// An order of which nobody has said yet what came of it.
+    pub fn order_unanswered(within: Duration) -> Self {
+        let kind = "urn:poolwarden:problem:order-unanswered";
+        let detail = format!(
+            "no answer within {} s: an order that was not begun by then is withdrawn, one that was may \
+             still be carried out; look what holds before you give it again",
+            within.as_secs()
+        );
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, "order unanswered", detail)
+            .with("retry-after", RETRY_AFTER_S)
+    }
+
     /// A missing or wrong token; which of the two is not told.
     pub fn unauthorized() -> Self {
         let (kind, title) = ("urn:poolwarden:problem:unauthorized", "unauthorized");

@@ -2,8 +2,10 @@
 
 mod client;
 mod decisions;
+mod explain;
 mod limits;
 mod now;
+mod orders;
 mod silences;
 
 use std::net::SocketAddr;
@@ -104,16 +106,16 @@ async fn take_orders(
     clock: Clock,
 ) {
     let mut control = Control::new(Vec::new(), Box::new(|_| Uuid::nil()));
-    while let Some(Ask { change, reply }) = orders.recv().await {
-        let mut effects = control.apply(Event::SilenceAsked(change), clock.now());
+    while let Some(Ask { order, reply }) = orders.recv().await {
+        let mut effects = control.apply(Event::Ordered(Box::new(order)), clock.now());
         let answer = match effects.pop() {
-            Some(Effect::KeepSilence { change, batch }) => {
+            Some(Effect::KeepOrder { order, batch }) => {
                 let kept = store.write(&batch).await.map_err(|error| error.kind().to_owned());
-                let event = Event::SilenceKept { change: *change, kept: kept.clone() };
+                let event = Event::OrderKept { order, kept: kept.clone() };
                 control.apply(event, clock.now());
                 kept.map_err(Refused::NotRecorded)
             }
-            Some(Effect::RefuseSilence(refusal)) => Err(Refused::Refused(refusal)),
+            Some(Effect::RefuseOrder(refusal)) => Err(Refused::Refused(refusal)),
             other => panic!("{other:?} answers no order"),
         };
         let silences = control.view(clock.now()).silences;

@@ -4,9 +4,11 @@
 
 mod alert;
 mod decision;
+mod effect;
 mod evaluation;
 mod health;
 mod history;
+mod order;
 mod policy;
 mod pool;
 mod reach;
@@ -25,6 +27,7 @@ pub(super) use decision::{Decision, DecisionDetail, DecisionPage, Show, Transiti
 pub(super) use evaluation::Evaluation;
 pub(super) use health::{Grade, Health, Quick, Store};
 pub(super) use history::PoolHistory;
+pub(super) use order::{HeldList, Hold, NewAnswer, NewPanic, NewPause, NewResume};
 pub(super) use policy::PolicyList;
 pub(super) use pool::{Connections, PoolList};
 pub(super) use silence::{NewSilence, Silence, SilenceList, muted};

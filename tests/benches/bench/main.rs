@@ -21,6 +21,7 @@ mod tick;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use poolwarden_tests::page::section;
 
 use crate::page::Section;
 
@@ -41,7 +42,13 @@ fn main() -> Result<()> {
     let load = page::load();
     let sections = ALL.iter().map(|what| measure(what)).collect::<Result<Vec<_>>>()?;
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../BENCHMARKS.md"));
-    std::fs::write(&path, page::page(&sections, &load))?;
+    let mut text = page::page(&sections, &load);
+    // What tests/scenarios.sh has written stays.
+    let old = std::fs::read_to_string(&path).unwrap_or_default();
+    if let Some(scenarios) = section(&old, "scenarios") {
+        text = format!("{text}\n{scenarios}");
+    }
+    std::fs::write(&path, text)?;
     eprintln!("wrote {}", path.display());
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Sizes that change without the sidecar: put back after a restart or RELOAD, a person's respected.
 
-use poolwarden::model::{Decision, Kind, Origin, Outcome, Rule, Status, Word};
+use poolwarden::model::{Decision, Kind, Origin, Outcome, Proposal, Rule, Status, Word};
 use poolwarden::sandbox::Stop;
 use poolwarden_tests::{Bench, Setup, Sidecar, seconds};
 
@@ -30,14 +30,14 @@ async fn put_back(sidecar: &Sidecar) -> Vec<Decision> {
 }
 
 /// Waits until the host has put a size back once more; returns the decision.
-async fn put_back_again(bench: &Bench, sidecar: &Sidecar, before: usize) -> Decision {
+async fn put_back_again(bench: &Bench, sidecar: &Sidecar, before: usize, word: &str) -> Decision {
     let newest = bench
         .until("the size is put back", seconds(15), async || {
             let all = put_back(sidecar).await;
             (all.len() > before).then(|| all.last().cloned()).flatten()
         })
         .await;
-    assert!(newest.reason().contains("RELOAD"), "{newest:?}");
+    assert!(newest.reason().contains(word), "{word}: {newest:?}");
     newest
 }
 
@@ -48,12 +48,24 @@ async fn a_lost_size_is_applied_again_after_each_sort_of_reload_and_restart() {
     let sizes = bench.sample_size();
     let mut load = bench.load(12).await;
     let pgbouncer = bench.sandbox.pgbouncer();
-    for event in ["RELOAD", "SIGHUP", "restart", "kill -9"] {
+    for (event, word) in [
+        ("RELOAD", "reloaded PgBouncer"),
+        ("SIGHUP", "reloaded PgBouncer"),
+        ("-R", "restarted online (-R"),
+        ("restart", "PgBouncer was restarted, "),
+        ("kill -9", "PgBouncer was restarted, "),
+    ] {
         let wanted = grown(&bench, &sidecar).await;
         let before = put_back(&sidecar).await.len();
         match event {
             "RELOAD" => bench.admin("RELOAD").await,
             "SIGHUP" => pgbouncer.reload().expect("it runs"),
+            "-R" => {
+                // Clients are told apart by their age in whole seconds.
+                tokio::time::sleep(seconds(3)).await;
+                pgbouncer.restart_online().await.expect("taken over");
+                assert!(load.is_running(), "the clients stayed");
+            }
             "restart" => {
                 pgbouncer.stop(Stop::Smart).await.expect("stopped");
                 pgbouncer.start().await.expect("started");
@@ -63,7 +75,7 @@ async fn a_lost_size_is_applied_again_after_each_sort_of_reload_and_restart() {
                 pgbouncer.start().await.expect("started");
             }
         }
-        let decision = put_back_again(&bench, &sidecar, before).await;
+        let decision = put_back_again(&bench, &sidecar, before, word).await;
         assert_eq!(decision.size_from.map(|size| size.get()), Some(3), "{event}");
         assert_eq!(decision.size_to.map(|size| size.get()), Some(wanted), "{event}");
         assert!(bench.size().await >= wanted, "{event}");
@@ -108,7 +120,7 @@ async fn a_size_set_by_a_person_is_theirs_until_a_reload_hands_it_back() {
     bench.stays("it is left alone", seconds(2), async || bench.size().await == theirs).await;
     let before = put_back(&sidecar).await.len();
     bench.admin("RELOAD").await;
-    let decision = put_back_again(&bench, &sidecar, before).await;
+    let decision = put_back_again(&bench, &sidecar, before, "reloaded PgBouncer").await;
     assert_eq!(decision.size_to.map(|size| size.get()), Some(wanted));
     handed_back(&bench, &sidecar).await;
 }
@@ -131,6 +143,12 @@ async fn a_new_size_in_the_file_is_where_a_restart_starts_from() {
         .await;
     assert!(sidecar.scope().expect("seen").stood_down.is_none());
     assert!(sidecar.firing("size-set-by-a-person").is_none());
+    let told = bench
+        .until("it is told and recorded", seconds(5), async || sidecar.firing("file-size-changed"))
+        .await;
+    let Some(Proposal::Alert { summary, .. }) = told.proposal else { panic!("{told:?}") };
+    assert!(summary.starts_with("PgBouncer was restarted, and the file's"), "{summary}");
+    assert!(summary.contains("4 instead of 3"), "{summary}");
     let _load = bench.load(12).await;
     bench
         .until("it grows from there", seconds(15), async || {
@@ -172,9 +190,35 @@ async fn stood_down(bench: &Bench, sidecar: &Sidecar) {
     bench
         .until("the sidecar stands down and says so", seconds(5), async || {
             sidecar.scope()?.stood_down?;
-            sidecar.firing("size-set-by-a-person")
+            let alert = sidecar.firing("size-set-by-a-person")?;
+            let Some(Proposal::Alert { summary, .. }) = alert.proposal else { return None };
+            summary.contains("on the admin console (SET) or in the file").then_some(())
         })
         .await;
+}
+
+#[tokio::test]
+async fn an_edited_file_that_is_reloaded_is_respected_until_a_person_adopts_it() {
+    let bench = Bench::small().await;
+    let sidecar = bench.sidecar(&steady(&bench)).await;
+    let load = bench.load(12).await;
+    grown(&bench, &sidecar).await;
+    load.stop().await.expect("stopped");
+    let pgbouncer = bench.sandbox.pgbouncer();
+    // The file alone changes nothing; with a RELOAD its value is in force, and looks like a person's.
+    pgbouncer.rewrite_setting("default_pool_size", "5").expect("written");
+    bench.stays("nothing happens", seconds(1), async || sidecar.scope().is_some()).await;
+    assert!(sidecar.firing("size-set-by-a-person").is_none());
+    bench.admin("RELOAD").await;
+    stood_down(&bench, &sidecar).await;
+    assert_eq!(bench.size().await, 5);
+    // A person takes it for the new start.
+    let (status, body) = sidecar
+        .http("POST", "/v1/targets/main/resume", r#"{"author": "ada", "adopt": true}"#)
+        .await;
+    assert_eq!(status, 200, "{body}");
+    handed_back(&bench, &sidecar).await;
+    assert_eq!(sidecar.scope().and_then(|scope| scope.wanted).map(|size| size.get()), Some(5));
 }
 
 async fn handed_back(bench: &Bench, sidecar: &Sidecar) {

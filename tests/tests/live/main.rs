@@ -19,6 +19,7 @@ mod modes;
 mod override_loop;
 mod overrides;
 mod past;
+mod people;
 mod rules;
 mod several;
 mod shutdown;

@@ -89,6 +89,7 @@ impl Reader<'_> {
             labels: raw.labels,
             mode,
             limits: limits?,
+            rejected_for: Duration::from_millis(raw.rejected_for_ms),
             sessions: sessions(&raw.sessions),
             console: console?,
             overrides,

@@ -21,6 +21,10 @@ const fn a_minute() -> u64 {
     60_000
 }
 
+const fn an_hour() -> u64 {
+    3_600_000
+}
+
 /// A PgBouncer to watch.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +51,10 @@ pub struct RawTarget {
     /// only be stricter. `enforce` needs `act_user`.
     #[serde(default)]
     pub mode: RawMode,
+    /// Milliseconds for which advice that a person has rejected is not given again.
+    #[serde(default = "an_hour")]
+    #[schemars(range(min = 0, max = 604_800_000))]
+    pub rejected_for_ms: u64,
     /// Milliseconds to reach and log in to the console.
     #[serde(default = "two_seconds")]
     #[schemars(range(min = 10, max = 300_000))]

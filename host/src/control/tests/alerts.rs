@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::scene::{self, Scene, alert};
-use crate::control::{Event, Known, SilenceRefusal};
+use crate::control::{Event, Known, Order, SilenceRefusal};
 use crate::model::{
     AlertState, DecisionId, Glob, Matchers, Mode, Proposal, Severity, Silence, SilenceId, Status,
     Subject,
@@ -157,9 +157,10 @@ fn a_silence_that_could_not_be_recorded_does_not_hold() {
     scene.heard(vec![alert()]);
     let one = silence(&scene, 1, of_database("app"), Duration::from_secs(60));
     let change = SilenceChange::Add(one);
-    scene.event(Event::SilenceAsked(change.clone()));
+    let order = Box::new(Order::Silence(change));
+    scene.event(Event::Ordered(order.clone()));
     assert_eq!((muted(&scene), scene.silences().len()), (None, 0), "not before it is recorded");
-    scene.event(Event::SilenceKept { change, kept: Err("disk_full".into()) });
+    scene.event(Event::OrderKept { order, kept: Err("disk_full".into()) });
     assert_eq!((muted(&scene), scene.silences().len()), (None, 0));
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::scene::{Scene, resize, size, target};
-use crate::control::Event;
+use super::scene::{Effects, Scene, resize, size, target};
+use crate::control::{Effect, Event};
 use crate::model::{
     DecisionId, Means, Mode, Obstacle, Proposal, Reach, Reachable, Setting, Status,
 };
@@ -26,9 +26,8 @@ fn a_size_out_of_reach_is_recommended_until_it_is_within() {
             if name == "sizes-out-of-reach" && summary.contains("name it in admin_users"))
     };
     assert!(batch.decisions.iter().any(|one| told(&one.proposal)), "{batch:?}");
-    let mut effects = scene.heard(vec![resize(9)]);
-    assert!(effects.take_resizes().is_empty());
-    let batch = effects.take_batch();
+    let Effects(effects) = scene.heard(vec![resize(9)]);
+    let [Effect::Record(batch)] = effects.as_slice() else { panic!("{effects:?}: only a record") };
     let [advice] = batch.decisions.as_slice() else { panic!("one stands: {batch:?}") };
     assert_eq!((advice.mode, advice.status), (Mode::Recommend, Status::Proposed));
     assert_eq!(advice.size_to, Some(size(9)));

@@ -6,8 +6,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::control::{
-    Acted, Answer, Control, Effect, EndSession, Event, HandBack, Heard, Known, Memories,
-    Replayable, Resize, SilenceRefusal, TargetSetup, TargetView,
+    Acted, Answer, Control, Effect, EndSession, Event, HandBack, Heard, Known, Memories, Order,
+    OrderRefusal, Replayable, Resize, SilenceRefusal, TargetSetup, TargetView,
 };
 use crate::history::{Spans, TargetFacts};
 use crate::model::{
@@ -164,6 +164,7 @@ impl Scene {
                 ends_per_minute: 2,
             },
             hand_back,
+            rejected_for: Duration::from_secs(3_600),
             known,
         };
         let now = start();
@@ -305,13 +306,14 @@ impl Scene {
 
     /// Asks for a change of the silences and records it; gives why not, if it is refused.
     pub fn silence(&mut self, change: SilenceChange) -> Result<Batch, SilenceRefusal> {
-        match self.apply(Event::SilenceAsked(change)).0.pop() {
-            Some(Effect::KeepSilence { change, batch }) => {
-                let kept = Event::SilenceKept { change: *change, kept: Ok(()) };
+        let order = Box::new(Order::Silence(change));
+        match self.apply(Event::Ordered(order)).0.pop() {
+            Some(Effect::KeepOrder { order, batch }) => {
+                let kept = Event::OrderKept { order, kept: Ok(()) };
                 assert!(self.apply(kept).0.is_empty());
                 Ok(*batch)
             }
-            Some(Effect::RefuseSilence(refusal)) => Err(refusal),
+            Some(Effect::RefuseOrder(OrderRefusal::Silence(refusal))) => Err(refusal),
             other => panic!("{other:?} answers no silence"),
         }
     }

@@ -45,6 +45,10 @@ fn full_batch() -> Batch {
             alert: alert(AlertState::Firing(id(1))),
         }],
         silences: Vec::new(),
+        holds: Vec::new(),
+        approvals: Vec::new(),
+        effects: Vec::new(),
+        effect_states: Vec::new(),
         memories: vec![Memory {
             policy: policy("autosize"),
             target: target("main"),

@@ -92,9 +92,24 @@ pub(in crate::serve) async fn one(
 ) -> Result<Response, Problem> {
     let input = params.only(&["input"])?.flag("input")?;
     let Path(text) = path.map_err(|_| bad_path())?;
-    let id = Uuid::try_parse(&text).map(DecisionId).map_err(|_| {
+    let show = if input { Show::Everything } else { Show::Sizes };
+    detail(&state, read_id(&text)?, show, StatusCode::OK).await
+}
+
+/// Reads a decision's id.
+pub(super) fn read_id(text: &str) -> Result<DecisionId, Problem> {
+    Uuid::try_parse(text).map(DecisionId).map_err(|_| {
         Problem::parameter("id", format!("id: {text:?} is not the id of a decision (a UUID)"))
-    })?;
+    })
+}
+
+/// Answers with one decision and all that came of it.
+pub(super) async fn detail(
+    state: &Shared,
+    id: DecisionId,
+    show: Show,
+    status: StatusCode,
+) -> Result<Response, Problem> {
     let failed = |error| Problem::store(&error);
     let stored = state.store.decision(id).await.map_err(failed)?;
     let stored = stored.ok_or_else(|| Problem::not_found(format!("there is no decision {id}")))?;
@@ -104,12 +119,13 @@ pub(in crate::serve) async fn one(
         }
         Origin::Host => None,
     };
-    let show = if input { Show::Everything } else { Show::Sizes };
-    let detail = DecisionDetail::new(&stored, evaluation.as_ref(), show).map_err(|error| {
+    let effect = state.store.effect(id).await.map_err(failed)?;
+    let detail = DecisionDetail::new(&stored, evaluation.as_ref(), effect.as_ref(), show);
+    let detail = detail.map_err(|error| {
         tracing::error!(%error, decision = %id, "a recorded evaluation is not JSON");
         Problem::internal()
     })?;
-    Ok(json(StatusCode::OK, &detail))
+    Ok(json(status, &detail))
 }
 
 /// Shows a pool's past with its trend.
@@ -171,6 +187,6 @@ fn is_known(state: &Shared, query: &HistoryQuery) -> bool {
     targets.any(|target| target.pools.iter().any(|(key, _)| *key == query.pool))
 }
 
-fn bad_path() -> Problem {
+pub(super) fn bad_path() -> Problem {
     Problem::parameter("path", "the path is not percent-encoded UTF-8".to_owned())
 }

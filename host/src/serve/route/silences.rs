@@ -1,4 +1,4 @@
-//! Silences: the one thing that the API takes orders in.
+//! Silences, which mute alerts and touch no pool.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::control::SilenceRefusal;
+use crate::control::Order;
 use crate::model::{Silence, SilenceId, Timestamp};
 use crate::record::SilenceChange;
+use crate::serve::Shared;
+use crate::serve::ask::order;
 use crate::serve::body::Json;
 use crate::serve::params::Params;
 use crate::serve::problem::{Problem, json};
 use crate::serve::wire::{self, NewSilence, SilenceList};
-use crate::serve::{Ask, Refused, Shared};
 
 /// Lists the silences that hold.
 #[utoipa::path(get, path = "/v1/silences", tag = "silences", responses(
@@ -49,7 +49,7 @@ pub(in crate::serve) async fn add(
 ) -> Result<Response, Problem> {
     params.only(&[])?;
     let silence = silence(wanted, state.clock.now())?;
-    ask(&state, SilenceChange::Add(silence.clone())).await?;
+    order(&state, Order::Silence(SilenceChange::Add(silence.clone()))).await?;
     let muted = wire::muted(&state.view.borrow(), silence.id);
     Ok(json(StatusCode::CREATED, &wire::Silence::new(&silence, muted)))
 }
@@ -72,7 +72,8 @@ pub(in crate::serve) async fn remove(
     params.only(&[])?;
     let Path(text) = path.map_err(|_| bad_id(""))?;
     let id = Uuid::try_parse(&text).map(SilenceId).map_err(|_| bad_id(&text))?;
-    ask(&state, SilenceChange::Remove { id, at: state.clock.now() }).await?;
+    let change = SilenceChange::Remove { id, at: state.clock.now() };
+    order(&state, Order::Silence(change)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -105,23 +106,4 @@ fn silence(wanted: NewSilence, now: Timestamp) -> Result<Silence, Problem> {
         Problem::parameter(error.field(), format!("{}: {error}", error.field()))
     })?;
     Ok(silence)
-}
-
-/// Gives an order to the control task, and waits for its answer.
-async fn ask(state: &Shared, change: SilenceChange) -> Result<(), Problem> {
-    let (reply, answer) = oneshot::channel();
-    let busy = || Problem::too_many("too many orders wait; try again".to_owned());
-    state.asks.try_send(Ask { change, reply }).map_err(|_| busy())?;
-    match answer.await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(Refused::Refused(refusal @ SilenceRefusal::Unknown(_)))) => {
-            Err(Problem::not_found(refusal.to_string()))
-        }
-        Ok(Err(Refused::Refused(refusal @ SilenceRefusal::TooMany))) => {
-            Err(Problem::conflict(refusal.to_string()))
-        }
-        Ok(Err(Refused::NotRecorded(kind))) => Err(Problem::not_recorded(&kind)),
-        // The sidecar stops.
-        Err(_) => Err(busy()),
-    }
 }

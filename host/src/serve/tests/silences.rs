@@ -1,4 +1,4 @@
-//! The one thing that the API takes orders in.
+//! Silences over HTTP.
 
 use hyper::Method;
 use serde_json::{Value, json};

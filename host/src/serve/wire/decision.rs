@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::effect::Effect;
 use super::{About, LabelsShown, Numbers, Text, millis};
 use crate::model::{self, DecisionId, Digest, Origin, PoolSize, Proposal, RuleWord};
 use crate::record;
@@ -261,6 +262,8 @@ pub(in crate::serve) struct DecisionDetail<'a> {
     decision: Decision<'a>,
     /// What came of it, oldest first.
     transitions: Vec<Transition<'a>>,
+    /// What the change did; null for what changed no size, and before the change is in force.
+    effect: Option<Effect<'a>>,
     /// What the plugin was asked; null for the sidecar's own decisions and when it is no longer
     /// kept.
     recorded: Option<Recorded<'a>>,
@@ -312,11 +315,13 @@ impl<'a> DecisionDetail<'a> {
     pub fn new(
         stored: &'a record::Stored,
         evaluation: Option<&'a record::Evaluation>,
+        effect: Option<&'a model::EffectReport>,
         show: Show,
     ) -> serde_json::Result<Self> {
         Ok(Self {
             decision: (&stored.decision).into(),
             transitions: stored.transitions.iter().map(Into::into).collect(),
+            effect: effect.map(Into::into),
             recorded: evaluation.map(|evaluation| Recorded::new(evaluation, show)).transpose()?,
         })
     }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::target::PollProblem;
-use super::{Alert, Recommendation, Which, micros, millis};
+use super::{Alert, Hold, Recommendation, Which, micros, millis};
 use crate::control::{PoolView, TargetView, View};
 use crate::evaluate::{PolicyState, PolicyStatus};
 use crate::model::{PoolKey, TargetStatus, Timestamp};
@@ -59,6 +59,8 @@ struct TargetHealth<'a> {
     /// Age of the newest numbers; null before the first good poll.
     data_age_ms: Option<u64>,
     problem: Option<PollProblem<'a>>,
+    /// A person's word that nothing is changed; null when there is none.
+    hold: Option<Hold<'a>>,
     version: &'a str,
 }
 
@@ -162,6 +164,7 @@ impl<'a> From<&'a TargetView> for TargetHealth<'a> {
             status_since_ms: target.status_since.map(Timestamp::as_millis),
             data_age_ms: target.data_age.map(millis),
             problem: PollProblem::of(target),
+            hold: target.hold.as_ref().map(Into::into),
             version: &target.server.version,
         }
     }

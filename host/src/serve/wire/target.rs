@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::reach::Reach;
-use super::{Text, millis};
+use super::{Hold, Text, millis};
 use crate::control::{ScopeView, TargetView, View};
 use crate::model::{self, DecisionId, PoolSize, Timestamp};
 
@@ -31,6 +31,10 @@ struct Target<'a> {
     reserve_pool_size: Option<u32>,
     max_client_conn: Option<u32>,
     query_wait_timeout_ms: Option<u64>,
+    /// A person's word that nothing is changed; null when there is none.
+    hold: Option<Hold<'a>>,
+    /// Settings that a panic has not brought back to the file's value yet.
+    going_back: Vec<String>,
     /// The size scopes that the sidecar keeps.
     scopes: Vec<Scope>,
     /// Which sizes can be acted on; null until that was looked at.
@@ -131,6 +135,8 @@ impl<'a> Target<'a> {
             reserve_pool_size: server.reserve_pool_size,
             max_client_conn: server.max_client_conn,
             query_wait_timeout_ms: server.query_wait_timeout.map(millis),
+            hold: target.hold.as_ref().map(Into::into),
+            going_back: target.going_back.iter().map(ToString::to_string).collect(),
             scopes: target.scopes.iter().map(Into::into).collect(),
             reach: target.reach.as_deref().map(Into::into),
             limits: (&target.limits).into(),

@@ -1,0 +1,297 @@
+//! Whether what must be reached is reached, by medians; what holds "never" by every single run.
+
+use std::collections::BTreeSet;
+
+use crate::best::median;
+use crate::record::{Run, Variant};
+use crate::run::START_SIZE;
+use crate::table::{Results, Table};
+
+/// The pool that most people have: PgBouncer's default.
+const DEFAULT: Variant = Variant::Static(20);
+/// Scenarios that compare with the best static size.
+const PEAKS: [&str; 3] = ["burst", "ramp", "wave"];
+/// Scenarios in which more servers do not help.
+const STUCK: [&str; 2] = ["slow-database", "lock-convoy"];
+/// The scenario in which clients meet errors whatever the size.
+const ERRORS_DUE: &str = "failover";
+/// The scenario in which nothing changes.
+const STEADY: &str = "steady";
+/// One step: the shipped `step_up` of the guard.
+const STEP: u32 = 10;
+/// The time within which a change is verified or taken back, in seconds; see sidecar.toml.
+pub const VERIFY_S: f64 = 10.0;
+
+/// What came of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is reached.
+    Reached,
+    /// It is not.
+    Missed,
+    /// The runs that it takes are not there.
+    Unknown,
+}
+
+/// A target and what was measured for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// What is to be reached.
+    pub what: String,
+    /// What was measured.
+    pub measured: String,
+    /// What it may be.
+    pub bound: String,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+impl Target {
+    fn at_most(what: String, measured: Option<f64>, most: f64, unit: &str) -> Self {
+        let bound = format!("at most {}", number(most, unit));
+        Self::new(what, measured.map(|it| (number(it, unit), it <= most)), bound)
+    }
+
+    fn at_least(what: String, measured: Option<f64>, least: f64, unit: &str) -> Self {
+        let bound = format!("at least {}", number(least, unit));
+        Self::new(what, measured.map(|it| (number(it, unit), it >= least)), bound)
+    }
+
+    fn new(what: String, measured: Option<(String, bool)>, bound: String) -> Self {
+        let outcome = match &measured {
+            None => Outcome::Unknown,
+            Some((_, true)) => Outcome::Reached,
+            Some((_, false)) => Outcome::Missed,
+        };
+        let measured = measured.map_or_else(|| "not measured".to_owned(), |(text, _)| text);
+        Self { what, measured, bound, outcome }
+    }
+}
+
+fn number(value: f64, unit: &str) -> String {
+    if value.is_infinite() { "none at all".to_owned() } else { format!("{value:.2}{unit}") }
+}
+
+/// Judges all targets, in the order of the page.
+pub fn judge(table: &Table) -> Vec<Target> {
+    let mut all = Vec::new();
+    for name in PEAKS {
+        all.extend(peak(name, table.find(name)));
+    }
+    for name in STUCK {
+        all.extend(stuck(name, table.find(name)));
+    }
+    for one in &table.scenarios {
+        let what = format!("{}: p99 against static 20", one.name);
+        let measured = ratio(one, Variant::Poolwarden, DEFAULT, |run| run.client_ms.p99);
+        all.push(Target::at_most(what, measured, 1.05, " ×"));
+    }
+    all.push(oscillation(table.find(STEADY)));
+    all.extend(table.scenarios.iter().map(errors));
+    all.push(budget(table));
+    all.push(alive(table));
+    all
+}
+
+/// Divides the medians of two variants; nothing by nothing is 1.
+fn ratio(
+    one: &Results,
+    above: Variant,
+    below: Variant,
+    of: impl Fn(&Run) -> f64 + Copy,
+) -> Option<f64> {
+    let (above, below) = (one.spread(above, of)?.median, one.spread(below, of)?.median);
+    Some(if above == below { 1.0 } else { above / below })
+}
+
+fn peak(name: &str, found: Option<&Results>) -> [Target; 3] {
+    let best = found.and_then(|one| Some((one, Variant::Static(one.best()?))));
+    let size = best.map_or_else(|| "best static".to_owned(), |(_, best)| best.to_string());
+    let to_best = |of: fn(&Run) -> f64| {
+        best.and_then(|(one, best)| ratio(one, Variant::Poolwarden, best, of))
+    };
+    let waits = found.and_then(|one| ratio(one, DEFAULT, Variant::Poolwarden, |run| run.waiting_s));
+    let best = |what: &str| format!("{name}: {what} against {size}, the best");
+    [
+        Target::at_most(best("p99"), to_best(|run| run.client_ms.p99), 1.15, " ×"),
+        Target::at_most(best("connection-seconds"), to_best(|run| run.connection_s), 0.60, " ×"),
+        Target::at_least(format!("{name}: time with waiters, static 20 to it"), waits, 5.0, " ×"),
+    ]
+}
+
+/// Judges by every single run: a size that is too large once has been too large.
+fn stuck(name: &str, found: Option<&Results>) -> [Target; 2] {
+    let runs: Vec<&Run> =
+        found.map(|one| one.of(Variant::Poolwarden).collect()).unwrap_or_default();
+    let peak = found.and_then(Results::peak).filter(|_| !runs.is_empty());
+    // Where the file's size is above the peak, what counts is what was added to it.
+    let base = peak.map(|peak| peak.max(START_SIZE));
+    let largest = runs.iter().map(|run| f64::from(run.largest())).fold(0.0, f64::max);
+    let above =
+        |base| runs.iter().map(move |run| crate::series::longest_above(&run.path, base, run.end_s));
+    let longest = base.map(|base| above(base).fold(0.0, f64::max));
+    let shown = peak.map_or_else(|| "the peak".to_owned(), |peak| format!("the peak at {peak}"));
+    let most = base.map_or(0, |base| base + STEP);
+    [
+        Target::at_most(
+            format!("{name}: largest size; throughput has {shown}"),
+            base.map(|_| largest),
+            f64::from(most),
+            " servers",
+        ),
+        Target::at_most(
+            format!("{name}: longest time above {}", base.unwrap_or(START_SIZE)),
+            longest,
+            VERIFY_S,
+            " s",
+        ),
+    ]
+}
+
+fn oscillation(found: Option<&Results>) -> Target {
+    let runs = found.into_iter().flat_map(|one| one.of(Variant::Poolwarden));
+    let rates: Vec<f64> = runs.filter_map(Run::steady_changes_per_hour).collect();
+    let what = "steady: changes per steady hour, for which 36 s of the run stand";
+    let measured = median(&rates).map(|rate| (format!("{rate:.2}"), rate < 6.0));
+    Target::new(what.to_owned(), measured, "under 6".to_owned())
+}
+
+fn errors(one: &Results) -> Target {
+    let runs: Vec<&Run> = one.of(Variant::Poolwarden).collect();
+    let texts = |run: &&Run| run.errors.keys().map(|text| shape(text)).collect::<Vec<_>>();
+    if one.name == ERRORS_DUE {
+        let statics = one.runs.iter().chain(&one.sweep);
+        let statics = statics.filter(|run| run.variant != Variant::Poolwarden);
+        let known: BTreeSet<String> = statics.flat_map(|run| texts(&run)).collect();
+        let own: BTreeSet<String> = runs.iter().flat_map(texts).collect();
+        let new: Vec<&str> = own.difference(&known).map(String::as_str).collect();
+        let text = if new.is_empty() { "none".to_owned() } else { new.join("; ") };
+        let measured = (!runs.is_empty() && !known.is_empty()).then_some((text, new.is_empty()));
+        let what = format!("{}: errors of clients that static sizes do not have", one.name);
+        return Target::new(what, measured, "none".to_owned());
+    }
+    let count: u64 = runs.iter().map(|run| run.error_count()).sum();
+    let measured = (!runs.is_empty()).then(|| (count.to_string(), count == 0));
+    Target::new(format!("{}: errors of clients", one.name), measured, "0".to_owned())
+}
+
+/// Gives an error's text without the numbers in it.
+fn shape(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect()
+}
+
+fn poolwarden(table: &Table) -> Vec<&Run> {
+    table.scenarios.iter().flat_map(|one| one.of(Variant::Poolwarden)).collect()
+}
+
+fn budget(table: &Table) -> Target {
+    let runs = poolwarden(table);
+    let over: u64 = runs.iter().map(|run| run.over_budget).sum();
+    let samples: u64 = runs.iter().map(|run| run.samples).sum();
+    let room = runs.iter().map(|run| run.budget_room).min();
+    let text = room.map(|room| format!("{over} of {samples} samples, least room {room}"));
+    let what = "all: more could be open than PostgreSQL has".to_owned();
+    Target::new(what, text.map(|text| (text, over == 0)), "0".to_owned())
+}
+
+fn alive(table: &Table) -> Target {
+    let runs = poolwarden(table);
+    let dead = runs.iter().filter(|run| run.sidecar_alive != Some(true)).count();
+    let measured = (!runs.is_empty()).then(|| (dead.to_string(), dead == 0));
+    Target::new("all: sidecars that ended by themselves".to_owned(), measured, "0".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Line;
+    use crate::table::tests::run;
+
+    const WARDEN: Variant = Variant::Poolwarden;
+
+    fn outcome(targets: &[Target], what: &str) -> Outcome {
+        let found = targets.iter().find(|target| target.what.contains(what));
+        found.unwrap_or_else(|| panic!("{what}: {targets:#?}")).outcome
+    }
+
+    fn burst(p99: f64, connection_s: f64, waiting_s: f64) -> Vec<Target> {
+        let own = Run { connection_s, waiting_s, ..run("burst", WARDEN, 0, p99) };
+        let twenty = Run { waiting_s: 10.0, ..run("burst", DEFAULT, 0, 4_000.0) };
+        let best = run("burst", Variant::Static(34), 0, 400.0);
+        judge(&Table::of([own, twenty, best].map(Line::Run)))
+    }
+
+    #[test]
+    fn a_peak_is_judged_against_the_best_and_against_twenty() {
+        let good = burst(459.0, 60.0, 2.0);
+        let bad = burst(461.0, 60.1, 2.1);
+        for what in ["burst: p99 against static 34", "burst: connection-s", "burst: time with"] {
+            assert_eq!(outcome(&good, what), Outcome::Reached, "{what}");
+            assert_eq!(outcome(&bad, what), Outcome::Missed, "{what}");
+        }
+    }
+
+    #[test]
+    fn no_waiters_at_all_are_fewer_than_any() {
+        assert_eq!(outcome(&burst(400.0, 60.0, 0.0), "burst: time with"), Outcome::Reached);
+    }
+
+    #[test]
+    fn what_did_not_run_is_not_reached() {
+        let all = judge(&Table::default());
+        assert!(!all.is_empty());
+        assert!(all.iter().all(|target| target.outcome == Outcome::Unknown), "{all:#?}");
+    }
+
+    #[test]
+    fn one_run_that_goes_too_far_or_stays_too_long_misses() {
+        let rate = |size, rate| Run {
+            overload_per_s: Some(rate),
+            ..run("lock-convoy", Variant::Static(size), 0, 1.0)
+        };
+        let own =
+            |path: &[(f64, u32)]| Run { path: path.to_vec(), ..run("lock-convoy", WARDEN, 0, 1.0) };
+        let judged = |path: &[(f64, u32)]| {
+            let fine = own(&[(0.0, 5)]);
+            let runs = [rate(4, 80.0), rate(6, 99.0), rate(12, 100.0), fine, own(path)];
+            let all = judge(&Table::of(runs.map(Line::Run)));
+            ["lock-convoy: largest size", "longest time above 6"].map(|what| outcome(&all, what))
+        };
+        assert_eq!(judged(&[(0.0, 5), (10.0, 16), (15.0, 6)]), [Outcome::Reached; 2]);
+        assert_eq!(judged(&[(0.0, 5), (10.0, 17), (15.0, 6)]), [Outcome::Missed, Outcome::Reached]);
+        assert_eq!(judged(&[(0.0, 5), (10.0, 16)]), [Outcome::Reached, Outcome::Missed]);
+    }
+
+    #[test]
+    fn a_steady_hour_has_fewer_than_six_changes() {
+        let judged = |changes| {
+            let own = Run { steady: Some((changes, 45.0)), ..run("steady", WARDEN, 0, 1.0) };
+            outcome(&judge(&Table::of([Line::Run(own)])), "steady hour")
+        };
+        // 7 in 45 s are 5.6 in 36 s.
+        assert_eq!((judged(7), judged(8)), (Outcome::Reached, Outcome::Missed));
+    }
+
+    #[test]
+    fn an_error_counts_unless_a_static_size_has_it_in_the_failover_too() {
+        let judged = |scenario: &str, text: &str| {
+            let with = |variant, text: &str| Run {
+                errors: [(text.to_owned(), 2)].into(),
+                ..run(scenario, variant, 0, 1.0)
+            };
+            let runs = [with(DEFAULT, "server 12 crashed"), with(WARDEN, text)];
+            let what = format!("{scenario}: errors");
+            outcome(&judge(&Table::of(runs.map(Line::Run))), &what)
+        };
+        assert_eq!(judged("steady", "server 12 crashed"), Outcome::Missed);
+        assert_eq!(judged("failover", "server 34 crashed"), Outcome::Reached);
+        assert_eq!(judged("failover", "no such database"), Outcome::Missed);
+    }
+
+    #[test]
+    fn a_single_sample_beyond_the_budget_misses() {
+        let own = Run { over_budget: 1, ..run("leak", WARDEN, 0, 1.0) };
+        let table = Table::of([Line::Run(own), Line::Run(run("leak", WARDEN, 1, 1.0))]);
+        assert_eq!(outcome(&judge(&table), "more could be open"), Outcome::Missed);
+    }
+}
