@@ -14,12 +14,13 @@ mod site;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use actuator::{Actuator, Probe};
 
 use crate::config::Console;
-use crate::console::{ConsoleError, Role, Session, read_default};
+use crate::console::{ConsoleError, Role, Session, read_default, reconnect};
 use crate::model::{Knob, PoolSize, Setting};
 use crate::report::chain;
 
@@ -135,6 +136,22 @@ async fn set(
         Ok(read) => outcome(read, size),
         Err(_) => read_back_anew(console, knob, size).await,
     }
+}
+
+/// Has the servers of databases closed as they are released.
+///
+/// # Errors
+/// What a person should know of why it was not sent for one of them.
+pub async fn reconnect_databases(console: &Console, databases: &[Arc<str>]) -> Result<(), String> {
+    let mut session = Session::open(console, Role::Act).await.map_err(|error| chain(&error))?;
+    for database in databases {
+        if let Err(error) = reconnect(&mut session, database).await {
+            session.close().await;
+            return Err(format!("{database}: {}", chain(&error)));
+        }
+    }
+    session.close().await;
+    Ok(())
 }
 
 async fn precondition(

@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::model::{Labels, Limits, Mode, SessionLimits, TargetName};
+use crate::model::{EffectLimits, Labels, Limits, Mode, SessionLimits, TargetName};
 
 pub use example::{environment_table, example};
 pub use problem::{ConfigError, Problem, nearest};
@@ -188,6 +188,8 @@ pub struct Target {
     pub mode: Mode,
     /// What no policy can cross; `floor` is never above `ceiling`.
     pub limits: Limits,
+    /// How what a change does is measured.
+    pub effect: EffectLimits,
     /// How long advice that a person has rejected is not said again.
     pub rejected_for: Duration,
     /// What is done about single sessions.

@@ -12,7 +12,7 @@ mod poll;
 mod session;
 mod table;
 
-pub use change::{may_act, read_default};
+pub use change::{may_act, read_default, reconnect};
 pub use clients::{ClientRow, Clients, ServerRow, read_clients};
 pub use error::ConsoleError;
 pub use in_force::{ConfigRow, InForce, UserRow, read_in_force};

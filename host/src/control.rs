@@ -12,6 +12,7 @@ mod cause;
 mod contest;
 mod decide;
 mod drift;
+mod effect;
 mod going_back;
 mod host;
 mod orders;
@@ -19,6 +20,7 @@ mod record;
 mod scope;
 mod sessions;
 mod shadow;
+mod shrink;
 mod silences;
 mod target;
 mod view;
@@ -38,6 +40,7 @@ use crate::model::{
 };
 use crate::record::{Batch, Evaluation};
 use alerts::Anew;
+pub use effect::LastChange;
 pub use orders::{Order, OrderRefusal, TheirSizes};
 pub use shadow::{Difference, ShadowView};
 use silences::SilenceBook;
@@ -127,6 +130,15 @@ pub enum Event {
         /// Why it could not be recorded.
         kept: Result<(), String>,
     },
+    /// A `RECONNECT` was tried.
+    Reconnected {
+        /// The target.
+        target: TargetName,
+        /// The decision whose shrink it is for.
+        id: DecisionId,
+        /// Why it could not be sent, if it could not.
+        sent: Result<(), String>,
+    },
     /// The sidecar is about to stop: hand sizes back if it should.
     Stopping,
 }
@@ -215,6 +227,9 @@ pub enum Effect {
     },
     /// Put the intent into the store, then end the session, then say what came of it.
     EndSession(Box<EndSession>),
+    /// Put the intent into the store, then have servers closed as they are released, then say what came
+    /// of it.
+    Reconnect(Box<Reconnect>),
     /// Put this order into the store, then say what came of it.
     KeepOrder {
         /// The order.
@@ -238,6 +253,19 @@ pub struct EndSession {
     /// After this moment the decision is too old to be carried out.
     pub until: Timestamp,
     /// The intent, to be recorded before anything is done.
+    pub intent: Batch,
+}
+
+/// Servers that are to be closed as they are released, because their pool has more than its size.
+#[derive(Debug)]
+pub struct Reconnect {
+    /// The decision whose shrink it is for.
+    pub id: DecisionId,
+    /// The target.
+    pub target: TargetName,
+    /// The databases.
+    pub databases: Vec<Arc<str>>,
+    /// The intent, to be recorded before anything is sent.
     pub intent: Batch,
 }
 
@@ -368,11 +396,14 @@ impl Control {
             Event::Ended { target, id, ended } => {
                 self.targets.get_mut(&target).map(|t| t.ended(id, &ended, now))
             }
+            Event::Reconnected { target, id, sent } => {
+                self.targets.get_mut(&target).map(|t| t.reconnected(id, &sent, now))
+            }
             Event::Ordered(order) => Some(vec![self.ordered(*order, now)]),
             Event::OrderKept { order, kept } => Some(self.order_kept(*order, kept, now)),
             Event::Stopping => {
                 let targets = self.targets.values_mut();
-                Some(targets.flat_map(|target| target.hand_back(turn)).collect())
+                Some(targets.flat_map(|target| target.stop(turn)).collect())
             }
         }
         .unwrap_or_default()

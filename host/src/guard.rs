@@ -31,6 +31,15 @@ pub enum Purpose {
     TakeBack,
 }
 
+/// Why what earlier changes did forbids a further one, for each direction.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Hindrance {
+    /// Why there is to be no growth.
+    pub growth: Option<String>,
+    /// Why there is to be no shrink.
+    pub shrink: Option<String>,
+}
+
 /// What the guard must know of a scope at the moment of a proposal.
 #[derive(Debug, Clone)]
 pub struct Facts<'a> {
@@ -64,8 +73,8 @@ pub struct Facts<'a> {
     pub in_flight: bool,
     /// When this scope was last changed.
     pub last_change: Option<Timestamp>,
-    /// Why what the last change did forbids another one, if it does.
-    pub effect: Option<String>,
+    /// Why what the last changes did forbids another one, if it does.
+    pub effect: Hindrance,
     /// Not before then may a change be tried again, because the last try failed.
     pub retry_at: Option<Timestamp>,
     /// Changes of this scope within the last hour.

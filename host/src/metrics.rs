@@ -88,7 +88,7 @@ impl Metrics {
         batch.transitions.iter().for_each(|transition| tally.moved(transition));
     }
 
-    /// Counts a change that was tried: `verified`, or the short name of its failure.
+    /// Counts a change that was tried: `in_force`, or the short name of its failure.
     pub fn resized(&self, target: &TargetName, took: Duration, outcome: &str) {
         self.lock().resized(target, took, outcome);
     }

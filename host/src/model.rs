@@ -30,7 +30,7 @@ pub use session::{
     SessionState, SessionsWindow,
 };
 pub use setting::{Knob, Setting};
-pub use settings::{Labels, Limits, Mode, SessionLimits, Settings};
+pub use settings::{EffectLimits, Labels, Limits, Mode, SessionLimits, Settings};
 pub use silence::{
     Alerting, Glob, LABELS_MAX, Matchers, Silence, SilenceError, SilenceId, is_label_name,
 };

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::best::median;
 use crate::record::{Run, Variant};
 use crate::run::START_SIZE;
+use crate::sidecar;
 use crate::table::{Results, Table};
 
 /// The pool that most people have: PgBouncer's default.
@@ -17,10 +18,11 @@ const STUCK: [&str; 2] = ["slow-database", "lock-convoy"];
 const ERRORS_DUE: &str = "failover";
 /// The scenario in which nothing changes.
 const STEADY: &str = "steady";
-/// One step: the shipped `step_up` of the guard.
+/// One step: the guard's `step_up` as shipped, where sidecar.toml does not set it.
 const STEP: u32 = 10;
-/// The time within which a change is verified or taken back, in seconds; see sidecar.toml.
-pub const VERIFY_S: f64 = 10.0;
+/// The time within which a change is verified or taken back, as shipped, where sidecar.toml does not
+/// set it.
+const WINDOW_MS: u32 = 10_000;
 
 /// What came of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +133,9 @@ fn stuck(name: &str, found: Option<&Results>) -> [Target; 2] {
         |base| runs.iter().map(move |run| crate::series::longest_above(&run.path, base, run.end_s));
     let longest = base.map(|base| above(base).fold(0.0, f64::max));
     let shown = peak.map_or_else(|| "the peak".to_owned(), |peak| format!("the peak at {peak}"));
-    let most = base.map_or(0, |base| base + STEP);
+    let step = sidecar::setting("step_up").unwrap_or(STEP);
+    let window_ms = sidecar::setting("window_ms").unwrap_or(WINDOW_MS);
+    let most = base.map_or(0, |base| base + step);
     [
         Target::at_most(
             format!("{name}: largest size; throughput has {shown}"),
@@ -142,7 +146,7 @@ fn stuck(name: &str, found: Option<&Results>) -> [Target; 2] {
         Target::at_most(
             format!("{name}: longest time above {}", base.unwrap_or(START_SIZE)),
             longest,
-            VERIFY_S,
+            f64::from(window_ms) / 1e3,
             " s",
         ),
     ]

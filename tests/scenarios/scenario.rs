@@ -178,12 +178,12 @@ fn neighbour() -> Scenario {
 
 fn slow_database() -> Scenario {
     let about = "PostgreSQL has one processor and each request burns 12 ms of it: at half load, and from \
-                 5 s to 10 s with more than it can do.";
-    let load = Demand::Lines(vec![(0.0, 0.5), (5.0, 0.5), (5.0, 1.5), (10.0, 1.5), (10.0, 0.4)]);
+                 5 s to 9 s with nearly twice what it can do.";
+    let load = Demand::Lines(vec![(0.0, 0.5), (5.0, 0.5), (5.0, 1.8), (9.0, 1.8), (9.0, 0.4)]);
     let stream = Stream { work: Work::Burn, mean: Duration::from_millis(12), ..app(load) };
     Scenario {
-        sweep: vec![2, 3, 8],
-        overload_s: Some((6.0, 10.0)),
+        sweep: vec![1, 2, 3, 10],
+        overload_s: Some((5.5, 9.0)),
         ..story("slow-database", about, 25.0, stream)
     }
 }

@@ -18,6 +18,16 @@ pub const CONFIG: &str = include_str!("sidecar.toml");
 pub const AUTOSIZE: &str = include_str!("autosize.toml");
 /// The folder of compiled plugins.
 const CACHE: &str = "store/compiled";
+/// Gives a whole number that the configuration sets.
+pub fn setting(key: &str) -> Option<u32> {
+    let value = |line: &str| {
+        let (name, rest) = line.split_once('=')?;
+        let number = rest.split('#').next()?.trim();
+        (name.trim() == key).then(|| number.parse().ok()).flatten()
+    };
+    CONFIG.lines().find_map(value)
+}
+
 /// How long it may take to know its target.
 const READY: Duration = Duration::from_secs(30);
 /// Time between two looks whether it does.
@@ -161,7 +171,13 @@ fn write_private(path: &Path, text: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::address;
+    use super::{address, setting};
+
+    #[test]
+    fn a_setting_is_read_without_its_comment() {
+        assert_eq!(setting("interval_ms"), Some(100));
+        assert_eq!((setting("name"), setting("no_such_key")), (None, None));
+    }
 
     #[test]
     fn the_address_is_read_off_the_log() {

@@ -24,8 +24,9 @@ use crate::run::{Ground, run};
 const TRIES: u32 = 2;
 /// Pause before the next try.
 const PAUSE: Duration = Duration::from_secs(3);
-/// Rows that are counted to learn how fast this machine is, and how often.
-const CALIBRATION: (u32, usize) = (1_000_000, 7);
+/// Rows that are counted to learn how fast this machine is, about as many as a request counts, and how
+/// often.
+const CALIBRATION: (u32, usize) = (80_000, 400);
 
 /// The record of a suite, line by line.
 #[derive(Debug)]

@@ -19,4 +19,4 @@ pub use newer::Version;
 pub use process::{Ran, SidecarProcess};
 pub use sampler::Sampler;
 pub use setup::{Setup, TargetSetup};
-pub use sidecar::Sidecar;
+pub use sidecar::{Sidecar, came_into_force};

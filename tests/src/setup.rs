@@ -54,6 +54,10 @@ pub struct TargetSetup {
     pub sessions: String,
     /// Lines of the table `[target.override]`.
     pub overrides: String,
+    /// Lines of the table `[target.effect]`.
+    pub effect: String,
+    /// Whether held-up shrinks may be helped.
+    pub reconnect: bool,
 }
 
 impl TargetSetup {
@@ -80,6 +84,8 @@ impl TargetSetup {
             database_interval_ms: 500,
             sessions: String::new(),
             overrides: String::new(),
+            effect: "window_ms = 3000\ncalm_ms = 300\nrollback_wait_ms = 2000\n".to_owned(),
+            reconnect: false,
         }
     }
 
@@ -105,6 +111,9 @@ impl TargetSetup {
         for (key, value) in &self.limits {
             writeln!(text, "{key} = {value}").expect("text takes text");
         }
+        let (reconnect, effect) = (self.reconnect, &self.effect);
+        writeln!(text, "reconnect = {reconnect}\n[target.effect]\n{effect}")
+            .expect("text takes text");
         if let Some(url) = &self.database {
             let every = self.database_interval_ms;
             writeln!(text, "[target.database]\nurl = \"{url}\"\ninterval_ms = {every}")

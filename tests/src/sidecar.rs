@@ -131,10 +131,10 @@ impl Sidecar {
         changes(self.decisions().await)
     }
 
-    /// Returns the newest change that was verified after a moment.
-    pub async fn verified_since(&self, since: Timestamp) -> Option<Decision> {
+    /// Returns the newest change that came into force after a moment.
+    pub async fn in_force_since(&self, since: Timestamp) -> Option<Decision> {
         let newest = self.changes().await.into_iter().rev();
-        newest.filter(|one| one.at >= since).find(|one| one.status == Status::Verified)
+        newest.filter(|one| one.at >= since).find(came_into_force)
     }
 
     /// Returns what the API shows of a policy.
@@ -170,6 +170,23 @@ pub async fn decisions(store: &Store) -> Vec<Decision> {
             return all;
         }
     }
+}
+
+/// Says whether a change was read back, whatever was found of what it did.
+#[must_use]
+pub fn came_into_force(change: &Decision) -> bool {
+    let passed = change
+        .verdict
+        .as_ref()
+        .is_none_or(|verdict| matches!(verdict.outcome, Outcome::Approved | Outcome::Clamped));
+    let after = [
+        Status::Applied,
+        Status::Verified,
+        Status::RolledBack,
+        Status::Inconclusive,
+        Status::Superseded,
+    ];
+    passed && after.contains(&change.status)
 }
 
 /// Keeps the resizes that were to touch PgBouncer.

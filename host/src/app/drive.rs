@@ -233,6 +233,7 @@ impl Drive {
                 self.look(target, &policy, &reason, databases);
             }
             Effect::EndSession(end) => self.end_session(end),
+            Effect::Reconnect(reconnect) => self.reconnect(*reconnect),
             Effect::KeepOrder { order, batch } => self.keep_order(order, batch),
             Effect::RefuseOrder(refusal) => self.answer(Err(Refused::Refused(refusal))),
         }

@@ -23,7 +23,9 @@ use crate::control::{Control, Ids, Known, TargetSetup, View};
 use crate::evaluate::{Compile, Registry, Runtime, RuntimeError, watch as watch_policies};
 use crate::history::{Spans, TargetFacts};
 use crate::metrics::Metrics;
-use crate::model::{Decision, Kind, Proposal, Setting, Status, Timestamp};
+use crate::model::{
+    Decision, Kind, Mode, Outcome, Proposal, Setting, Status, TargetName, Timestamp,
+};
 use crate::record::{DecisionFilter, RecordError, Store, StoreOptions};
 use crate::serve::{ASKS, ServeState, router, serve};
 
@@ -220,17 +222,9 @@ async fn control(config: &Config, store: &Store, clock: &Clock) -> Result<Contro
     let memories = store.memories().await?;
     for target in &config.targets {
         let name = &target.name;
-        let changes = DecisionFilter {
-            kind: Some(Kind::Resize),
-            target: Some(name.clone()),
-            status: Some(Status::Verified),
-            since: Some(clock.now().minus(Duration::from_secs(3_600))),
-            limit: DecisionFilter::LIMIT_MAX,
-            ..DecisionFilter::default()
-        };
-        let changes = store.decisions(&changes).await?.decisions;
         let known = Known {
-            changes: changes.iter().filter_map(change).collect(),
+            changes: changes(store, name, clock.now()).await?,
+            effects: store.effect_states(name).await?,
             scopes: store.scope_states(name).await?,
             alerts: store.alerts(name).await?,
             advice: store.standing(name).await?,
@@ -244,6 +238,47 @@ async fn control(config: &Config, store: &Store, clock: &Clock) -> Result<Contro
     }
     let silences = store.silences(clock.now()).await?;
     Ok(Control::new(setups, ids()).with_silences(silences, clock.now()))
+}
+
+/// Finds the changes of a target within the last hour.
+async fn changes(
+    store: &Store,
+    target: &TargetName,
+    now: Timestamp,
+) -> Result<Vec<(Setting, Timestamp)>, RecordError> {
+    let mut filter = DecisionFilter {
+        kind: Some(Kind::Resize),
+        target: Some(target.clone()),
+        since: Some(now.minus(Duration::from_secs(3_600))),
+        limit: DecisionFilter::LIMIT_MAX,
+        ..DecisionFilter::default()
+    };
+    let mut found = Vec::new();
+    loop {
+        let page = store.decisions(&filter).await?;
+        let made = page.decisions.iter().filter(|decision| was_made(decision));
+        found.extend(made.filter_map(change));
+        filter.cursor = page.next;
+        if filter.cursor.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+/// Says whether a change came into force, whatever it did then.
+fn was_made(decision: &Decision) -> bool {
+    let passed = decision
+        .verdict
+        .as_ref()
+        .is_none_or(|verdict| matches!(verdict.outcome, Outcome::Approved | Outcome::Clamped));
+    let after = [
+        Status::Applied,
+        Status::Verified,
+        Status::RolledBack,
+        Status::Inconclusive,
+        Status::Superseded,
+    ];
+    passed && decision.mode == Mode::Enforce && after.contains(&decision.status)
 }
 
 /// Gives the setting of a resize, and when it was changed.
@@ -268,6 +303,7 @@ fn setup(config: &Config, target: &Target, known: Known) -> TargetSetup {
         },
         mode: target.mode,
         sessions: target.sessions,
+        effect: target.effect,
         spans: Spans {
             short: history.short_span,
             long: history.long_span,

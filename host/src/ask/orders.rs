@@ -229,7 +229,9 @@ impl Panic {
             Some(target) => format!("/v1/targets/{}/panic", encoded(target)),
             None => "/v1/panic".to_owned(),
         };
-        let body = self.more.body(&self.comment);
+        let mut body = self.more.body(&self.comment);
+        // In a hurry nobody has to have a name.
+        body.retain(|_, value| value != "");
         let answer = self.sidecar.post(&path, &body.into()).await?.success()?;
         self.more.show(&answer)
     }

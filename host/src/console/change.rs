@@ -19,6 +19,15 @@ pub async fn read_default(session: &mut Session, knob: Knob) -> Result<Option<u3
     })
 }
 
+/// Sends `RECONNECT` for one database: each of its servers closes when it is released.
+///
+/// # Errors
+/// When the session broke, or PgBouncer refuses.
+pub async fn reconnect(session: &mut Session, database: &str) -> Result<(), ConsoleError> {
+    let name = database.replace('"', "\"\"");
+    session.run(&format!("RECONNECT \"{name}\"")).await.map(drop)
+}
+
 /// Finds out whether a login may change settings, without changing any.
 ///
 /// An unknown key is refused either way: for want of rights, or for want of the key.

@@ -5,6 +5,7 @@
 //! session in the answer is the very `SHOW CLIENTS` that asked for it, so ages are counted from that
 //! one: on PgBouncer's clock and in its zone, whatever that is, and two clocks are never compared.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::{ConsoleError, Cost, Role, Row, Session, Table};
@@ -92,9 +93,10 @@ pub async fn read_clients(console: &Console) -> Result<Clients, ConsoleError> {
     Ok(Clients { clients: clients_of(&clients), servers: servers_of(&servers), costs })
 }
 
-/// Gives the age of the client that has been connected for longest.
-pub(super) fn oldest_client(table: &Table) -> Option<Duration> {
-    clients_of(table).iter().map(|client| client.connected).max()
+/// Gives the PostgreSQL backends behind the servers: process id, and PgBouncer's own port.
+pub(super) fn backends_of(table: &Table) -> BTreeSet<(u32, u32)> {
+    let known = servers_of(table).into_iter().filter(|server| server.backend_pid > 0);
+    known.map(|server| (server.backend_pid, server.local_port)).collect()
 }
 
 fn clients_of(table: &Table) -> Vec<ClientRow> {

@@ -3,17 +3,20 @@
 //! A full poll also reads what changes seldom (databases, settings, lists); a quick one reads pools
 //! and counters and keeps the rest, so that ten polls a second stay cheap for a busy PgBouncer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::clients::oldest_client;
+use super::clients::backends_of;
 use super::{ConsoleError, Role, Row, Session, Table};
 use crate::clock::Clock;
 use crate::config::Console;
 use crate::model::{
     Counters, DatabaseRow, Databases, PoolKey, PoolRow, Server, Settings, Snapshot, Timestamp,
 };
+
+/// How often the servers are listed; each holds PgBouncer up for 2 µs.
+const LIST_EVERY: Duration = Duration::from_secs(10);
 
 /// How much a poll reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +56,11 @@ pub struct Poller {
     databases: Arc<Databases>,
     server: Arc<Server>,
     sizes_at: Timestamp,
-    /// When the console answered last, and how many queries it had had by then.
-    queries: Option<(Timestamp, u64)>,
+    /// How many queries the console had had when it answered last.
+    queries: Option<u64>,
+    /// PostgreSQL's backends behind the servers, which a new process has only if it took them over.
+    backends: BTreeSet<(u32, u32)>,
+    backends_at: Timestamp,
 }
 
 impl Poller {
@@ -68,6 +74,8 @@ impl Poller {
             server: Arc::default(),
             sizes_at: Timestamp::default(),
             queries: None,
+            backends: BTreeSet::new(),
+            backends_at: Timestamp::default(),
         }
     }
 
@@ -113,6 +121,18 @@ impl Poller {
         Ok(session)
     }
 
+    /// Lists the backends behind the servers: client ages tell nothing, `-R` sets them anew.
+    async fn list_backends(
+        &mut self,
+        session: &mut Session,
+        at: Timestamp,
+        costs: &mut Vec<Cost>,
+    ) -> Result<(), ConsoleError> {
+        self.backends = backends_of(&show(session, "servers", costs).await?);
+        self.backends_at = at;
+        Ok(())
+    }
+
     async fn read(
         &mut self,
         session: &mut Session,
@@ -124,14 +144,23 @@ impl Poller {
         let totals = show(session, "stats_totals", costs).await?;
         let queries = console_queries(&totals);
         // A count that falls is another process's, of which nothing is known yet.
-        let before = self.queries.filter(|(_, before)| queries.is_some_and(|now| now < *before));
-        self.queries = queries.map(|queries| (at, queries)).or(self.queries);
+        let before = self.queries.filter(|before| queries.is_some_and(|now| now < *before));
+        self.queries = queries.or(self.queries);
         let taken_over = match before {
-            Some((seen, _)) => took_over(session, at.since(seen), costs).await?,
+            // Only a process that took over its servers has backends of the one before.
+            Some(_) => {
+                let old = std::mem::take(&mut self.backends);
+                self.list_backends(session, at, costs).await?;
+                !self.backends.is_disjoint(&old)
+            }
             None => self.server.taken_over,
         };
         // The first poll has nothing to keep, so it is always a full one.
         let anew = self.server.version.is_empty() || before.is_some();
+        let unlisted = self.backends.is_empty() || at.since(self.backends_at) >= LIST_EVERY;
+        if depth == Depth::Full && unlisted && before.is_none() {
+            self.list_backends(session, at, costs).await?;
+        }
         if depth == Depth::Full || anew {
             let databases = show(session, "databases", costs).await?;
             self.databases = Arc::new(databases_of(&databases)?);
@@ -161,19 +190,6 @@ async fn show(
     let table = session.run(&format!("SHOW {}", what.to_uppercase())).await?;
     costs.push(Cost { command: what, took: start.elapsed(), rows: table.len() });
     Ok(table)
-}
-
-/// Says whether a new process has clients of the one that answered `since` ago (`-R`).
-///
-/// Costly, and asked once in the life of a process. Ages are in whole seconds, so a client counts only
-/// when it is older beyond doubt.
-async fn took_over(
-    session: &mut Session,
-    since: Duration,
-    costs: &mut Vec<Cost>,
-) -> Result<bool, ConsoleError> {
-    let clients = show(session, "clients", costs).await?;
-    Ok(oldest_client(&clients).is_some_and(|age| age > since + Duration::from_secs(1)))
 }
 
 /// Decodes every row but the console's own, which `column` tells apart.

@@ -6,7 +6,7 @@ use super::advice::Standing;
 use super::scope::Afterwards;
 use super::target::TargetControl;
 use super::{Effect, OrderRefusal, Turn};
-use crate::guard::judge;
+use crate::guard::{Facts, Hindrance, judge};
 use crate::model::{
     DecisionId, Mode, Outcome, PoolSize, Proposal, Setting, Signature, Status, Timestamp,
     Transition, Verdict, Word,
@@ -76,7 +76,8 @@ impl TargetControl {
         turn: &Turn<'_>,
     ) -> Option<Effect> {
         let (from, size) = (passed.size_from, passed.size_to?);
-        let change = super::drift::TakeOff { id, at: turn.now, setting, from, size };
+        let measured = super::scope::Measured::Effect;
+        let change = super::drift::TakeOff { id, at: turn.now, setting, from, size, measured };
         Some(self.send_off(change, Batch::default(), Afterwards::KeepUp))
     }
 
@@ -89,7 +90,9 @@ impl TargetControl {
     ) -> Result<Passed, OrderRefusal> {
         let passed = match &standing.proposal {
             Proposal::Resize { setting, size, .. } => {
-                let judged = judge(*size, &self.guard_facts(setting, Mode::Enforce, now));
+                let facts = self.guard_facts(setting, Mode::Enforce, now);
+                // A person knows what the last change did.
+                let judged = judge(*size, &Facts { effect: Hindrance::default(), ..facts });
                 let size_from = self.size_of(setting);
                 Passed { size_from, size_to: judged.size, verdict: judged.verdict }
             }

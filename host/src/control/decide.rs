@@ -394,7 +394,7 @@ impl TargetControl {
             stood_down: control.and_then(|control| control.stood_down),
             held: self.held(now),
             in_flight: control.is_some_and(|control| control.in_flight.is_some()),
-            effect: None,
+            effect: self.hindrance(setting, now),
             retry_at: control.and_then(|control| control.retry_at),
             last_change: control.and_then(|control| control.last_change()),
             changes_last_hour: control.map_or(0, |control| control.changes_last_hour(now)),

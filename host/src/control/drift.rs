@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::cause::{Cause, Drift, Restart, Signs, recognise};
 use super::host::number;
-use super::scope::{Afterwards, InFlight, NewFile, ScopeControl};
+use super::scope::{Afterwards, InFlight, Measured, NewFile, ScopeControl};
 use super::target::{HandBack, TargetControl};
 use super::{Effect, Resize, Turn};
 use crate::guard::{Facts, Purpose, judge};
@@ -34,6 +34,7 @@ pub(super) struct TakeOff<'a> {
     /// The size that must be in force before.
     pub from: Option<PoolSize>,
     pub size: PoolSize,
+    pub measured: Measured,
 }
 
 impl TargetControl {
@@ -111,6 +112,9 @@ impl TargetControl {
         let anew = matches!(drift, Drift::NewFile(_) | Drift::NotOurs);
         if before.stood_down != scope.stood_down || anew {
             batch.scopes.push(scope.state(&self.facts.name, setting));
+        }
+        if matches!(drift, Drift::Foreign(_)) && before.stood_down.is_none() {
+            self.forgive(setting, batch);
         }
         match drift {
             Drift::Lost(cause) => self.put_back(setting, current, cause, turn, batch),
@@ -230,8 +234,13 @@ impl TargetControl {
     ) -> Effect {
         let Decision { id, at, size_from: from, size_to, .. } = decision;
         let size = size_to.unwrap_or(PoolSize::ONE);
+        let measured = match decision.origin {
+            Origin::Plugin { .. } => Measured::Effect,
+            Origin::Host => Measured::Nothing,
+        };
         intent.decisions.push(decision);
-        self.send_off(TakeOff { id, at, setting, from, size }, intent, afterwards)
+        let change = TakeOff { id, at, setting, from, size, measured };
+        self.send_off(change, intent, afterwards)
     }
 
     /// Does so for a decision that is recorded already, or stands in the intent.
@@ -241,12 +250,14 @@ impl TargetControl {
         mut intent: Batch,
         afterwards: Afterwards,
     ) -> Effect {
-        let TakeOff { id, at, setting, from, size } = change;
+        let TakeOff { id, at, setting, from, size, measured } = change;
         let target = self.facts.name.clone();
         if let Some(current) = from {
             let first = || ScopeControl::first_seen(current);
             let scope = self.scopes.entry(setting.clone()).or_insert_with(first);
-            scope.in_flight = Some(InFlight { id, size, afterwards });
+            let from = Some(current);
+            scope.in_flight = Some(InFlight { id, at, from, size, afterwards, measured });
+            self.history.cut(&setting.scope);
             intent.scopes.push(scope.state(&target, setting));
         }
         let until = at.plus(self.facts.limits.data_age_max);

@@ -43,9 +43,9 @@ pub(super) fn number(name: &str, size: PoolSize) -> Evidence {
 }
 
 /// Names the runbook of an alert that shares it with others.
-fn with_runbook(mut alert: Proposal, name: &str) -> Proposal {
+fn with_runbook(mut alert: Proposal, path: &str) -> Proposal {
     if let Proposal::Alert { runbook, .. } = &mut alert {
-        *runbook = format!("docs/runbooks/{name}.md");
+        path.clone_into(runbook);
     }
     alert
 }
@@ -55,8 +55,8 @@ impl TargetControl {
     /// over. All of it at once, because what is left out counts as over.
     pub fn tell(&mut self, turn: &mut Turn<'_>, batch: &mut Batch) {
         let held = self.hold(turn.now).map(target_held);
-        let holding =
-            self.stand_downs().chain(self.new_files(turn.now)).chain(held).chain(self.blocked());
+        let holding = self.stand_downs().chain(self.new_files(turn.now)).chain(held);
+        let holding = holding.chain(self.shrinks_held_up()).chain(self.blocked());
         let holding: Vec<Proposal> = holding.collect();
         let host = PolicyName::host();
         for one in self.alerts.observe(&host, &holding, Sight::of(1), turn.now) {
@@ -106,7 +106,8 @@ fn target_held(hold: &Hold) -> Proposal {
         None => "it ends with `poolwarden resume`",
     };
     let summary = format!("{}: nothing of {} is changed; {ends}", hold.words(), hold.target);
-    host_alert("target-held", Subject::Target, severity, summary, Vec::new())
+    let alert = host_alert("target-held", Subject::Target, severity, summary, Vec::new());
+    with_runbook(alert, "docs/runbooks/target-held.md")
 }
 
 /// Tells that the operator's file has another size, which is where the sidecar starts from.
@@ -122,7 +123,10 @@ fn file_size_changed(setting: &Setting, now: PoolSize, news: NewFile) -> Proposa
         Knob::ReservePoolSize => "file-reserve-changed",
     };
     let subject = Subject::Scope(setting.scope.clone());
-    with_runbook(host_alert(name, subject, Severity::Info, summary, evidence), "file-size-changed")
+    with_runbook(
+        host_alert(name, subject, Severity::Info, summary, evidence),
+        "docs/runbooks/file-size-changed.md",
+    )
 }
 
 fn size_set_by_a_person(setting: &Setting, current: PoolSize, scope: &ScopeControl) -> Proposal {
@@ -144,5 +148,5 @@ fn size_set_by_a_person(setting: &Setting, current: PoolSize, scope: &ScopeContr
     );
     let subject = Subject::Scope(setting.scope.clone());
     let alert = host_alert(name, subject, Severity::Info, summary, evidence);
-    with_runbook(alert, "size-set-by-a-person")
+    with_runbook(alert, "docs/runbooks/size-set-by-a-person.md")
 }

@@ -50,8 +50,20 @@ pub(super) struct NewFile {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct InFlight {
     pub id: DecisionId,
+    pub at: Timestamp,
+    pub from: Option<PoolSize>,
     pub size: PoolSize,
     pub afterwards: Afterwards,
+    pub measured: Measured,
+}
+
+/// Whether it is measured what a change does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Measured {
+    /// A new size.
+    Effect,
+    /// One that was in force before, put back by the sidecar.
+    Nothing,
 }
 
 /// What becomes of a size once it is in force.

@@ -8,18 +8,20 @@ use super::advice::AdviceBook;
 use super::alerts::{AlertBook, Anew, Sight};
 use super::contest::Contest;
 use super::decide::Said;
+use super::effect::EffectBook;
 use super::record::{is_empty, memories};
 use super::scope::{Afterwards, ScopeControl};
 use super::sessions::SessionBook;
 use super::shadow::ShadowBook;
+use super::shrink::ShrinkBook;
 use super::silences::SilenceBook;
 use super::{Acted, Effect, Heard, Memories, Turn};
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
-    Decision, DecisionId, Hold, Kind, Mode, PolicyName, PoolSize, Proposal, Reach, SessionLimits,
-    Setting, Snapshot, Status, TargetName, TargetStatus, Timestamp, Transition,
+    Decision, DecisionId, EffectLimits, Hold, Kind, Mode, PolicyName, PoolSize, Proposal, Reach,
+    SessionLimits, Setting, Snapshot, Status, TargetName, TargetStatus, Timestamp, Transition,
 };
-use crate::record::{Batch, Memory, ScopeState, StoredAlert};
+use crate::record::{Batch, EffectState, Memory, ScopeState, StoredAlert};
 
 /// What control starts a target with.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub struct TargetSetup {
     pub mode: Mode,
     /// Spans of the history.
     pub spans: Spans,
+    /// How what a change does is measured.
+    pub effect: EffectLimits,
     /// What is done about single sessions.
     pub sessions: SessionLimits,
     /// Whether sizes are handed back when the sidecar stops.
@@ -60,6 +64,8 @@ pub struct Known {
     pub advice: Vec<Decision>,
     /// What the policies remember.
     pub memories: Vec<Memory>,
+    /// What the last changes did.
+    pub effects: Vec<EffectState>,
     /// Intents whose outcome nobody recorded.
     pub unsettled: Vec<Decision>,
     /// When which setting was changed within the last hour.
@@ -96,6 +102,10 @@ pub(super) struct TargetControl {
     pub reach: Option<Arc<Reach>>,
     pub restarted: Option<Timestamp>,
     pub sessions: SessionBook,
+    /// What changes did.
+    pub effects: EffectBook,
+    /// Shrinks that may be held up by queueing clients.
+    pub shrinks: ShrinkBook,
     unsettled: Vec<Unsettled>,
     /// Ends of sessions that were begun before the start.
     lost: Vec<DecisionId>,
@@ -156,6 +166,8 @@ impl TargetControl {
             reach: None,
             restarted: None,
             sessions: SessionBook::new(setup.sessions),
+            effects: EffectBook::new(setup.effect, known.effects, known.now),
+            shrinks: ShrinkBook::default(),
             unsettled: known.unsettled.iter().filter_map(Unsettled::of).collect(),
             lost,
             memories: memories(known.memories),
@@ -171,6 +183,8 @@ impl TargetControl {
         let mut batch = self.settle(now);
         self.settle_lost(now, &mut batch);
         let mut effects = self.reconcile(turn, &mut batch);
+        effects.extend(self.weigh(turn, &mut batch));
+        effects.extend(self.watch_shrinks(now, &mut batch));
         self.tell(turn, &mut batch);
         if !is_empty(&batch) {
             effects.insert(0, Effect::Record(Box::new(batch)));
@@ -187,7 +201,13 @@ impl TargetControl {
     ) -> Vec<Effect> {
         self.problem = Some((kind, problem));
         self.history.fail(now);
-        self.ask(now)
+        let mut effects = Vec::new();
+        if self.is_away(now) {
+            let batch = self.give_up_trials("the target went away before it could be told", now);
+            effects.extend(record(batch));
+        }
+        effects.extend(self.ask(now));
+        effects
     }
 
     pub fn evaluated(&mut self, results: &[Heard], turn: &mut Turn<'_>) -> Vec<Effect> {
@@ -220,12 +240,11 @@ impl TargetControl {
             return Vec::new();
         };
         let Some(flight) = scope.in_flight.take() else { return Vec::new() };
+        let setting = key.clone();
         let mut batch = Batch::default();
-        let transition = |status, note| Transition { id, at: now, status, note };
         if let Acted::NotInForce(None) = acted {
             scope.changed(now);
             let (to, afterwards) = (Some(flight.size), flight.afterwards);
-            let setting = key.clone();
             self.unsettled.push(Unsettled { id, setting, at: now, from: None, to, afterwards });
         } else if matches!(acted, Acted::NotRecorded(_)) {
             scope.failed(now);
@@ -235,14 +254,26 @@ impl TargetControl {
                 Acted::Failed(_) => scope.failed(now),
                 _ => scope.changed(now),
             }
-            if status == Status::Verified {
-                batch.transitions.push(transition(Status::Applied, "PgBouncer took it".into()));
+            if status == Status::Applied {
                 scope.wanted = flight.afterwards.wanted(flight.size);
             }
-            batch.transitions.push(transition(status, note));
+            batch.transitions.push(Transition { id, at: now, status, note });
             batch.scopes.push(scope.state(&name, key));
+            if status == Status::Applied {
+                self.in_force(&setting, &flight, now, &mut batch);
+                self.shrinks.note(&setting, &flight);
+            }
         }
-        if is_empty(&batch) { Vec::new() } else { vec![Effect::Record(Box::new(batch))] }
+        record(batch).into_iter().collect()
+    }
+
+    /// Ends what is being measured, and hands sizes back if it should.
+    pub fn stop(&mut self, turn: &mut Turn<'_>) -> Vec<Effect> {
+        let why = "Poolwarden stopped before it could be told";
+        let batch = self.give_up_trials(why, turn.now);
+        let mut effects: Vec<Effect> = record(batch).into_iter().collect();
+        effects.extend(self.hand_back(turn));
+        effects
     }
 
     pub fn memory_rows(&self, target: &TargetName) -> Vec<Memory> {
@@ -273,6 +304,7 @@ impl TargetControl {
         }
         let Some(mut window) = self.history.window(now) else { return Vec::new() };
         self.show_reach(&mut window);
+        self.show_changes(&mut window, now);
         self.show_sessions(&mut window, now);
         self.evaluation = Evaluation::Running;
         let old = window.target.data_age > self.spans.stale_after;
@@ -325,11 +357,18 @@ impl TargetControl {
         for open in open {
             let in_force = open.to == Some(current) && Some(open.id) == newest;
             let (status, note) = match (in_force, Some(open.id) == newest) {
-                (true, _) => (Status::Verified, "settled afterwards: the size is in force"),
+                (true, _) => (Status::Applied, "settled afterwards: the size is in force"),
                 (false, true) => (Status::Failed, "settled afterwards: the size is not in force"),
                 (false, false) => (Status::Superseded, "settled afterwards: a newer one followed"),
             };
-            batch.transitions.push(Transition { id: open.id, at: now, status, note: note.into() });
+            let transition =
+                |status, note: &str| Transition { id: open.id, at: now, status, note: note.into() };
+            batch.transitions.push(transition(status, note));
+            if in_force {
+                let note =
+                    "nobody measured what it did: the sidecar was not there, or did not know";
+                batch.transitions.push(transition(Status::Inconclusive, note));
+            }
             let first = ScopeControl::first_seen(open.from.unwrap_or(current));
             let scope = self.scopes.entry(setting.clone()).or_insert(first);
             if in_force {
@@ -337,6 +376,9 @@ impl TargetControl {
                 scope.changed(open.at);
             }
             batch.scopes.push(scope.state(&self.facts.name, setting));
+            if let Some(from) = open.from.filter(|from| in_force && *from != current) {
+                self.not_measured(setting, (open.id, from, current), now, batch);
+            }
         }
     }
 }
@@ -355,6 +397,11 @@ impl Unsettled {
     }
 }
 
+/// Puts rows into the store, if there are any.
+fn record(batch: Batch) -> Option<Effect> {
+    (!is_empty(&batch)).then(|| Effect::Record(Box::new(batch)))
+}
+
 /// Says until when what was rejected is not said again.
 fn rejected(known: Vec<(Decision, Timestamp)>, span: Duration) -> Vec<(Decision, Timestamp)> {
     known.into_iter().map(|(decision, at)| (decision, at.plus(span))).collect()
@@ -362,11 +409,11 @@ fn rejected(known: Vec<(Decision, Timestamp)>, span: Duration) -> Vec<(Decision,
 
 fn outcome(acted: &Acted, wanted: u32) -> (Status, String) {
     match acted {
-        Acted::Verified => (Status::Verified, format!("read back: {wanted} is in force")),
+        Acted::Verified => (Status::Applied, format!("read back: {wanted} is in force")),
         Acted::NotInForce(Some(read)) => {
             (Status::Failed, format!("read back: {read} is in force instead of {wanted}"))
         }
-        Acted::NotInForce(None) => (Status::Applied, "the size could not be read back".into()),
+        Acted::NotInForce(None) => (Status::Failed, "the size could not be read back".into()),
         Acted::Failed(why) | Acted::NotRecorded(why) => (Status::Failed, why.clone()),
     }
 }

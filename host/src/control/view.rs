@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::LastChange;
 use super::shadow::ShadowView;
 use super::target::TargetControl;
+use crate::guard::Hindrance;
 use crate::history::PoolView;
 use crate::model::{
     Alert, AlertState, Counters, DatabaseSample, Databases, DecisionId, Hold, Labels, Limits, Mode,
@@ -89,6 +91,10 @@ pub struct ScopeView {
     pub not_actionable: Option<String>,
     /// When the sidecar last changed it.
     pub last_change: Option<Timestamp>,
+    /// What came of the last change.
+    pub change: Option<LastChange>,
+    /// Why what earlier changes did forbids a further one.
+    pub hindrance: Hindrance,
 }
 
 /// An alert with the newest word of its policy.
@@ -160,7 +166,7 @@ impl TargetControl {
             databases,
             counters: latest.map(|latest| latest.counters.clone()).unwrap_or_default(),
             postgres: latest.and_then(|latest| latest.postgres.clone()),
-            scopes: self.scope_views(),
+            scopes: self.scope_views(now),
             reach: self.reach.clone(),
             alerts: self.alert_views(now),
             advice: self.advice_views(),
@@ -171,7 +177,7 @@ impl TargetControl {
         }
     }
 
-    fn scope_views(&self) -> Vec<ScopeView> {
+    fn scope_views(&self, now: Timestamp) -> Vec<ScopeView> {
         let view = |(setting, scope): (&Setting, &super::scope::ScopeControl)| ScopeView {
             setting: setting.clone(),
             size: self.size_of(setting),
@@ -181,6 +187,8 @@ impl TargetControl {
             in_flight: scope.in_flight.map(|flight| flight.id),
             not_actionable: self.out_of_reach(setting),
             last_change: scope.last_change().filter(|at| *at > Timestamp::default()),
+            change: self.effects.last(setting),
+            hindrance: self.hindrance(setting, now),
         };
         self.scopes.iter().map(view).collect()
     }

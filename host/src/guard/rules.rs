@@ -226,7 +226,9 @@ fn cooldown(case: &Case<'_>) -> Said {
 
 /// What the last change did is known before the next is made.
 fn effect(case: &Case<'_>) -> Said {
-    match &case.facts.effect {
+    let effect = &case.facts.effect;
+    let hindrance = if case.size > current(case.facts) { &effect.growth } else { &effect.shrink };
+    match hindrance {
         Some(why) if case.facts.purpose == Purpose::Decide => reject(case.size, why.clone()),
         Some(_) => pass(case.size, "going back does not wait for what the last change did"),
         None => pass(case.size, "no earlier change stands in the way"),

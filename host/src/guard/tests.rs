@@ -14,6 +14,7 @@ fn limits() -> Limits {
         changes_per_hour: 6,
         database_margin: 5,
         data_age_max: Duration::from_secs(3),
+        reconnect: false,
     }
 }
 
@@ -35,7 +36,7 @@ fn facts(limits: &Limits) -> Facts<'_> {
         data_age: Duration::ZERO,
         writer: None,
         held: None,
-        effect: None,
+        effect: Hindrance::default(),
         stood_down: None,
         in_flight: false,
         last_change: None,

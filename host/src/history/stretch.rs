@@ -139,6 +139,11 @@ impl ScopeTrack {
         }
     }
 
+    /// Gives the clients that wait now.
+    pub fn waiting(&self) -> u32 {
+        self.last.as_ref().map_or(0, |(_, now)| now.waiting)
+    }
+
     /// Ends the present cell, so that what follows can be told from what was before.
     pub fn cut(&mut self) {
         self.cells.extend(self.open.take());

@@ -31,6 +31,7 @@ impl Watch {
             changes_per_hour: 60,
             database_margin: 5,
             data_age_max: Duration::from_secs(3),
+            reconnect: false,
         };
         let name = TargetName::new("main").expect("a fine name");
         let facts = TargetFacts { name, labels: Arc::default(), limits, can_act: true };

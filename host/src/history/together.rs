@@ -94,6 +94,11 @@ impl History {
         scopes
     }
 
+    /// Gives the clients that wait in a scope's pools now.
+    pub fn waiting(&self, scope: &ScopeKey) -> u32 {
+        self.together.get(scope).map_or(0, ScopeTrack::waiting)
+    }
+
     /// Cuts a scope's record at this moment, so that before and after can be told apart.
     pub fn cut(&mut self, scope: &ScopeKey) {
         if let Some(track) = self.together.get_mut(scope) {

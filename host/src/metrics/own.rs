@@ -5,7 +5,7 @@ use super::text::Text;
 use crate::control::{AlertView, ScopeView, TargetView, View};
 use crate::evaluate::PolicyState;
 use crate::history::PoolView;
-use crate::model::{Condition, HoldKind, PoolSize, Proposal, Severity, TargetStatus};
+use crate::model::{Condition, HoldKind, PoolSize, Proposal, Severity, Status, TargetStatus};
 
 const CONDITIONS: [Condition; 7] = [
     Condition::Idle,
@@ -20,6 +20,14 @@ const STATUSES: [TargetStatus; 3] = [TargetStatus::Up, TargetStatus::Paused, Tar
 const STATES: [PolicyState; 4] =
     [PolicyState::Serving, PolicyState::LastGood, PolicyState::Quarantined, PolicyState::Broken];
 const SEVERITIES: [Severity; 3] = [Severity::Info, Severity::Warning, Severity::Critical];
+
+const CHANGES: [Status; 5] = [
+    Status::Applied,
+    Status::Verified,
+    Status::RolledBack,
+    Status::Inconclusive,
+    Status::Superseded,
+];
 
 type PoolColumn = (&'static str, &'static str, fn(&PoolView) -> f64);
 
@@ -63,6 +71,7 @@ pub(super) fn write(text: &mut Text, scrape: &Scrape<'_>) {
     write_holds(text, scrape.view);
     write_pools(text, scrape.view);
     write_scopes(text, scrape.view);
+    write_changes(text, scrape.view);
     write_alerts(text, scrape.view);
     write_policies(text, scrape);
     write_looks(text, scrape.view);
@@ -137,6 +146,31 @@ fn write_scopes(text: &mut Text, view: &View) {
                 family.sample(&[("target", target.name.as_str()), ("scope", &key)], value);
             }
         }
+    }
+}
+
+/// Shows what came of each scope's last change, and whether a further growth waits for something.
+fn write_changes(text: &mut Text, view: &View) {
+    let scopes = || {
+        view.targets.iter().flat_map(|target| {
+            let name = target.name.as_str();
+            target.scopes.iter().map(move |scope| (name, scope.setting.to_string(), scope))
+        })
+    };
+    let help = "1 for what came of the last change; applied while it is measured.";
+    let mut change = text.gauge("poolwarden_scope_change", help);
+    for (target, key, scope) in scopes() {
+        let Some(last) = scope.change else { continue };
+        for one in CHANGES {
+            let labels = [("target", target), ("scope", &*key), ("status", one.as_str())];
+            change.sample(&labels, u8::from(last.status == one));
+        }
+    }
+    let help = "1 while what earlier changes did forbids a further growth.";
+    let mut held = text.gauge("poolwarden_scope_growth_held", help);
+    for (target, key, scope) in scopes() {
+        let labels = [("target", target), ("scope", &*key)];
+        held.sample(&labels, u8::from(scope.hindrance.growth.is_some()));
     }
 }
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::control::{AdviceView, AlertView, ScopeView, TargetView, View};
+use crate::control::{AdviceView, AlertView, LastChange, ScopeView, TargetView, View};
+use crate::guard::Hindrance;
 use crate::history::{Backends, PoolView};
 use crate::model::{
     Alert, AlertKey, AlertState, Condition, Counters, DatabaseRow, DatabaseSample, DecisionId,
     Evidence, Limits, Mode, PgSessions, PolicyName, PoolKey, PoolRow, PoolSize, Proposal, Server,
-    Setting, Severity, Subject, TargetName, TargetStatus, Timestamp,
+    Setting, Severity, Status, Subject, TargetName, TargetStatus, Timestamp,
 };
 
 /// Names the id that the sample's alert fires under.
@@ -58,6 +59,13 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
             in_flight: None,
             not_actionable: None,
             last_change: Some(at.minus(Duration::from_secs(9))),
+            change: Some(LastChange {
+                status: Status::Applied,
+                at: at.minus(Duration::from_secs(9)),
+                from: size(10),
+                to: size(20),
+            }),
+            hindrance: Hindrance { growth: Some("it is measured".into()), shrink: None },
         }],
         alerts: alerts(at),
         shadows: Vec::new(),
@@ -126,6 +134,7 @@ fn limits() -> Limits {
         changes_per_hour: 20,
         database_margin: 10,
         data_age_max: Duration::from_secs(3),
+        reconnect: false,
     }
 }
 

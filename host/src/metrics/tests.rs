@@ -156,7 +156,7 @@ fn what_a_poll_costs_is_counted_by_command() {
     metrics.polled(&main, &[cost("pools")]);
     metrics.poll_failed(&main, "timeout");
     metrics.tick(&main, Duration::from_millis(3));
-    metrics.resized(&main, Duration::from_millis(4), "verified");
+    metrics.resized(&main, Duration::from_millis(4), "in_force");
     metrics.store_failed("disk_full");
     let text = rendered(&metrics, &View::default());
     for line in [
@@ -165,7 +165,7 @@ fn what_a_poll_costs_is_counted_by_command() {
         "poolwarden_poll_rows_total{target=\"main\",command=\"pools\"} 10",
         "poolwarden_polls_failed_total{target=\"main\",kind=\"timeout\"} 1",
         "poolwarden_tick_seconds_count{target=\"main\"} 1",
-        "poolwarden_resizes_total{target=\"main\",outcome=\"verified\"} 1",
+        "poolwarden_resizes_total{target=\"main\",outcome=\"in_force\"} 1",
         "poolwarden_resize_seconds_count{target=\"main\"} 1",
         "poolwarden_store_failures_total{kind=\"disk_full\"} 1",
         "poolwarden_store_bytes 4096",

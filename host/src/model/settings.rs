@@ -67,6 +67,27 @@ pub struct Limits {
     pub database_margin: u32,
     /// Oldest pool data on which a size may be changed.
     pub data_age_max: Duration,
+    /// Whether a shrink that queueing clients hold up may be helped with `RECONNECT`.
+    pub reconnect: bool,
+}
+
+/// How what a change does is measured, and what follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EffectLimits {
+    /// Longest time that a change is measured.
+    pub window: Duration,
+    /// Time after a change that is left out; at least one mean transaction is.
+    pub settle: Duration,
+    /// Percent by which transaction time may rise, or throughput fall, without being harm.
+    pub tolerance_percent: u32,
+    /// Percent of what the added servers could do at best that throughput must have risen by.
+    pub min_gain_percent: u32,
+    /// Fewer finished transactions than these tell nothing.
+    pub min_transactions: u32,
+    /// Wait after a growth that was taken back; it doubles while that repeats.
+    pub rollback_wait: Duration,
+    /// How long nobody must have waited before a growth may follow one that told nothing.
+    pub calm: Duration,
 }
 
 /// What the sidecar does about single sessions of a target.

@@ -141,7 +141,7 @@ pub struct Server {
     pub settings: Arc<Settings>,
     /// Whether `SHOW STATE` says paused; `None` before 1.19, which cannot say.
     pub paused: Option<bool>,
-    /// Whether the process took over its clients from the one before (`-R`).
+    /// Whether the process took over clients and servers of the one before (`-R`).
     pub taken_over: bool,
     /// Users with a `pool_size` of their own (1.23 and newer), which goes before the database's.
     pub user_sizes: BTreeMap<Arc<str>, u32>,

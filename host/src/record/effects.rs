@@ -164,14 +164,15 @@ pub(super) async fn write_state(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO effect_states
-            (target, scope, status, at_ms, size_from, size_to, until_ms, repeats)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (target, scope) DO UPDATE SET status = excluded.status,
+            (target, scope, grows, status, at_ms, size_from, size_to, until_ms, repeats)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (target, scope, grows) DO UPDATE SET status = excluded.status,
             at_ms = excluded.at_ms, size_from = excluded.size_from, size_to = excluded.size_to,
             until_ms = excluded.until_ms, repeats = excluded.repeats",
     )
     .bind(state.target.as_str())
     .bind(state.setting.to_string())
+    .bind(state.to > state.from)
     .bind(state.status.as_str())
     .bind(to_ms(state.at))
     .bind(state.from.get())
@@ -201,14 +202,14 @@ impl Store {
         Ok(report.map(|report| report.of(id)))
     }
 
-    /// Gives what the newest changes of a target's settings did.
+    /// Gives what the newest growth and the newest shrink of each setting of a target did, newest last.
     ///
     /// # Errors
     /// When the file fails or a row does not read back.
     pub async fn effect_states(&self, of: &TargetName) -> Result<Vec<EffectState>, RecordError> {
         let found = sqlx::query(
             "SELECT target, scope, status, at_ms, size_from, size_to, until_ms, repeats
-             FROM effect_states WHERE target = ? ORDER BY scope",
+             FROM effect_states WHERE target = ? ORDER BY scope, at_ms",
         )
         .bind(of.as_str())
         .fetch_all(&self.readers)

@@ -111,7 +111,7 @@ pub struct ScopeState {
     pub changed_at: Timestamp,
 }
 
-/// What the newest change of a setting did, for what may follow it.
+/// What the newest growth, or the newest shrink, of a setting did, for what may follow it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EffectState {
     /// The PgBouncer.

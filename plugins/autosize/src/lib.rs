@@ -1,24 +1,39 @@
-//! Sizes pools: grows at once when demand says so, shrinks slowly once it has long been calm.
+//! Sizes pools: up at once to what the load wants, down slowly, and never further than it helps.
 //!
-//! Growth and shrinking look at different things on purpose (hysteresis): growth at the demand of
-//! this moment, shrinking at the greatest demand of the long span, a tolerance and a time of calm.
-//! Proposals are repeated while they hold; the sidecar's guard bounds, spaces and drops them.
-//! Rejected: forecasting from the trend, which for minutes of history grows on noise.
+//! - [`hidden`] and [`load`]: how much load there is, with what a queue hides.
+//! - [`formula`] and [`erlang`]: how many servers that wants.
+//! - [`curve`], [`usl`] and [`limit`]: how many the database can use.
+//! - [`peaks`] and [`plan`]: when to grow and when to shrink.
+//! - [`fair`] and [`budget`]: who gets what when there is not enough for all.
+//!
+//! Proposals are repeated while they hold; the sidecar's guard bounds, spaces and drops them, and
+//! measures what came of each change.
 
 mod advice;
+mod budget;
+mod curve;
+mod erlang;
+mod fair;
 mod formula;
+mod hidden;
+mod limit;
 mod load;
 mod memory;
+mod peaks;
+mod plan;
 mod settings;
+mod usl;
+mod warm;
 
-use std::time::Duration;
-
-use poolwarden_policy::{Policy, Pool, Proposal, Resize, Scope, TargetStatus, Window};
+use poolwarden_policy::{Policy, Pool, Proposal, Resize, TargetStatus, Window};
 
 pub use crate::memory::Memory;
 pub use crate::settings::Settings;
 
-use crate::load::{Calm, ScopeLoad};
+use crate::advice::Waits;
+use crate::budget::Cut;
+use crate::load::{Need, ScopeLoad};
+use crate::plan::{Plan, Why};
 
 /// The policy.
 pub struct Autosize;
@@ -27,7 +42,7 @@ impl Policy for Autosize {
     const NAME: &'static str = "autosize";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const PURPOSE: &'static str =
-        "Grows a pool when clients wait or demand fills it, shrinks it slowly when it is calm.";
+        "Sizes pools by load and wait: up at once, down slowly, never further than it helps.";
     type Settings = Settings;
     type Memory = Memory;
 
@@ -36,125 +51,158 @@ impl Policy for Autosize {
         window: &Window,
         memory: &mut Memory,
     ) -> Result<Vec<Proposal>, String> {
-        let before = std::mem::take(memory);
+        let at_ms = window.at_ms();
+        let before = std::mem::take(memory).known(at_ms);
         if window.target().status != TargetStatus::Up {
-            // What was not seen was not calm: every shrink has to wait its full time again.
+            *memory = while_not_up(before, at_ms);
             return Ok(Vec::new());
         }
-        let mut proposals = Vec::new();
-        let slow_database = advice::slow_database(settings, window);
-        let shrink_after = Duration::from_millis(settings.shrink_after_ms);
-        let mut held_back = false;
-        let loads = load::by_scope(window, settings);
-        for (scope, load) in window.scopes().zip(&loads) {
-            let calm_for = track_calm(&scope, load, window.at_ms(), &before, memory);
-            if let Some(pool) = load.grow {
-                if slow_database.is_some() {
-                    held_back = true;
-                } else {
-                    grow(settings, scope, pool, &mut proposals);
-                }
-            } else if let Some(pool) = load.peak
-                && load.calm == Calm::Yes
-                && calm_for.min(load.observed_for) >= shrink_after
-            {
-                shrink(settings, scope, pool, calm_for, &mut proposals);
-            }
+        let loads = load::by_scope(window, settings, &before);
+        *memory = Memory::begin(at_ms);
+        for pool in window.pools().filter(|pool| pool.cl_waiting() > 0).take(memory::QUEUES_MAX) {
+            memory.keep_queue(&pool.name(), pool.cl_waiting());
         }
-        proposals.extend(slow_database.filter(|_| held_back));
+        let mut plans = Vec::with_capacity(loads.len());
+        let mut held = None;
+        for (scope, load) in window.scopes().zip(&loads) {
+            let key = memory::key(&scope);
+            let mut own = before.scopes.get(&key).cloned().unwrap_or_default();
+            let mut plan = plan::plan(settings, window, scope, load, &mut own);
+            held = held.or(hold(settings, window, load, &mut plan));
+            plans.push(plan);
+            memory.keep(key, own, loads.len());
+        }
+        let cuts = budget::keep(window, &mut plans);
+        let mut proposals = Vec::new();
+        for (plan, cut) in plans.iter().zip(cuts) {
+            propose(window, plan, cut, &mut proposals);
+            warm::propose(settings, plan, &mut proposals);
+        }
+        proposals.extend(held);
         Ok(proposals)
     }
 }
 
-/// Keeps the memory of one scope going and returns how long it has been calm.
-fn track_calm(
-    scope: &Scope<'_>,
-    load: &ScopeLoad<'_>,
-    at_ms: u64,
-    before: &Memory,
-    memory: &mut Memory,
-) -> Duration {
-    let key = memory::key(scope);
-    let since = match load.calm {
-        Calm::Yes => before.calm_since(&key, scope.size()).unwrap_or(at_ms),
-        Calm::No => at_ms,
-    };
-    memory.remember(key, scope.size(), since);
-    memory::between(since, at_ms)
+/// Keeps what a target that is down or paused does not change: what its database can do.
+fn while_not_up(mut before: Memory, at_ms: u64) -> Memory {
+    let scopes = std::mem::take(&mut before.scopes);
+    let count = scopes.len();
+    let mut memory = Memory::begin(at_ms);
+    for (key, mut scope) in scopes {
+        // What was not seen was not calm: every shrink has to wait its full time again.
+        scope.peaks = peaks::Peaks::default();
+        memory.keep(key, scope, count);
+    }
+    memory
 }
 
-/// Proposes the size that the neediest pool wants, or says who must change what.
-fn grow(settings: &Settings, scope: Scope<'_>, pool: Pool<'_>, proposals: &mut Vec<Proposal>) {
-    let wanted = formula::servers_wanted(pool.demand(), settings);
-    if wanted <= scope.size() {
-        return;
-    }
-    let waiting = pool.cl_waiting();
-    let cause = match waiting {
-        0 => format!("all {} servers of {} are busy", pool.size(), pool.name()),
-        1 => format!("1 client waits for {}", pool.name()),
-        _ => format!("{waiting} clients wait for {}", pool.name()),
-    };
-    let reason = format!(
-        "{cause}, which could use {:.1} servers; {wanted} would keep {:.0} % of them busy",
-        pool.demand(),
-        100.0 * pool.demand() / f64::from(wanted),
-    );
-    if wanted > scope.ceiling() && scope.is_actionable() {
-        proposals.push(advice::raise_ceiling(scope, &pool, wanted));
-    }
-    if !scope.is_actionable() {
-        proposals.push(advice::set_pool_size(scope, &pool, wanted, &reason));
-    } else if scope.size() < scope.ceiling() {
-        let resize = Resize::new(scope, wanted.min(scope.ceiling())).reason(reason);
-        proposals.push(
-            resize
-                .evidence("demand", pool.demand())
-                .evidence("want", wanted)
-                .evidence("size", scope.size())
-                .evidence("waiting", waiting)
-                .evidence("wait-us", pool.maxwait().as_secs_f64() * 1e6)
-                .evidence("utilization", pool.utilization())
-                .into(),
-        );
-    }
-}
-
-/// Proposes one step down when even the peak of the long span leaves too much unused.
-fn shrink(
+/// Takes a growth back that would make a slow database slower; gives the advice that says so.
+fn hold(
     settings: &Settings,
-    scope: Scope<'_>,
-    peak: Pool<'_>,
-    calm_for: Duration,
-    proposals: &mut Vec<Proposal>,
-) {
-    let wanted = formula::servers_wanted(peak.demand_max_long(), settings).max(scope.floor());
-    if !formula::is_oversized(scope.size(), wanted, settings) {
+    window: &Window,
+    load: &ScopeLoad<'_>,
+    plan: &mut Plan<'_>,
+) -> Option<Proposal> {
+    if let Why::Held(need, limit) = plan.why {
+        return Some(advice::slow_by_limit(&need, limit));
+    }
+    let need = load.grow.filter(|_| matches!(plan.why, Why::Grow(_)))?;
+    let waits: Waits = advice::waits_on_itself(settings, window, &need.pool)?;
+    (plan.to, plan.why) = (plan.scope.size(), Why::Enough);
+    Some(advice::slow_by_waits(&waits))
+}
+
+/// Proposes what a plan and the budget came to, or says who must change what.
+fn propose(window: &Window, plan: &Plan<'_>, cut: Cut, proposals: &mut Vec<Proposal>) {
+    let (scope, size) = (plan.scope, plan.scope.size());
+    if let Why::Grow(need) = plan.why {
+        if need.at_once > scope.ceiling() && scope.is_actionable() {
+            proposals.push(advice::raise_ceiling(scope, &need));
+        }
+        if cut == Cut::Short
+            && let Some(budget) = budget::budget_of(window)
+        {
+            proposals.push(advice::budget_is_short(plan, budget));
+        }
+    }
+    let most = if plan.to > size { scope.ceiling().max(size) } else { u32::MAX };
+    let to = plan.to.min(most);
+    if to == size {
         return;
     }
-    let size = formula::step_down(scope.size(), wanted, settings);
-    let reason = format!(
-        "nobody has waited for {} s and the busiest pool, {}, needed at most {:.1} servers; \
-         {wanted} would do",
-        calm_for.as_secs(),
-        peak.name(),
-        peak.demand_max_long(),
-    );
+    let reason = reason(window, plan, cut, to);
+    let pool = match plan.why {
+        Why::Grow(need) | Why::Held(need, _) => Some(need.pool),
+        Why::Shrink(pool, _) => Some(pool),
+        Why::Enough | Why::Undo(_) => None,
+    };
     if !scope.is_actionable() {
-        proposals.push(advice::set_pool_size(scope, &peak, wanted, &reason));
+        let to = if matches!(plan.why, Why::Shrink(..)) { plan.wanted } else { plan.to };
+        proposals.extend(pool.map(|pool| advice::set_pool_size(plan, &pool, to, &reason)));
         return;
     }
-    proposals.push(
-        Resize::new(scope, size)
-            .reason(reason)
-            .evidence("demand", peak.demand())
-            .evidence("demand-max-long", peak.demand_max_long())
-            .evidence("want", wanted)
-            .evidence("size", scope.size())
-            .evidence("utilization", peak.utilization())
-            .evidence("calm-s", calm_for.as_secs_f64())
-            .into(),
-    );
+    let resize = Resize::new(scope, to).reason(reason);
+    let resize = resize.evidence("want", plan.wanted).evidence("size", size);
+    proposals.push(with_pool(resize, plan, pool).into());
+}
+
+/// Adds the numbers of the pool that a size rests on.
+fn with_pool(resize: Resize, plan: &Plan<'_>, pool: Option<Pool<'_>>) -> Resize {
+    let Some(pool) = pool else { return resize };
+    let resize = match plan.why {
+        Why::Grow(need) => resize.evidence("load", need.load),
+        _ => resize,
+    };
+    resize
+        .evidence("demand", pool.demand())
+        .evidence("demand-max-long", pool.demand_max_long())
+        .evidence("busy-mean", pool.busy_mean())
+        .evidence("waiting", pool.cl_waiting())
+        .evidence("wait-us", pool.maxwait().as_secs_f64() * 1e6)
+        .evidence("transaction-us", pool.transaction_mean_us())
+        .evidence("transactions-per-s", pool.transactions_per_s())
+}
+
+/// Says in one sentence why.
+fn reason(window: &Window, plan: &Plan<'_>, cut: Cut, to: u32) -> String {
+    let budget = budget::budget_of(window).unwrap_or(0);
+    let share = match cut {
+        Cut::None => String::new(),
+        Cut::Short => format!("; {to} is its fair share of {budget} connections"),
+        Cut::Gives => format!("; others need what it does not, of {budget} connections"),
+    };
+    let text = match plan.why {
+        Why::Grow(need) => grown(&need, to),
+        Why::Shrink(pool, stretch_ms) => format!(
+            "for {} s no load wanted more than {} servers; the busiest pool, {}, has {:.1} busy",
+            stretch_ms / 1_000,
+            plan.wanted,
+            pool.name(),
+            pool.busy_finished(),
+        ),
+        Why::Undo(limit) => format!("back to {to}, since {}", advice::limit_in_words(limit)),
+        Why::Enough | Why::Held(..) => format!("its load needs {}", plan.needs),
+    };
+    text + &share
+}
+
+fn grown(need: &Need<'_>, to: u32) -> String {
+    let (want, then) = (need.at_once, need.wanted);
+    let cause = plan::cause(need);
+    let wanted = if want > then {
+        format!(
+            "{cause}, whose arrivals keep {:.1} servers busy; {want} also work the queue off, {then} will \
+             do then",
+            need.load,
+        )
+    } else {
+        let utilization = 100.0 * need.load / f64::from(want.max(1));
+        format!(
+            "{cause}, which could use {:.1} servers; {want} would keep {utilization:.0} % of them busy",
+            need.load,
+        )
+    };
+    if to < want { format!("{wanted}; of these {to} now") } else { wanted }
 }
 
 poolwarden_policy::export!(Autosize);

@@ -1,103 +1,230 @@
 //! Sums up, per size scope, what the pools that it sizes need.
 //!
 //! A scope's size applies to each of its pools, so what the scope wants is what its neediest pool
-//! wants. One pass over the pools, one row per scope: nothing is allocated per pool.
+//! wants. The load is the mean of the short span, which is exact, unless something says that it is
+//! already another: a queue that is no chance, more busy servers than chance explains, a rise that goes
+//! on. Sizing by the load of the moment was rejected: it would follow every throw of the dice up.
 
 use std::time::Duration;
 
-use poolwarden_policy::{Condition, Pool, Window};
+use poolwarden_policy::numbers::servers_up;
+use poolwarden_policy::{ChangeOutcome, Condition, Pool, Window};
 
+use crate::erlang::queues;
+use crate::formula::Sizing;
+use crate::hidden::{self, Before};
+use crate::memory::Memory;
 use crate::settings::Settings;
 
-/// Part of the size from which a pool without waiters counts as full.
-const FULL: f64 = 0.95;
+/// A queue that is this rare in a pool of the right size is no chance.
+const CHANCE: f64 = 1e-5;
+/// A rise is followed at most to so much more than the present load.
+const RISE_MAX: f64 = 0.25;
+/// Standard deviations beyond which a count of busy servers (Poisson) is no chance.
+const SIGMAS: f64 = 5.0;
+/// A queue that stood for so many mean transactions is no chance.
+const STANDING: f64 = 20.0;
+/// So long after a growth PgBouncer, which opens one server at a time, may still be opening.
+const OPENING: Duration = Duration::from_secs(3);
+
+/// What makes a pool's load what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The mean of the short span.
+    Mean,
+    /// The mean, and its rise.
+    Rise,
+    /// More servers are busy than the mean explains.
+    Jump,
+    /// Clients wait.
+    Queue,
+}
+
+/// What one pool needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Need<'w> {
+    pub pool: Pool<'w>,
+    /// Servers that could be used.
+    pub load: f64,
+    pub cause: Cause,
+    /// The size that the load wants.
+    pub wanted: u32,
+    /// The size that also works off the queue.
+    pub at_once: u32,
+}
 
 /// What the pools of one scope say.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ScopeLoad<'w> {
-    /// The pool that wants to grow and has the greatest demand.
-    pub grow: Option<Pool<'w>>,
-    /// The pool with the greatest demand over the long span.
-    pub peak: Option<Pool<'w>>,
-    /// How sure a shrink would be.
-    pub calm: Calm,
-    /// For how long every pool of the scope has been known.
-    pub observed_for: Duration,
+    /// The pool that needs more than it has, and the most of those.
+    pub grow: Option<Need<'w>>,
+    /// The pool that needs the most.
+    pub most: Option<Need<'w>>,
+    /// Whether some pool's numbers are not to be trusted, or say nothing of its load.
+    pub is_blind: bool,
+    /// Busy servers, transactions and their mean times, of all pools.
+    pub speed: Speed,
 }
 
-/// Whether the scope's numbers allow to call it calm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Calm {
-    /// Nobody waits and every number is good.
-    Yes,
-    /// Somebody waits, or some number is not to be trusted.
-    No,
+/// How fast the database serves a scope.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Speed {
+    /// Servers that were held by transactions that finished.
+    pub servers: f64,
+    pub per_s: f64,
+    /// Time in servers and in the queue, µs for each second.
+    busy_us: f64,
+    wait_us: f64,
 }
 
-impl ScopeLoad<'_> {
-    fn new() -> Self {
-        Self { grow: None, peak: None, calm: Calm::Yes, observed_for: Duration::MAX }
+impl Speed {
+    fn add(&mut self, pool: &Pool<'_>) {
+        let per_s = pool.transactions_per_s();
+        if per_s > 0.0 {
+            self.servers += pool.busy_finished();
+            self.per_s += per_s;
+            self.busy_us += per_s * pool.transaction_mean_us();
+            self.wait_us += per_s * pool.wait_mean_us();
+        }
+    }
+
+    /// Returns the mean time of a transaction in the server, µs; 0 without transactions.
+    pub(crate) fn time_us(&self) -> f64 {
+        if self.per_s > 0.0 { self.busy_us / self.per_s } else { 0.0 }
+    }
+
+    /// Returns the mean time of a transaction with its wait, µs; 0 without transactions.
+    pub(crate) fn response_us(&self) -> f64 {
+        if self.per_s > 0.0 { (self.busy_us + self.wait_us) / self.per_s } else { 0.0 }
     }
 }
 
 /// Returns one row per scope of the window, by index.
-pub(crate) fn by_scope<'w>(window: &'w Window, settings: &Settings) -> Vec<ScopeLoad<'w>> {
-    let confirm = Duration::from_millis(settings.confirm_ms);
-    let short_span = window.short_span();
-    let mut loads = vec![ScopeLoad::new(); window.scopes().len()];
+pub(crate) fn by_scope<'w>(
+    window: &'w Window,
+    settings: &Settings,
+    before: &Memory,
+) -> Vec<ScopeLoad<'w>> {
+    let mut loads = vec![ScopeLoad::default(); window.scopes().len()];
     for pool in window.pools() {
         let load = &mut loads[pool.scope_index()];
-        let condition = pool.condition();
-        if !matches!(condition, Condition::Idle | Condition::Serving) {
-            load.calm = Calm::No;
+        match pool.condition() {
+            Condition::Idle | Condition::Serving | Condition::Queueing => {}
+            Condition::LoginQueue | Condition::Paused | Condition::Wedged | Condition::Stale => {
+                load.is_blind = true;
+                continue;
+            }
         }
-        if wants_to_grow(&pool, condition, confirm, short_span) {
-            load.calm = Calm::No;
-            load.grow = greater(load.grow, pool, Pool::demand);
+        load.speed.add(&pool);
+        let sizing = Sizing { settings, transaction_us: pool.transaction_mean_us() };
+        let need = need(window, &pool, &sizing, before);
+        if grows(&need, &sizing) {
+            load.grow = greater(load.grow, need);
         }
-        load.peak = greater(load.peak, pool, Pool::demand_max_long);
-        load.observed_for = load.observed_for.min(pool.observed_for());
+        load.most = greater(load.most, need);
     }
     loads
 }
 
-/// Says whether a pool lacks servers, rather than a working database or an operator's leave.
-fn wants_to_grow(
-    pool: &Pool<'_>,
-    condition: Condition,
-    confirm: Duration,
-    short_span: Duration,
-) -> bool {
-    match condition {
-        // Beside unused room nobody waits for want of size: PgBouncer is still opening servers, which it
-        // does one at a time, or PostgreSQL does not let it.
-        Condition::Queueing => {
-            pool.cl_waiting() > 0
-                && pool.waiting_for() >= confirm
-                && pool.sv_active().saturating_add(pool.sv_idle()) >= pool.size()
+/// Finds out what a pool needs.
+fn need<'w>(window: &Window, pool: &Pool<'w>, sizing: &Sizing<'_>, before: &Memory) -> Need<'w> {
+    let mean = mean(pool);
+    let size = pool.size();
+    let busy = f64::from(pool.sv_active());
+    let mut work_off = 0.0;
+    let (load, cause) = if counts(pool, mean, sizing) {
+        let hidden = hidden::load(pool, queue_before(window, pool, before));
+        work_off = hidden.work_off;
+        (hidden.load.max(mean), Cause::Queue)
+    } else if busy >= f64::from(size) * sizing.settings.grow_utilization
+        && busy > mean + SIGMAS * mean.max(1.0).sqrt()
+    {
+        (busy, Cause::Jump)
+    } else {
+        let rise = rise(window, pool, mean, sizing.settings);
+        (mean + rise, if rise > 0.0 { Cause::Rise } else { Cause::Mean })
+    };
+    let wanted = sizing.wanted(load);
+    let at_once = wanted.max(servers_up(load + work_off));
+    Need { pool: *pool, load, cause, wanted, at_once }
+}
+
+/// Says whether a pool should have more servers than its size.
+fn grows(need: &Need<'_>, sizing: &Sizing<'_>) -> bool {
+    let size = need.pool.size();
+    if need.at_once <= size {
+        return false;
+    }
+    match need.cause {
+        Cause::Queue => {
+            let open = need.pool.sv_active().saturating_add(need.pool.sv_idle());
+            let confirm = Duration::from_millis(sizing.settings.confirm_ms);
+            // Beside unused room nobody waits for want of size, unless that is still being opened.
+            need.pool.waiting_for() >= confirm && (open >= size || is_opening(&need.pool))
         }
-        // Full for a whole span without a waiter yet: the next client would be the first.
-        Condition::Serving => {
-            pool.full_for() >= short_span.max(confirm)
-                && pool.full_for() > Duration::ZERO
-                && pool.demand_max_short() >= f64::from(pool.size()) * FULL
-        }
-        Condition::Idle
-        | Condition::LoginQueue
-        | Condition::Paused
-        | Condition::Wedged
-        | Condition::Stale => false,
+        Cause::Jump => true,
+        Cause::Rise | Cause::Mean => sizing.is_tight(need.load, size),
     }
 }
 
+/// Says whether a queue is there that a pool of the right size would not have by chance.
+fn counts(pool: &Pool<'_>, mean: f64, sizing: &Sizing<'_>) -> bool {
+    let waiting = pool.cl_waiting();
+    let blip_us = Duration::from_millis(sizing.settings.blip_ms).as_secs_f64() * 1e6;
+    let blip_us = blip_us.max(STANDING * sizing.transaction_us);
+    waiting > 0
+        && (pool.waiting_for().as_secs_f64() * 1e6 >= blip_us
+            || sizing.is_tight(mean, pool.size())
+            || queues(pool.size(), mean, waiting) < CHANCE)
+}
+
+fn is_opening(pool: &Pool<'_>) -> bool {
+    pool.scope().last_change().is_some_and(|change| {
+        let is_made = change.outcome != ChangeOutcome::RolledBack;
+        is_made && change.to > change.from && change.age < OPENING
+    })
+}
+
+/// Returns the mean number of servers that were held in the short span.
+///
+/// What finished is exact (Little's law). The sampled mean also has what did not finish, a leak or a
+/// long statement; it is taken when chance (ten samples of a Poisson count) does not explain the rest.
+fn mean(pool: &Pool<'_>) -> f64 {
+    let (finished, sampled) = (pool.busy_finished(), pool.busy_mean());
+    let chance = 1.0 + 2.0 * (sampled / 10.0).max(0.0).sqrt();
+    if sampled > finished + chance { sampled } else { finished }
+}
+
+/// Returns by how much the load will have risen when a growth that is asked for now is there.
+fn rise(window: &Window, pool: &Pool<'_>, mean: f64, settings: &Settings) -> f64 {
+    let per_s = pool.demand_trend_per_min() / 60.0;
+    let seen_s = window.long_span().min(pool.observed_for()).as_secs_f64();
+    let is_chance = per_s * seen_s <= 1.0 + 2.0 * mean.max(0.0).sqrt();
+    let is_over = pool.demand() < mean - mean.max(0.0).sqrt();
+    if is_chance || is_over {
+        return 0.0;
+    }
+    let lead_s = Duration::from_millis(settings.lead_ms).as_secs_f64();
+    let ahead_s = window.short_span().as_secs_f64() / 2.0 + lead_s;
+    (per_s * ahead_s).min(mean * RISE_MAX)
+}
+
+fn queue_before(window: &Window, pool: &Pool<'_>, before: &Memory) -> Option<Before> {
+    /// What is older says nothing of how a queue grows.
+    const OLD_MS: u64 = 5_000;
+    let age_ms = window.at_ms().checked_sub(before.at_ms)?;
+    if before.at_ms == 0 || age_ms == 0 || age_ms > OLD_MS {
+        return None;
+    }
+    let was_there = |pool: &Pool<'_>| before.queues.get(&pool.name().to_string()).copied();
+    let waiting = if before.queues.is_empty() { None } else { was_there(pool) }.unwrap_or(0);
+    Some(Before { waiting, seconds: Duration::from_millis(age_ms).as_secs_f64() })
+}
+
 /// Keeps the first of the greatest, so that the choice does not hang on anything but the window.
-fn greater<'w>(
-    best: Option<Pool<'w>>,
-    pool: Pool<'w>,
-    measure: impl Fn(&Pool<'w>) -> f64,
-) -> Option<Pool<'w>> {
+fn greater<'w>(best: Option<Need<'w>>, need: Need<'w>) -> Option<Need<'w>> {
     match best {
-        Some(best) if measure(&best) >= measure(&pool) => Some(best),
-        _ => Some(pool),
+        Some(best) if best.at_once >= need.at_once => Some(best),
+        _ => Some(need),
     }
 }

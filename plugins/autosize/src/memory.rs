@@ -1,33 +1,108 @@
-//! Remembers since when each size scope has been calm.
+//! What is remembered from one evaluation to the next, within bounds.
 //!
-//! The window says what holds now and over its spans; calm may have to last longer than any span. A
-//! scope is remembered by kind and name, since indices belong to one window. Whatever is in doubt
-//! (a new scope, a gap in the numbers, unreadable memory) starts the calm anew: the price is a late
-//! shrink.
+//! A scope is remembered by kind and name, since indices belong to one window; a pool only while it
+//! queues. Whatever is in doubt (a new scope, a gap in the numbers, the memory of another version)
+//! starts anew: the price is a late shrink. Scopes beyond the bound are not remembered, so they grow
+//! and never shrink.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use poolwarden_policy::{Scope, ScopeKind};
+use poolwarden_policy::{PoolName, Scope, ScopeKind};
 use serde::{Deserialize, Serialize};
 
+use crate::curve::Curve;
+use crate::peaks::Peaks;
+
+/// Version of this format; memory of another one is not read.
+const VERSION: u32 = 2;
+/// The most scopes that are remembered, some 100 bytes each.
+const SCOPES_MAX: usize = 300;
+/// With more scopes than these no curve is kept, some 700 bytes each.
+const CURVES_MAX: usize = 24;
+/// The most queues that are remembered, some 60 bytes each.
+pub(crate) const QUEUES_MAX: usize = 64;
+
 /// What `autosize` keeps between evaluations.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Memory {
-    /// By scope: the size that was seen, and when the calm began (milliseconds since 1970).
-    scopes: BTreeMap<String, (u32, u64)>,
+    version: u32,
+    /// When it was written, milliseconds since 1970.
+    pub(crate) at_ms: u64,
+    pub(crate) scopes: BTreeMap<String, ScopeMemory>,
+    /// Clients that waited then, by pool.
+    pub(crate) queues: BTreeMap<String, u32>,
+}
+
+/// What is remembered of one scope.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ScopeMemory {
+    pub peaks: Peaks,
+    #[serde(skip_serializing_if = "is_default")]
+    pub curve: Curve,
+    /// The last growth, until it was judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub growth: Option<Growth>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<Ceiling>,
+    /// The size that was seen, and the last shrink: moment and the size before.
+    pub size: u32,
+    #[serde(skip_serializing_if = "is_default")]
+    pub shrunk: (u64, u32),
+    /// How often in a row a shrink was regretted.
+    #[serde(skip_serializing_if = "is_default")]
+    pub regrets: u32,
+}
+
+/// A growth, and how things were before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Growth {
+    pub at_ms: u64,
+    pub from: u32,
+    /// Busy servers then.
+    pub servers: f64,
+    /// Transactions per second then, and the most that the size could do.
+    pub per_s: f64,
+    pub most_per_s: f64,
+    /// Mean time of a transaction, µs.
+    pub time_us: f64,
+    /// Mean wait and transaction together, µs.
+    pub response_us: f64,
+}
+
+/// A size beyond which the database brought nothing more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ceiling {
+    pub at_ms: u64,
+    pub size: u32,
 }
 
 impl Memory {
-    /// Takes what is known of a scope out of the memory; `None` when its size is another one.
-    pub(crate) fn calm_since(&self, key: &str, size: u32) -> Option<u64> {
-        self.scopes.get(key).filter(|(seen, _)| *seen == size).map(|(_, since)| *since)
+    /// Returns the memory when it is of this version and not of another time.
+    pub(crate) fn known(self, at_ms: u64) -> Self {
+        let is_known = self.version == VERSION && self.at_ms <= at_ms;
+        if is_known { self } else { Self::default() }
     }
 
-    /// Remembers a scope for the next evaluation.
-    pub(crate) fn remember(&mut self, key: String, size: u32, calm_since_ms: u64) {
-        self.scopes.insert(key, (size, calm_since_ms));
+    /// Starts the memory of this evaluation.
+    pub(crate) fn begin(at_ms: u64) -> Self {
+        Self { version: VERSION, at_ms, ..Self::default() }
+    }
+
+    /// Remembers a scope.
+    pub(crate) fn keep(&mut self, key: String, mut scope: ScopeMemory, scopes: usize) {
+        if scopes > CURVES_MAX {
+            scope.curve.clear();
+        }
+        if self.scopes.len() < SCOPES_MAX {
+            self.scopes.insert(key, scope);
+        }
+    }
+
+    /// Remembers a queue.
+    pub(crate) fn keep_queue(&mut self, pool: &PoolName, waiting: u32) {
+        self.queues.insert(pool.to_string(), waiting);
     }
 }
 
@@ -40,7 +115,6 @@ pub(crate) fn key(scope: &Scope<'_>) -> String {
     }
 }
 
-/// Returns the time between two wall-clock times; a clock that was set back makes it zero.
-pub(crate) fn between(since_ms: u64, at_ms: u64) -> Duration {
-    Duration::from_millis(at_ms.saturating_sub(since_ms))
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

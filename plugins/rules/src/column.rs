@@ -145,13 +145,19 @@ impl<'w> Columns<'w> {
         };
         match read {
             Read::ScopeCount(of) => ints(of_rows.iter().map(|at| i64::from(of(scopes)[*at]))),
-            Read::ScopeFlag(of) => {
-                let flags: Vec<bool> = of_rows.iter().map(|at| of(scopes)[*at] != 0).collect();
+            Read::ScopeLong(of) => ints(of_rows.iter().map(|at| whole(of(scopes)[*at]))),
+            Read::ScopeBit(of, bit) => {
+                let flags: Vec<bool> =
+                    of_rows.iter().map(|at| of(scopes)[*at] & bit != 0).collect();
                 Column::Bools(Cells::each(flags))
             }
             Read::ScopeKind => {
                 let kinds: Vec<u8> = of_rows.iter().map(|at| scopes.kind[*at]).collect();
                 texts(&kinds, SCOPE_KINDS)
+            }
+            Read::ScopeWord(of, words) => {
+                let codes: Vec<u8> = of_rows.iter().map(|at| of(scopes)[*at]).collect();
+                texts(&codes, words)
             }
             Read::ScopeName => {
                 let names: Vec<Arc<str>> =

@@ -82,14 +82,16 @@ impl Field {
             | Read::Database
             | Read::User
             | Read::ScopeKind
+            | Read::ScopeWord(..)
             | Read::ScopeName
             | Read::TargetText(_)
             | Read::Status => Type::Text,
-            Read::ScopeFlag(_) | Read::Known | Read::ServerFlag(_) => Type::Bool,
+            Read::ScopeBit(..) | Read::Known | Read::ServerFlag(_) => Type::Bool,
             Read::Labels => Type::Labels,
             Read::PoolCount(_)
             | Read::PoolLong(_)
             | Read::ScopeCount(_)
+            | Read::ScopeLong(_)
             | Read::TargetCount(_)
             | Read::Total(_)
             | Read::ServerCount(_)
@@ -100,7 +102,7 @@ impl Field {
     /// Returns the only values that it may have, where it is a word out of a few.
     pub(crate) fn words(&self) -> &'static [&'static str] {
         match self.read {
-            Read::PoolWord(_, words) => words,
+            Read::PoolWord(_, words) | Read::ScopeWord(_, words) => words,
             Read::ScopeKind => SCOPE_KINDS,
             Read::Status => STATUSES,
             _ => &[],
@@ -126,7 +128,11 @@ pub(crate) enum Read {
     ScopeKind,
     ScopeName,
     ScopeCount(fn(&Scopes) -> &[u32]),
-    ScopeFlag(fn(&Scopes) -> &[u8]),
+    ScopeLong(fn(&Scopes) -> &[u64]),
+    /// A code, and the words that it stands for.
+    ScopeWord(fn(&Scopes) -> &[u8], &'static [&'static str]),
+    /// Whether a bit of a sum of bits is there.
+    ScopeBit(fn(&Scopes) -> &[u8], u8),
     TargetText(fn(&Target) -> &str),
     TargetCount(fn(&Target) -> u64),
     Status,

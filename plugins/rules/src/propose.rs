@@ -14,7 +14,7 @@ use crate::column::{Column, Columns};
 use crate::formula::Formula;
 use crate::interpret::Interpreter;
 use crate::rule::{Compiled, Follows};
-use crate::settings::{On, Rule};
+use crate::settings::{Knob, On, Rule};
 use crate::template::Template;
 
 /// Longest text of a proposal, in bytes; the contract's.
@@ -25,13 +25,14 @@ const EVIDENCE_MAX: usize = 32;
 /// A size that a rule wants for a scope, and what it rests on.
 pub(crate) struct Wanted {
     rule: String,
+    knob: Knob,
     size: u32,
     reason: String,
     evidence: Vec<(String, f64)>,
 }
 
-/// The sizes that are wanted, by scope.
-pub(crate) type Sizes = BTreeMap<usize, Wanted>;
+/// The sizes that are wanted, by scope and knob.
+pub(crate) type Sizes = BTreeMap<(usize, Knob), Wanted>;
 
 /// Collects what follows from rules.
 pub(crate) struct Collector<'w> {
@@ -83,15 +84,14 @@ impl Collector<'_> {
         let wanted = size.evaluate(columns);
         let reasons = self.texts(rule, reason, columns, rows);
         for (row, reason) in rows.iter().zip(reasons) {
-            let Some(size) = wanted.number(columns, self.interpreter, *row).and_then(servers)
-            else {
-                continue;
-            };
-            let scope = scope_of(columns, *row);
-            if self.sizes.get(&scope).is_none_or(|other| other.size < size) {
+            let knob = rule.rule.knob.unwrap_or(Knob::PoolSize);
+            let number = wanted.number(columns, self.interpreter, *row);
+            let Some(size) = number.and_then(|number| servers(number, knob)) else { continue };
+            let of = (scope_of(columns, *row), knob);
+            if self.sizes.get(&of).is_none_or(|other| other.size < size) {
                 let (rule_name, evidence) = (rule.rule.name.clone(), evidence(rule, columns, *row));
-                let wanted = Wanted { rule: rule_name, size, reason, evidence };
-                self.sizes.insert(scope, wanted);
+                let wanted = Wanted { rule: rule_name, knob, size, reason, evidence };
+                self.sizes.insert(of, wanted);
             }
         }
     }
@@ -111,7 +111,7 @@ impl Collector<'_> {
 
     /// Gives all proposals, the sizes last.
     pub(crate) fn finish(mut self) -> Vec<Proposal> {
-        for (scope, wanted) in std::mem::take(&mut self.sizes) {
+        for ((scope, _), wanted) in std::mem::take(&mut self.sizes) {
             if let Some(scope) = self.window.scopes().nth(scope) {
                 self.proposals.extend(resize(scope, wanted));
             }
@@ -188,31 +188,44 @@ fn scope_of(columns: &Columns<'_>, row: usize) -> usize {
     }
 }
 
-/// Rounds a wanted size up to whole servers, at least one; `None` for what is no number.
+/// Rounds a wanted number up to whole servers; `None` for what is no number.
+///
+/// A `pool_size` is at least one: 0 means without limit, or none at all, by PgBouncer's version.
 #[expect(clippy::as_conversions, reason = "bounded just before; there is no TryFrom")]
-fn servers(wanted: f64) -> Option<u32> {
-    (!wanted.is_nan()).then(|| wanted.ceil().clamp(1.0, f64::from(u32::MAX)) as u32)
+fn servers(wanted: f64, knob: Knob) -> Option<u32> {
+    let least = if knob == Knob::PoolSize { 1.0 } else { 0.0 };
+    (!wanted.is_nan()).then(|| wanted.ceil().clamp(least, f64::from(u32::MAX)) as u32)
 }
 
 /// Asks for a size within the guard's bounds, or says who must change what.
 fn resize(scope: Scope<'_>, wanted: Wanted) -> Option<Proposal> {
-    let Wanted { rule, size, reason, mut evidence } = wanted;
+    let Wanted { rule, knob, size, reason, mut evidence } = wanted;
     evidence.truncate(EVIDENCE_MAX - 1);
     evidence.push(("want".to_owned(), f64::from(size)));
-    if !scope.is_actionable() {
-        if size == scope.size() {
+    let present = match knob {
+        Knob::PoolSize => scope.size(),
+        Knob::MinPoolSize => scope.min_size(),
+        Knob::ReservePoolSize => scope.reserve(),
+    };
+    if !scope.can_change(knob.into()) {
+        if size == present {
             return None;
         }
         let advice = Recommendation::new(rule, scope.subject())
             .summary(reason)
-            .action(ini_line(scope, size));
+            .action(ini_line(scope, knob, size));
         return Some(with_evidence(advice, evidence));
     }
-    let size = size.clamp(scope.floor().max(1), scope.ceiling().max(scope.floor()).max(1));
-    if size == scope.size() {
+    let size = match knob {
+        Knob::PoolSize => {
+            size.clamp(scope.floor().max(1), scope.ceiling().max(scope.floor()).max(1))
+        }
+        Knob::MinPoolSize | Knob::ReservePoolSize => size,
+    };
+    if size == present {
         return None;
     }
-    let resize = Resize::new(scope, size).reason(reason);
+    let resize = Resize::new(scope, size).knob(knob.into()).reason(reason);
     Some(
         evidence
             .into_iter()
@@ -231,10 +244,11 @@ fn setting(scope: Scope<'_>) -> String {
 }
 
 /// Writes the line for `pgbouncer.ini`; `…` stands for what the entry says already.
-fn ini_line(scope: Scope<'_>, size: u32) -> String {
+fn ini_line(scope: Scope<'_>, knob: Knob, size: u32) -> String {
+    let (default, own) = knob.names();
     match scope.kind() {
-        ScopeKind::Default => format!("[pgbouncer]\ndefault_pool_size = {size}"),
-        ScopeKind::Database => format!("[databases]\n{} = … pool_size={size}", scope.name()),
-        ScopeKind::User => format!("[users]\n{} = … pool_size={size}", scope.name()),
+        ScopeKind::Default => format!("[pgbouncer]\n{default} = {size}"),
+        ScopeKind::Database => format!("[databases]\n{} = … {own}={size}", scope.name()),
+        ScopeKind::User => format!("[users]\n{} = … {own}={size}", scope.name()),
     }
 }

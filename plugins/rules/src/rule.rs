@@ -115,6 +115,9 @@ impl<'s> Compiler<'s, '_> {
         if rule.resize.is_some() && rule.recommend.is_some() {
             self.wrong("resize", "expected `resize` or `recommend`, found both");
         }
+        if rule.knob.is_some() && rule.resize.is_none() {
+            self.wrong("knob", "expected `resize` beside it, found none");
+        }
         let instead = match (&rule.resize, &rule.recommend) {
             (Some(_), _) => "resize",
             (None, Some(_)) => "recommend",

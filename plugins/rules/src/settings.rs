@@ -59,6 +59,45 @@ pub struct Rule {
     #[serde(default)]
     #[schemars(length(max = 2000))]
     pub resize: Option<String>,
+    /// Which number `resize` is for; `pool_size` by default.
+    #[serde(default)]
+    pub knob: Option<Knob>,
+}
+
+/// Which number of a scope a rule sizes.
+#[expect(clippy::enum_variant_names, reason = "they are PgBouncer's names of the settings")]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Knob {
+    /// The most servers of each pool, its reserve aside.
+    PoolSize,
+    /// Servers that are kept open while a pool has clients.
+    MinPoolSize,
+    /// Servers beyond the size for who has waited long.
+    ReservePoolSize,
+}
+
+impl Knob {
+    /// Returns the name of the setting where it is the whole target's, and elsewhere.
+    pub(crate) fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::PoolSize => ("default_pool_size", "pool_size"),
+            Self::MinPoolSize => ("min_pool_size", "min_pool_size"),
+            Self::ReservePoolSize => ("reserve_pool_size", "reserve_pool_size"),
+        }
+    }
+}
+
+impl From<Knob> for poolwarden_policy::Knob {
+    fn from(knob: Knob) -> Self {
+        match knob {
+            Knob::PoolSize => Self::PoolSize,
+            Knob::MinPoolSize => Self::MinPoolSize,
+            Knob::ReservePoolSize => Self::ReservePoolSize,
+        }
+    }
 }
 
 /// What a person should do.

@@ -196,6 +196,27 @@ fn a_scope_gets_the_largest_size_rounded_up_and_within_its_bounds() {
 }
 
 #[test]
+fn a_rule_sizes_any_number_of_a_scope() {
+    let rule = |rest: &str| format!(r#""when":"scope.kind == 'default'",{rest}"#);
+    let found = one(&rule(r#""resize":"scope.min_size + 3","knob":"min_pool_size""#), &usual());
+    let [Proposal::Resize(resize)] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((resize.knob, resize.size), (contract::Knob::MinPoolSize, 3));
+    assert!(one(&rule(r#""resize":"0","knob":"reserve_pool_size""#), &usual()).is_empty());
+
+    let unable = changed(|all| all.scopes.actionable[0] = 1);
+    let found = one(&rule(r#""resize":"4","knob":"reserve_pool_size""#), &unable);
+    let [Proposal::Recommendation(advice)] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(advice.action, "[pgbouncer]\nreserve_pool_size = 4");
+
+    let both = r#"{"rules":[{"name":"a","when":"scope.kind == 'default'","resize":"12"},
+        {"name":"b","when":"scope.kind == 'default'","resize":"2","knob":"min_pool_size"}]}"#;
+    assert_eq!(ask(both, &usual()).expect("rules").len(), 2);
+    let alone = r#"{"rules":[{"name":"a","when":"true","knob":"pool_size"}]}"#;
+    let refused = ask(alone, &usual()).expect_err("a knob needs a size");
+    assert!(refused.contains("knob: expected `resize` beside it"), "{refused}");
+}
+
+#[test]
 fn a_size_that_the_sidecar_cannot_set_is_recommended() {
     let found = one(r#""when":"pool.database == 'billing'","resize":"25""#, &usual());
     let [Proposal::Recommendation(advice)] = found.as_slice() else { panic!("{found:?}") };

@@ -52,6 +52,11 @@ pw_pool_mode_t pw_pool_mode(pw_pool pool) {
     return code <= PW_STATEMENT ? (pw_pool_mode_t)code : PW_SESSION;
 }
 
+pw_change_t pw_scope_change(pw_scope scope) {
+    uint8_t code = scope.window->scopes.change.ptr[scope.index];
+    return code <= PW_INCONCLUSIVE ? (pw_change_t)code : PW_UNCHANGED;
+}
+
 const char *pw_pool_mode_name(pw_pool pool) {
     static const char *const names[] = {"session", "transaction", "statement"};
     return names[pw_pool_mode(pool)];
@@ -119,6 +124,11 @@ pw_proposal *pw_end_session(pw_answer *answer, pw_holder holder) {
 void pw_look_at_sessions(pw_answer *answer, pw_text reason) {
     pw_proposal *proposal = propose(answer, POOLWARDEN_POLICY_TYPES_PROPOSAL_LOOK_AT_SESSIONS);
     proposal->wire.val.look_at_sessions = reason;
+}
+
+void pw_set_knob(pw_proposal *resize, pw_knob knob) {
+    if (resize->wire.tag != POOLWARDEN_POLICY_TYPES_PROPOSAL_RESIZE) abort();
+    resize->wire.val.resize.knob = (uint8_t)knob;
 }
 
 /* An alert, or the end: a setter that does not belong to a proposal is the author's mistake. */

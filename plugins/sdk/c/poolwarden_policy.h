@@ -68,6 +68,10 @@ typedef enum {
 } pw_condition_t;
 typedef enum { PW_SESSION, PW_TRANSACTION, PW_STATEMENT } pw_pool_mode_t;
 typedef enum { PW_SCOPE_DEFAULT, PW_SCOPE_DATABASE, PW_SCOPE_USER } pw_scope_kind_t;
+typedef enum { PW_POOL_SIZE, PW_MIN_POOL_SIZE, PW_RESERVE_POOL_SIZE } pw_knob;
+typedef enum {
+    PW_UNCHANGED, PW_MEASURING, PW_VERIFIED, PW_ROLLED_BACK, PW_INCONCLUSIVE
+} pw_change_t;
 
 static inline uint32_t pw_pool_count(const pw_window *w) { return (uint32_t)w->pools.scope.len; }
 static inline uint32_t pw_scope_count(const pw_window *w) { return (uint32_t)w->scopes.kind.len; }
@@ -124,16 +128,28 @@ PW_CELL(pool, pools, double, query_mean_us)
 PW_CELL(pool, pools, double, wait_mean_us)
 PW_CELL(pool, pools, uint32_t, idle_in_transaction)
 PW_CELL(pool, pools, uint64_t, idle_in_transaction_max_ms)
+PW_CELL(pool, pools, uint32_t, running)
+PW_CELL(pool, pools, uint32_t, waiting_on_lock)
+PW_CELL(pool, pools, uint32_t, waiting_on_io)
 PW_CELL(scope, scopes, uint32_t, size)
+PW_CELL(scope, scopes, uint32_t, min_size)
+PW_CELL(scope, scopes, uint32_t, reserve)
 PW_CELL(scope, scopes, uint32_t, floor)
 PW_CELL(scope, scopes, uint32_t, ceiling)
+PW_CELL(scope, scopes, uint64_t, change_age_ms)
+PW_CELL(scope, scopes, uint32_t, change_from)
+PW_CELL(scope, scopes, uint32_t, change_to)
 #undef PW_CELL
 static inline pw_scope_kind_t pw_scope_kind(pw_scope s) {
     return (pw_scope_kind_t)s.window->scopes.kind.ptr[s.index];
 }
-static inline bool pw_scope_is_actionable(pw_scope s) {
-    return s.window->scopes.actionable.ptr[s.index] != 0;
+/* Whether the sidecar is able to change one of the scope's numbers, and its size. */
+static inline bool pw_scope_can_change(pw_scope s, pw_knob knob) {
+    return (s.window->scopes.actionable.ptr[s.index] >> knob & 1) != 0;
 }
+static inline bool pw_scope_is_actionable(pw_scope s) { return pw_scope_can_change(s, PW_POOL_SIZE); }
+/* What came of the sidecar's last change of the size. */
+pw_change_t pw_scope_change(pw_scope scope);
 static inline uint32_t pw_scope_pool_count(pw_scope s) {
     return s.window->scopes.pools.ptr[s.index];
 }
@@ -185,6 +201,8 @@ pw_proposal *pw_resize(pw_answer *answer, pw_scope scope, uint32_t size);
 pw_proposal *pw_end_session(pw_answer *answer, pw_holder holder);
 void pw_look_at_sessions(pw_answer *answer, pw_text reason);
 
+/* For resizes: another number of the scope than its pool_size. */
+void pw_set_knob(pw_proposal *resize, pw_knob knob);
 /* For alerts; their severity is PW_WARNING unless this says otherwise. */
 void pw_set_severity(pw_proposal *alert, pw_severity severity);
 void pw_set_hold_ms(pw_proposal *alert, uint64_t hold_ms);

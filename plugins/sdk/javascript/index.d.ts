@@ -12,6 +12,14 @@ export const PoolMode: Readonly<Record<"SESSION" | "TRANSACTION" | "STATEMENT", 
 export type ScopeKind = "default" | "database" | "user";
 export const ScopeKind: Readonly<Record<"DEFAULT" | "DATABASE" | "USER", ScopeKind>>;
 
+/** Which number of a scope a resize is about. */
+export type Knob = "pool-size" | "min-pool-size" | "reserve-pool-size";
+export const Knob: Readonly<Record<"POOL_SIZE" | "MIN_POOL_SIZE" | "RESERVE_POOL_SIZE", Knob>>;
+
+/** What came of a change of a size, as far as the sidecar could measure it. */
+export type ChangeOutcome = "none" | "measuring" | "verified" | "rolled_back" | "inconclusive";
+export const ChangeOutcome: Readonly<Record<"NONE" | "MEASURING" | "VERIFIED" | "ROLLED_BACK" | "INCONCLUSIVE", ChangeOutcome>>;
+
 /** What a proposal is about. */
 export interface Subject { readonly tag: string; readonly val?: number }
 export const Subject: {
@@ -80,6 +88,8 @@ export class Recommendation implements Proposal {
 /** Asks for another size of one scope. */
 export class Resize implements Proposal {
   constructor(scope: Scope, size: number);
+  /** Asks for another number of the scope than its `pool_size`. */
+  knob(knob: Knob): this;
   reason(reason: string): this;
   evidence(name: string, value: number): this;
   toContract(): unknown;
@@ -145,6 +155,7 @@ export interface DatabaseServer {
   readonly waitingOnIo: number;
   readonly waitingOnOther: number;
   readonly others: number;
+  readonly budget: number;
 }
 
 /** A pool of the window; `vendor/wit/v1/policy.wit` says what each number means. */
@@ -186,6 +197,9 @@ export interface Pool {
   readonly waitMeanUs: number;
   readonly idleInTransaction: number;
   readonly idleInTransactionMaxMs: number;
+  readonly running: number;
+  readonly waitingOnLock: number;
+  readonly waitingOnIo: number;
 }
 
 /** A size scope of the window: the setting that sizes a set of pools. */
@@ -195,11 +209,21 @@ export interface Scope {
   /** The database or user; empty for the default scope. */
   name(): string;
   readonly kind: ScopeKind;
+  /** Whether the sidecar is able to change the size. */
   readonly isActionable: boolean;
+  /** Whether the sidecar is able to change one of the scope's numbers. */
+  canChange(knob: Knob): boolean;
   readonly size: number;
+  readonly minSize: number;
+  readonly reserve: number;
   readonly floor: number;
   readonly ceiling: number;
   readonly poolCount: number;
+  /** What came of the sidecar's last change of the size, and how long ago it was. */
+  readonly change: ChangeOutcome;
+  readonly changeAgeMs: number;
+  readonly changeFrom: number;
+  readonly changeTo: number;
 }
 
 export interface Past {

@@ -6,11 +6,11 @@
  */
 
 import { host } from "./host.js";
-import { Alert, EndSession, LookAtSessions, Recommendation, Resize, Severity, Subject } from "./proposal.js";
-import { Condition, PoolMode, ScopeKind, Window } from "./window.js";
+import { Alert, EndSession, Knob, LookAtSessions, Recommendation, Resize, Severity, Subject } from "./proposal.js";
+import { ChangeOutcome, Condition, PoolMode, ScopeKind, Window } from "./window.js";
 
-export { Alert, EndSession, LookAtSessions, Recommendation, Resize, Severity, Subject };
-export { Condition, PoolMode, ScopeKind };
+export { Alert, EndSession, Knob, LookAtSessions, Recommendation, Resize, Severity, Subject };
+export { ChangeOutcome, Condition, PoolMode, ScopeKind };
 
 /** What a policy extends; every member but `evaluate` is a constant. */
 export class Policy {

@@ -6,6 +6,14 @@
 
 export const Severity = Object.freeze({ INFO: "info", WARNING: "warning", CRITICAL: "critical" });
 
+/** Which number of a scope a resize is about. */
+export const Knob = Object.freeze({
+  POOL_SIZE: "pool-size",
+  MIN_POOL_SIZE: "min-pool-size",
+  RESERVE_POOL_SIZE: "reserve-pool-size",
+});
+export const KNOBS = Object.values(Knob);
+
 /** What a proposal is about. */
 export const Subject = Object.freeze({
   TARGET: Object.freeze({ tag: "target" }),
@@ -102,7 +110,14 @@ export class Recommendation extends Proposal {
 /** Asks for another size of one scope. */
 export class Resize extends Proposal {
   constructor(scope, size) {
-    super("resize", { scope: scope.index, size, reason: "", evidence: [] });
+    super("resize", { scope: scope.index, knob: Knob.POOL_SIZE, size, reason: "", evidence: [] });
+  }
+
+  /** Asks for another number of the scope than its `pool_size`. */
+  knob(knob) {
+    if (!KNOBS.includes(knob)) throw new TypeError(`${knob} is none of ${KNOBS.join(", ")}`);
+    this._value.knob = knob;
+    return this;
   }
 
   reason(reason) {

@@ -6,7 +6,7 @@
  */
 
 import { host } from "./host.js";
-import { Subject } from "./proposal.js";
+import { KNOBS, Knob, Subject } from "./proposal.js";
 
 export const Condition = Object.freeze({
   IDLE: "idle",
@@ -25,6 +25,15 @@ const MODES = Object.values(PoolMode);
 export const ScopeKind = Object.freeze({ DEFAULT: "default", DATABASE: "database", USER: "user" });
 const KINDS = Object.values(ScopeKind);
 
+export const ChangeOutcome = Object.freeze({
+  NONE: "none",
+  MEASURING: "measuring",
+  VERIFIED: "verified",
+  ROLLED_BACK: "rolled_back",
+  INCONCLUSIVE: "inconclusive",
+});
+const OUTCOMES = Object.values(ChangeOutcome);
+
 const STATES = ["unknown", "active", "idle_in_transaction", "idle"];
 
 const POOL_COLUMNS = [
@@ -33,8 +42,11 @@ const POOL_COLUMNS = [
   "utilizationP95", "waitP95Us", "busyMean", "busyFinished", "demand", "demandMaxShort",
   "demandMaxLong", "demandTrendPerMin", "clientsTrendPerMin", "transactionsPerS", "queriesPerS",
   "transactionMeanUs", "queryMeanUs", "waitMeanUs", "idleInTransaction", "idleInTransactionMaxMs",
+  "running", "waitingOnLock", "waitingOnIo",
 ];
-const SCOPE_COLUMNS = ["size", "floor", "ceiling"];
+const SCOPE_COLUMNS = [
+  "size", "minSize", "reserve", "floor", "ceiling", "changeAgeMs", "changeFrom", "changeTo",
+];
 const HOLDER_COLUMNS = [
   "client", "application", "address", "backendPid", "connectedMs", "requestAgeMs", "stateAgeMs",
   "transactionAgeMs", "statementAgeMs",
@@ -123,8 +135,19 @@ class Scope extends Row {
     return KINDS[this._columns.kind[this.index]] ?? ScopeKind.DEFAULT;
   }
 
+  /** Whether the sidecar is able to change the size. */
   get isActionable() {
-    return this._columns.actionable[this.index] !== 0;
+    return this.canChange(Knob.POOL_SIZE);
+  }
+
+  /** Whether the sidecar is able to change one of the scope's numbers. */
+  canChange(knob) {
+    return (this._columns.actionable[this.index] & (1 << KNOBS.indexOf(knob))) !== 0;
+  }
+
+  /** What came of the sidecar's last change of the size. */
+  get change() {
+    return OUTCOMES[this._columns.change[this.index]] ?? ChangeOutcome.NONE;
   }
 
   get poolCount() {

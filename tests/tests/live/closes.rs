@@ -37,8 +37,8 @@ async fn the_loop_closes_and_every_decision_replays_to_the_identical_answer() {
     let grown = bench.size().await;
     assert!(grown > 3, "{grown}");
     bench
-        .until("a verified change explains the size in force", seconds(5), async || {
-            let verified = sidecar.verified_since(alert.at.minus(seconds(5))).await?;
+        .until("a change explains the size in force", seconds(5), async || {
+            let verified = sidecar.in_force_since(alert.at.minus(seconds(5))).await?;
             (verified.size_to?.get() == bench.size().await).then_some(())
         })
         .await;

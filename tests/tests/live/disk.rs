@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use poolwarden::model::{AlertState, Status};
-use poolwarden_tests::{Bench, seconds};
+use poolwarden::model::AlertState;
+use poolwarden_tests::{Bench, came_into_force, seconds};
 
 /// A small disk of our own; the drop unmounts it.
 struct Disk(PathBuf);
@@ -83,7 +83,7 @@ async fn a_full_disk_stops_changes_and_loses_no_record() {
     bench
         .until("the loop goes on", seconds(15), async || {
             let all = sidecar.changes().await;
-            all.into_iter().find(|one| one.status == Status::Verified)
+            all.into_iter().find(came_into_force)
         })
         .await;
     bench

@@ -61,8 +61,6 @@ async fn a_lost_size_is_applied_again_after_each_sort_of_reload_and_restart() {
             "RELOAD" => bench.admin("RELOAD").await,
             "SIGHUP" => pgbouncer.reload().expect("it runs"),
             "-R" => {
-                // Clients are told apart by their age in whole seconds.
-                tokio::time::sleep(seconds(3)).await;
                 pgbouncer.restart_online().await.expect("taken over");
                 assert!(load.is_running(), "the clients stayed");
             }

@@ -10,6 +10,7 @@ mod conditions;
 mod crash;
 mod disk;
 mod drift;
+mod effect;
 mod guard;
 mod languages;
 mod leaks;

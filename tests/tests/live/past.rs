@@ -8,7 +8,7 @@ use poolwarden::evaluate::{Replay, Replayed, Runtime, replay};
 use poolwarden::model::{Decision, Origin, PoolKey, Proposal, Status, TargetName, Timestamp};
 use poolwarden::record::{HistorySample, PoolCounts, Store, StoreOptions};
 use poolwarden_tests::plugins::{fixture, shipped};
-use poolwarden_tests::{Bench, Setup, Sidecar, seconds};
+use poolwarden_tests::{Bench, Setup, Sidecar, came_into_force, seconds};
 
 const STEP: Duration = Duration::from_secs(600);
 /// Steps of a week.
@@ -151,7 +151,7 @@ async fn a_pool_is_prepared_for_a_ramp_that_every_day_had() {
     let prepared = bench
         .until("the pool is prepared", seconds(20), async || {
             let changes = of_policy(sidecar.changes().await, "forecast");
-            changes.into_iter().find(|one| one.status == Status::Verified)
+            changes.into_iter().find(came_into_force)
         })
         .await;
     assert_eq!(prepared.size_from.map(|size| size.get()), Some(3));

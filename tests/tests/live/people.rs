@@ -87,7 +87,7 @@ async fn a_pause_holds_under_load_and_over_a_restart_until_it_is_resumed() {
         .await;
     let report = load.stop().await.expect("stopped");
     assert_eq!((report.aborted_clients, report.errors.len()), (0, 0), "{report:?}");
-    let ran = order(&sidecar, &["pause", "nowhere", "--comment", "x"]).await;
+    let ran = order(&sidecar, &["pause", "nowhere", "--comment", "x", "--author", "ada"]).await;
     assert_eq!(ran.code, Some(1), "{}", ran.text);
     assert!(ran.text.contains("no target nowhere"), "{}", ran.text);
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use poolwarden::model::{Decision, Mode, Outcome, Rule, Status};
-use poolwarden_tests::{Bench, Setup, Sidecar, seconds};
+use poolwarden_tests::{Bench, Setup, Sidecar, came_into_force, seconds};
 
 /// Adds a policy that uses the sizing plugin, with its own file.
 fn add(setup: &Setup, name: &str, text: &str) {
@@ -39,7 +39,7 @@ async fn of_two_that_size_a_pool_one_is_heard_and_the_other_superseded() {
     assert!(word.reason.contains("autosize (priority 0) asks for"), "{}", word.reason);
     let changed = sidecar.changes().await;
     assert!(!changed.is_empty(), "the first has acted");
-    let acted = changed.iter().filter(|one| one.status == Status::Verified);
+    let acted = changed.iter().filter(|one| came_into_force(one));
     for one in acted.filter(|one| one.policy.as_str() == "generous") {
         // Only while the first asked for nothing at all.
         let rivals = of(&sidecar, "autosize").await;

@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Actor, Drive, Recorder};
-use crate::actuate::{Actuated, Actuator, Change, Done, log_in};
+use crate::actuate::{Actuated, Actuator, Change, Done, log_in, reconnect_databases};
 use crate::config::{Console, Target};
-use crate::control::{Acted, Event, Resize};
+use crate::control::{Acted, Event, Reconnect, Resize};
 use crate::model::{Reach, TargetName};
 use crate::report::chain;
 
@@ -69,6 +69,29 @@ impl Drive {
             }
         });
     }
+
+    /// Makes servers that a shrink wants closed go, and says what came of it.
+    pub(super) fn reconnect(&self, reconnect: Reconnect) {
+        let Reconnect { id, target, databases, intent } = reconnect;
+        let Some(actor) = self.actors.get(&target) else { return };
+        let (console, turn) = (Arc::clone(&actor.target), Arc::clone(&actor.turn));
+        let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
+        self.work.spawn(async move {
+            let _turn = turn.lock().await;
+            let sent = match recorder.write(&intent).await {
+                Ok(()) => reconnect_databases(&console.console, &databases).await,
+                Err(error) => Err(chain(&error)),
+            };
+            let names = databases.join(", ");
+            match &sent {
+                Ok(()) => tracing::info!(target = target.as_str(), %id, names, "reconnecting"),
+                Err(why) => {
+                    tracing::warn!(target = target.as_str(), %id, names, why, "RECONNECT failed");
+                }
+            }
+            let _ = events.send(Event::Reconnected { target, id, sent }).await;
+        });
+    }
 }
 
 /// Records the intent and only then changes the size, if that is still what was decided about.
@@ -103,7 +126,7 @@ async fn act(
 
 fn kind_of(acted: &Acted) -> &'static str {
     match acted {
-        Acted::Verified => "verified",
+        Acted::Verified => "in_force",
         Acted::NotInForce(_) => "not_in_force",
         Acted::Failed(_) => "failed",
         Acted::NotRecorded(_) => "not_recorded",

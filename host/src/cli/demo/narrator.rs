@@ -147,6 +147,14 @@ impl Narrator {
         }
     }
 
+    /// Says whether it was told before that a change is in force.
+    fn is_resized(&self, decision: &Decision) -> bool {
+        let others = [Status::Applied, Status::Verified, Status::Inconclusive, Status::Superseded];
+        self.told.iter().any(|(id, status)| {
+            *id == decision.id && *status != decision.status && others.contains(status)
+        })
+    }
+
     fn alert(&mut self, decision: &Decision) {
         let Proposal::Alert { name, .. } = &decision.proposal else { return };
         match decision.status {
@@ -170,11 +178,15 @@ impl Narrator {
             return; // The guard says why at /v1/decisions.
         }
         match decision.status {
-            Status::Verified => {
+            Status::Applied | Status::Verified | Status::Inconclusive | Status::Superseded
+                if !self.is_resized(decision) =>
+            {
                 self.seen.grew |= to > from;
                 self.seen.shrank |= to < from && !self.under_load && self.seen.grew;
                 self.say(&format!("RESIZED {from} -> {to}, read back: {}", decision.reason()));
             }
+            Status::Verified => self.say(&format!("{from} -> {to} did what it should")),
+            Status::RolledBack => self.say(&format!("TAKEN BACK {from} -> {to}: it did not help")),
             Status::Failed => self.say(&format!("resize {from} -> {to} failed")),
             _ => {}
         }

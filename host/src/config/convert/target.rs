@@ -6,10 +6,12 @@ use std::time::Duration;
 use crate::config::address::{self, Parts};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
-use crate::config::raw::{RawDatabase, RawLimits, RawMode, RawOverride, RawSessions, RawTarget};
+use crate::config::raw::{
+    RawDatabase, RawEffect, RawLimits, RawMode, RawOverride, RawSessions, RawTarget,
+};
 use crate::config::secret::{self, Fallbacks};
 use crate::config::{Console, Database, Login, Override, Secret, Target, TlsReload};
-use crate::model::{Limits, Mode, PoolSize, SessionLimits, TargetName};
+use crate::model::{EffectLimits, Limits, Mode, PoolSize, SessionLimits, TargetName};
 
 const CONSOLE_PORT: u16 = 6432;
 const POSTGRES_PORT: u16 = 5432;
@@ -47,6 +49,18 @@ fn sessions(raw: &RawSessions) -> SessionLimits {
     SessionLimits {
         look_every: raw.enabled.then(|| Duration::from_millis(raw.every_ms)),
         ends_per_minute: raw.ends_per_minute,
+    }
+}
+
+fn effect(raw: &RawEffect) -> EffectLimits {
+    EffectLimits {
+        window: Duration::from_millis(raw.window_ms),
+        settle: Duration::from_millis(raw.settle_ms),
+        tolerance_percent: raw.tolerance_percent,
+        min_gain_percent: raw.min_gain_percent,
+        min_transactions: raw.min_transactions,
+        rollback_wait: Duration::from_millis(raw.rollback_wait_ms),
+        calm: Duration::from_millis(raw.calm_ms),
     }
 }
 
@@ -91,6 +105,7 @@ impl Reader<'_> {
             limits: limits?,
             rejected_for: Duration::from_millis(raw.rejected_for_ms),
             sessions: sessions(&raw.sessions),
+            effect: effect(&raw.effect),
             console: console?,
             overrides,
             database: match database {
@@ -137,6 +152,7 @@ impl Reader<'_> {
             changes_per_hour: raw.changes_per_hour,
             database_margin: raw.database_margin,
             data_age_max,
+            reconnect: raw.reconnect,
         })
     }
 

@@ -70,6 +70,9 @@ pub struct RawTarget {
     /// What no policy can cross.
     #[serde(default)]
     pub limits: RawLimits,
+    /// How what a change of a size does is measured, and what follows from it.
+    #[serde(default)]
+    pub effect: RawEffect,
     /// Looks at single sessions, which policies ask for on suspicion, and how many may be ended.
     #[serde(default)]
     pub sessions: RawSessions,
@@ -115,6 +118,10 @@ pub struct RawLimits {
     /// Oldest pool numbers, in milliseconds, on which a size may be changed.
     #[schemars(range(min = 100, max = 600_000))]
     pub data_age_max_ms: u64,
+    /// Whether a shrink may send `RECONNECT` for the databases in which queueing clients hold it up:
+    /// PgBouncer hands a released server to the next client rather than closing it. It costs the
+    /// remaining servers a new login, and no client an error.
+    pub reconnect: bool,
 }
 
 impl Default for RawLimits {
@@ -129,6 +136,51 @@ impl Default for RawLimits {
             changes_per_hour: 60,
             database_margin: 5,
             data_age_max_ms: 3000,
+            reconnect: false,
+        }
+    }
+}
+
+/// What a change of a size does is measured. One that does harm, or a growth that does not help
+/// although its servers are used, is taken back.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawEffect {
+    /// Longest time, in milliseconds, that a change is measured; what is clear sooner ends it sooner.
+    #[schemars(range(min = 1000, max = 60_000))]
+    pub window_ms: u64,
+    /// Milliseconds after a change that are left out; at least one mean transaction is.
+    #[schemars(range(min = 0, max = 10_000))]
+    pub settle_ms: u64,
+    /// Percent by which transactions may become slower, or throughput may fall, without being harm.
+    #[schemars(range(min = 1, max = 100))]
+    pub tolerance_percent: u32,
+    /// Percent of what the added servers could do at best by which throughput must have risen.
+    #[schemars(range(min = 1, max = 100))]
+    pub min_gain_percent: u32,
+    /// Fewer finished transactions than these tell nothing.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub min_transactions: u32,
+    /// Milliseconds without a further growth after one that was taken back; doubled each time that it
+    /// happens again, up to eight times.
+    #[schemars(range(min = 0, max = 86_400_000))]
+    pub rollback_wait_ms: u64,
+    /// Milliseconds in which no client has waited, after which a growth may follow one of which it
+    /// could not be told what it did. Until then, and for `rollback_wait_ms` at most, none does.
+    #[schemars(range(min = 0, max = 86_400_000))]
+    pub calm_ms: u64,
+}
+
+impl Default for RawEffect {
+    fn default() -> Self {
+        Self {
+            window_ms: 10_000,
+            settle_ms: 200,
+            tolerance_percent: 10,
+            min_gain_percent: 25,
+            min_transactions: 30,
+            rollback_wait_ms: 600_000,
+            calm_ms: 30_000,
         }
     }
 }

@@ -11,9 +11,9 @@ use crate::control::{
 };
 use crate::history::{Spans, TargetFacts};
 use crate::model::{
-    DatabaseRow, DecisionId, Digest, Ended, Limits, Look, Mode, PolicyName, PoolKey, PoolRow,
-    PoolSize, Proposal, ScopeKey, Server, SessionLimits, SessionsWindow, Setting, Severity,
-    Silence, Snapshot, Subject, TargetName, Timestamp,
+    Counters, DatabaseRow, DecisionId, Digest, EffectLimits, Ended, Limits, Look, Mode, PolicyName,
+    PoolKey, PoolRow, PoolSize, Proposal, ScopeKey, Server, SessionLimits, SessionsWindow, Setting,
+    Severity, Silence, Snapshot, Subject, TargetName, Timestamp, Window,
 };
 use crate::record::{Batch, Evaluation, SilenceChange};
 
@@ -127,10 +127,22 @@ impl Effects {
     }
 }
 
+/// What the pool's servers do: how many are busy, what finishes, and how long one takes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Works {
+    pub busy: u32,
+    pub per_s: u64,
+    pub us: u64,
+}
+
 pub struct Scene {
     control: Control,
     now: Timestamp,
     full_at: Timestamp,
+    polled_at: Timestamp,
+    pub works: Option<Works>,
+    pub more: fn(&mut Snapshot),
+    counters: Counters,
     pub may_end_sessions: bool,
 }
 
@@ -143,18 +155,26 @@ impl Scene {
         Self::make(mode, HandBack::Keep, known)
     }
 
+    pub fn reconnecting() -> Self {
+        let limits = Limits { reconnect: true, ..limits() };
+        Self::make_with(Mode::Enforce, HandBack::Keep, Known::default(), limits)
+    }
+
     pub fn handing_back() -> Self {
         Self::make(Mode::Enforce, HandBack::HandBack, Known::default())
     }
 
     fn make(mode: Mode, hand_back: HandBack, known: Known) -> Self {
+        Self::make_with(mode, hand_back, known, limits())
+    }
+
+    fn make_with(mode: Mode, hand_back: HandBack, known: Known, limits: Limits) -> Self {
         let mut next = 0_u128;
         let ids = Box::new(move |_| {
             next += 1;
             Uuid::from_u128(next)
         });
-        let facts =
-            TargetFacts { name: target(), labels: Arc::default(), limits: limits(), can_act: true };
+        let facts = TargetFacts { name: target(), labels: Arc::default(), limits, can_act: true };
         let setup = TargetSetup {
             facts,
             mode,
@@ -163,12 +183,22 @@ impl Scene {
                 look_every: Some(Duration::from_secs(15)),
                 ends_per_minute: 2,
             },
+            effect: effect(),
             hand_back,
             rejected_for: Duration::from_secs(3_600),
             known,
         };
         let now = start();
-        Self { control: Control::new(vec![setup], ids), now, full_at: now, may_end_sessions: false }
+        Self {
+            control: Control::new(vec![setup], ids),
+            now,
+            full_at: now,
+            polled_at: now,
+            works: None,
+            more: |_| (),
+            counters: Counters::default(),
+            may_end_sessions: false,
+        }
     }
 
     pub fn pass(&mut self, time: Duration) {
@@ -182,6 +212,17 @@ impl Scene {
         self.poll(size, waiting)
     }
 
+    /// Quick polls for a while; gives all that came of them.
+    pub fn run(&mut self, ms: u64, size: u32, waiting: u32) -> Effects {
+        let mut all = Vec::new();
+        for _ in 0..ms / 100 {
+            self.pass(Duration::from_millis(100));
+            self.full_at = self.now;
+            all.extend(self.poll(size, waiting).0);
+        }
+        Effects(all)
+    }
+
     /// A poll that keeps the sizes of the last full one.
     pub fn quick_poll(&mut self, size: u32, waiting: u32) -> Effects {
         self.pass(Duration::from_millis(100));
@@ -189,7 +230,17 @@ impl Scene {
     }
 
     fn poll(&mut self, size: u32, waiting: u32) -> Effects {
-        let snapshot = snapshot(self.now, self.full_at, size, waiting);
+        let mut snapshot = snapshot(self.now, self.full_at, size, waiting);
+        let span_ms = self.now.millis_since(self.polled_at);
+        self.polled_at = self.now;
+        if let Some(works) = self.works {
+            let done = works.per_s * span_ms / 1_000;
+            self.counters.xact_count += done;
+            self.counters.xact_time_us += done * works.us;
+            snapshot.pools[0].sv_active = works.busy;
+            snapshot.counters = vec![(Arc::from("app"), self.counters)];
+        }
+        (self.more)(&mut snapshot);
         self.apply(Event::Polled { target: target(), snapshot })
     }
 
@@ -343,6 +394,21 @@ impl Scene {
         self.pass(Duration::from_secs(60));
     }
 
+    /// The window that policies are shown at the next poll.
+    pub fn window(&mut self, size: u32) -> Box<Window> {
+        self.pass(Duration::from_secs(1));
+        self.control.apply(Event::EvaluationDied { target: target() }, self.now);
+        self.control.apply(Event::EvaluationDied { target: target() }, self.now);
+        let event =
+            Event::Polled { target: target(), snapshot: snapshot(self.now, self.now, size, 0) };
+        let effects = self.control.apply(event, self.now);
+        let window = |effect| match effect {
+            Effect::Evaluate { window, .. } => Some(window),
+            _ => None,
+        };
+        effects.into_iter().find_map(window).expect("the policies are asked")
+    }
+
     pub fn view(&self) -> TargetView {
         self.control.view(self.now).targets.remove(0)
     }
@@ -375,6 +441,19 @@ fn limits() -> Limits {
         changes_per_hour: 60,
         database_margin: 5,
         data_age_max: Duration::from_secs(3),
+        reconnect: false,
+    }
+}
+
+fn effect() -> EffectLimits {
+    EffectLimits {
+        window: Duration::from_secs(10),
+        settle: Duration::from_millis(200),
+        tolerance_percent: 10,
+        min_gain_percent: 25,
+        min_transactions: 30,
+        rollback_wait: Duration::from_secs(600),
+        calm: Duration::from_secs(30),
     }
 }
 
@@ -389,7 +468,7 @@ fn spans() -> Spans {
     }
 }
 
-fn snapshot(at: Timestamp, sizes_at: Timestamp, size: u32, waiting: u32) -> Snapshot {
+pub fn snapshot(at: Timestamp, sizes_at: Timestamp, size: u32, waiting: u32) -> Snapshot {
     let row = PoolRow {
         key: PoolKey::new("app", "app"),
         cl_active: size,

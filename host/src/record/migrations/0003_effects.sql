@@ -4,15 +4,16 @@ CREATE TABLE effects (
     report   TEXT NOT NULL -- JSON
 ) STRICT, WITHOUT ROWID;
 
--- What the last change of a setting did, for what may follow it: kept over a restart.
+-- What the last growth and the last shrink of a setting did, for what may follow: kept over a restart.
 CREATE TABLE effect_states (
     target    TEXT NOT NULL,
     scope     TEXT NOT NULL, -- the setting, as in scopes
+    grows     INTEGER NOT NULL, -- 1: a growth
     status    TEXT NOT NULL, -- what came of the change
     at_ms     INTEGER NOT NULL,
     size_from INTEGER NOT NULL,
     size_to   INTEGER NOT NULL,
     until_ms  INTEGER,       -- no further change of that direction before then
     repeats   INTEGER NOT NULL, -- roll-backs of that direction in a row
-    PRIMARY KEY (target, scope)
+    PRIMARY KEY (target, scope, grows)
 ) STRICT, WITHOUT ROWID;

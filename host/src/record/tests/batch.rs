@@ -5,8 +5,12 @@ use std::time::{Duration, Instant};
 use sqlx::Executor;
 
 use super::*;
-use crate::model::{Alert, AlertKey, AlertState, PoolKey, Setting};
-use crate::record::{AlertChange, DecisionFilter, Memory, RecordError, ScopeState, StoredAlert};
+use crate::model::{
+    Alert, AlertKey, AlertState, EffectPoint, EffectReport, Measure, PoolKey, Setting,
+};
+use crate::record::{
+    AlertChange, DecisionFilter, EffectState, Memory, RecordError, ScopeState, StoredAlert,
+};
 
 fn alert(state: AlertState) -> Alert {
     let subject = Subject::Pool(PoolKey::new("a/b", "\"ü\""));
@@ -54,6 +58,40 @@ fn full_batch() -> Batch {
             target: target("main"),
             blob: vec![0, 255],
         }],
+        effects: vec![report()],
+        effect_states: vec![EffectState {
+            target: target("main"),
+            setting: Setting::DEFAULT,
+            status: Status::RolledBack,
+            at: at(Duration::from_secs(1)),
+            from: size(5),
+            to: size(15),
+            until: Some(at(Duration::from_secs(601))),
+            repeats: 2,
+        }],
+    }
+}
+
+fn report() -> EffectReport {
+    let measure =
+        Measure { throughput_per_s: 250.5, rollback_ratio: Some(0.25), ..Measure::default() };
+    EffectReport {
+        decision: id(1),
+        began: at(Duration::from_secs(1)),
+        expected: "more".into(),
+        expected_numbers: vec![Evidence { name: "throughput_per_s".into(), value: 750.0 }],
+        before: measure,
+        after: Measure { maxwait_us: 7, ..measure },
+        series: vec![EffectPoint {
+            at: at(Duration::from_secs(2)),
+            size: 15,
+            servers: 14.5,
+            waiting: 0.25,
+            throughput_per_s: 700.0,
+            transaction_mean_us: 20_000.0,
+        }],
+        judged_at: Some(at(Duration::from_secs(11))),
+        judged: "fine".into(),
     }
 }
 
@@ -62,6 +100,10 @@ async fn assert_holds(store: &Store, batch: &Batch) {
     let expected = Decision { status: Status::Verified, ..batch.decisions[0].clone() };
     assert_eq!(stored.decision, expected);
     assert_eq!(stored.transitions, batch.transitions);
+    let effect = store.effect(id(1)).await.expect("read").expect("there");
+    assert_eq!(effect, batch.effects[0]);
+    let states = store.effect_states(&target("main")).await.expect("read");
+    assert_eq!(states, batch.effect_states);
     let evaluation = store.evaluation(batch.evaluations[0].id).await.expect("read");
     assert_eq!(evaluation.as_ref(), batch.evaluations.first());
     assert_eq!(store.scope_states(&target("main")).await.expect("read"), batch.scopes);

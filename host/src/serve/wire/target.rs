@@ -99,6 +99,8 @@ struct Limits {
     database_margin: u32,
     /// Oldest pool data on which a size may be changed.
     data_age_max_ms: u64,
+    /// Whether a shrink that queueing clients hold up may be helped with `RECONNECT`.
+    reconnect: bool,
 }
 
 /// The connections of the PostgreSQL server.
@@ -173,6 +175,7 @@ impl From<&model::Limits> for Limits {
             changes_per_hour: limits.changes_per_hour,
             database_margin: limits.database_margin,
             data_age_max_ms: millis(limits.data_age_max),
+            reconnect: limits.reconnect,
         }
     }
 }

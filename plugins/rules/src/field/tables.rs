@@ -7,6 +7,8 @@ use super::{Field, Read};
 /// The contract's codes of a pool's condition, in words.
 const CONDITIONS: &[&str] =
     &["idle", "serving", "queueing", "login_queue", "paused", "wedged", "stale"];
+/// The contract's codes of what came of a change, in words.
+const CHANGES: &[&str] = &["none", "measuring", "verified", "rolled_back", "inconclusive"];
 /// The contract's codes of a pool's mode, in words.
 const MODES: &[&str] = &["session", "transaction", "statement"];
 
@@ -138,16 +140,55 @@ pub(super) const POOL: &[Field] = &[
         "age of the longest of those, ms",
         Read::PoolLong(|p| &p.idle_in_transaction_max_ms),
     ),
+    field(
+        "running",
+        "active backends that wait for nothing; 0 where PostgreSQL is not asked",
+        Read::PoolCount(|p| &p.running),
+    ),
+    field(
+        "waiting_on_lock",
+        "active backends that wait for a lock; likewise",
+        Read::PoolCount(|p| &p.waiting_on_lock),
+    ),
+    field(
+        "waiting_on_io",
+        "active backends that wait for I/O; likewise",
+        Read::PoolCount(|p| &p.waiting_on_io),
+    ),
 ];
 
 pub(super) const SCOPE: &[Field] = &[
     field("kind", "`default`, `database` or `user`", Read::ScopeKind),
     field("name", "the database or user; empty for the default", Read::ScopeName),
     field("size", "its size now, servers per pool", Read::ScopeCount(|s| &s.size)),
-    field("actionable", "whether the sidecar can change it", Read::ScopeFlag(|s| &s.actionable)),
+    field("actionable", "whether the sidecar can change it", Read::ScopeBit(|s| &s.actionable, 1)),
+    field("min_size", "`min_pool_size` of its pools", Read::ScopeCount(|s| &s.min_size)),
+    field(
+        "min_size_actionable",
+        "whether the sidecar can change that",
+        Read::ScopeBit(|s| &s.actionable, 2),
+    ),
+    field("reserve", "`reserve_pool_size` of its pools", Read::ScopeCount(|s| &s.reserve)),
+    field(
+        "reserve_actionable",
+        "whether the sidecar can change that",
+        Read::ScopeBit(|s| &s.actionable, 4),
+    ),
     field("floor", "what the guard will not go below", Read::ScopeCount(|s| &s.floor)),
     field("ceiling", "what the guard will not go above", Read::ScopeCount(|s| &s.ceiling)),
     field("pools", "pools that it sizes", Read::ScopeCount(|s| &s.pools)),
+    field(
+        "change",
+        "what came of the last resize: `none`, `measuring`, `verified`, `rolled_back`, `inconclusive`",
+        Read::ScopeWord(|s| &s.change, CHANGES),
+    ),
+    field(
+        "change_age_ms",
+        "time since it was made, or taken back, ms",
+        Read::ScopeLong(|s| &s.change_age_ms),
+    ),
+    field("change_from", "the size before it", Read::ScopeCount(|s| &s.change_from)),
+    field("change_to", "the size that it made", Read::ScopeCount(|s| &s.change_to)),
 ];
 
 pub(super) const TARGET: &[Field] = &[
@@ -251,6 +292,11 @@ pub(super) const DATABASE_SERVER: &[Field] = &[
         "others",
         "backends that did not come through this target",
         Read::ServerCount(|s| u64::from(s.others)),
+    ),
+    field(
+        "budget",
+        "what this target's pools may open all together, reserves included",
+        Read::ServerCount(|s| u64::from(s.budget)),
     ),
 ];
 

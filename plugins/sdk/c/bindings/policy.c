@@ -110,12 +110,12 @@ void __wasm_export_exports_policy_evaluate_post_return(uint8_t * arg0) {
               break;
             }
             case 2: {
-              if ((*((size_t*) (base + (16+1*sizeof(void*))))) > 0) {
-                free(*((uint8_t **) (base + 16)));
+              if ((*((size_t*) (base + (16+2*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + (16+1*sizeof(void*)))));
               }
-              size_t len6 = *((size_t*) (base + (16+3*sizeof(void*))));
+              size_t len6 = *((size_t*) (base + (16+4*sizeof(void*))));
               if (len6 > 0) {
-                uint8_t *ptr7 = *((uint8_t **) (base + (16+2*sizeof(void*))));
+                uint8_t *ptr7 = *((uint8_t **) (base + (16+3*sizeof(void*))));
                 for (size_t i8 = 0; i8 < len6; i8++) {
                   uint8_t *base = ptr7 + i8 * (8+2*sizeof(void*));
                   (void) base;
@@ -243,15 +243,6 @@ void policy_list_u32_free(policy_list_u32_t *ptr) {
   }
 }
 
-void poolwarden_policy_types_scopes_free(poolwarden_policy_types_scopes_t *ptr) {
-  policy_list_u8_free(&ptr->kind);
-  policy_list_u32_free(&ptr->size);
-  policy_list_u8_free(&ptr->actionable);
-  policy_list_u32_free(&ptr->floor);
-  policy_list_u32_free(&ptr->ceiling);
-  policy_list_u32_free(&ptr->pools);
-}
-
 void policy_list_u64_free(policy_list_u64_t *ptr) {
   size_t list_len = ptr->len;
   if (list_len > 0) {
@@ -260,6 +251,21 @@ void policy_list_u64_free(policy_list_u64_t *ptr) {
     }
     free(list_ptr);
   }
+}
+
+void poolwarden_policy_types_scopes_free(poolwarden_policy_types_scopes_t *ptr) {
+  policy_list_u8_free(&ptr->kind);
+  policy_list_u32_free(&ptr->size);
+  policy_list_u8_free(&ptr->actionable);
+  policy_list_u32_free(&ptr->min_size);
+  policy_list_u32_free(&ptr->reserve);
+  policy_list_u32_free(&ptr->floor);
+  policy_list_u32_free(&ptr->ceiling);
+  policy_list_u32_free(&ptr->pools);
+  policy_list_u8_free(&ptr->change);
+  policy_list_u64_free(&ptr->change_age_ms);
+  policy_list_u32_free(&ptr->change_from);
+  policy_list_u32_free(&ptr->change_to);
 }
 
 void policy_list_f64_free(policy_list_f64_t *ptr) {
@@ -306,6 +312,9 @@ void poolwarden_policy_types_pools_free(poolwarden_policy_types_pools_t *ptr) {
   policy_list_f64_free(&ptr->wait_mean_us);
   policy_list_u32_free(&ptr->idle_in_transaction);
   policy_list_u64_free(&ptr->idle_in_transaction_max_ms);
+  policy_list_u32_free(&ptr->running);
+  policy_list_u32_free(&ptr->waiting_on_lock);
+  policy_list_u32_free(&ptr->waiting_on_io);
 }
 
 void poolwarden_policy_types_past_free(poolwarden_policy_types_past_t *ptr) {
@@ -635,12 +644,13 @@ uint8_t * __wasm_export_exports_policy_evaluate(uint8_t * arg) {
         (uint32_t) (uint32_t) (*((int32_t*) (arg + (132+4*sizeof(void*))))),
         (uint32_t) (uint32_t) (*((int32_t*) (arg + (136+4*sizeof(void*))))),
         (uint32_t) (uint32_t) (*((int32_t*) (arg + (140+4*sizeof(void*))))),
+        (uint32_t) (uint32_t) (*((int32_t*) (arg + (144+4*sizeof(void*))))),
       };
       break;
     }
   }
   poolwarden_policy_types_option_past_t option0;
-  switch ((int32_t) *((uint8_t*) (arg + (144+82*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (152+100*sizeof(void*))))) {
     case 0: {
       option0.is_some = false;
       break;
@@ -648,27 +658,27 @@ uint8_t * __wasm_export_exports_policy_evaluate(uint8_t * arg) {
     case 1: {
       option0.is_some = true;
       option0.val = (poolwarden_policy_types_past_t) {
-        (uint64_t) (uint64_t) (*((int64_t*) (arg + (152+82*sizeof(void*))))),
-        (uint64_t) (uint64_t) (*((int64_t*) (arg + (160+82*sizeof(void*))))),
-        (uint32_t) (uint32_t) (*((int32_t*) (arg + (168+82*sizeof(void*))))),
-        (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (168+83*sizeof(void*))))), (*((size_t*) (arg + (168+84*sizeof(void*))))) },
-        (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (168+85*sizeof(void*))))), (*((size_t*) (arg + (168+86*sizeof(void*))))) },
-        (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (168+87*sizeof(void*))))), (*((size_t*) (arg + (168+88*sizeof(void*))))) },
-        (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (168+89*sizeof(void*))))), (*((size_t*) (arg + (168+90*sizeof(void*))))) },
-        (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (168+91*sizeof(void*))))), (*((size_t*) (arg + (168+92*sizeof(void*))))) },
-        (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (168+93*sizeof(void*))))), (*((size_t*) (arg + (168+94*sizeof(void*))))) },
-        (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (168+95*sizeof(void*))))), (*((size_t*) (arg + (168+96*sizeof(void*))))) },
-        (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (168+97*sizeof(void*))))), (*((size_t*) (arg + (168+98*sizeof(void*))))) },
-        (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (168+99*sizeof(void*))))), (*((size_t*) (arg + (168+100*sizeof(void*))))) },
-        (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (168+101*sizeof(void*))))), (*((size_t*) (arg + (168+102*sizeof(void*))))) },
-        (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (168+103*sizeof(void*))))), (*((size_t*) (arg + (168+104*sizeof(void*))))) },
-        (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (168+105*sizeof(void*))))), (*((size_t*) (arg + (168+106*sizeof(void*))))) },
+        (uint64_t) (uint64_t) (*((int64_t*) (arg + (160+100*sizeof(void*))))),
+        (uint64_t) (uint64_t) (*((int64_t*) (arg + (168+100*sizeof(void*))))),
+        (uint32_t) (uint32_t) (*((int32_t*) (arg + (176+100*sizeof(void*))))),
+        (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (176+101*sizeof(void*))))), (*((size_t*) (arg + (176+102*sizeof(void*))))) },
+        (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (176+103*sizeof(void*))))), (*((size_t*) (arg + (176+104*sizeof(void*))))) },
+        (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (176+105*sizeof(void*))))), (*((size_t*) (arg + (176+106*sizeof(void*))))) },
+        (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (176+107*sizeof(void*))))), (*((size_t*) (arg + (176+108*sizeof(void*))))) },
+        (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (176+109*sizeof(void*))))), (*((size_t*) (arg + (176+110*sizeof(void*))))) },
+        (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (176+111*sizeof(void*))))), (*((size_t*) (arg + (176+112*sizeof(void*))))) },
+        (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (176+113*sizeof(void*))))), (*((size_t*) (arg + (176+114*sizeof(void*))))) },
+        (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (176+115*sizeof(void*))))), (*((size_t*) (arg + (176+116*sizeof(void*))))) },
+        (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (176+117*sizeof(void*))))), (*((size_t*) (arg + (176+118*sizeof(void*))))) },
+        (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (176+119*sizeof(void*))))), (*((size_t*) (arg + (176+120*sizeof(void*))))) },
+        (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (176+121*sizeof(void*))))), (*((size_t*) (arg + (176+122*sizeof(void*))))) },
+        (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (176+123*sizeof(void*))))), (*((size_t*) (arg + (176+124*sizeof(void*))))) },
       };
       break;
     }
   }
   poolwarden_policy_types_option_sessions_t option1;
-  switch ((int32_t) *((uint8_t*) (arg + (176+106*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (184+124*sizeof(void*))))) {
     case 0: {
       option1.is_some = false;
       break;
@@ -676,29 +686,29 @@ uint8_t * __wasm_export_exports_policy_evaluate(uint8_t * arg) {
     case 1: {
       option1.is_some = true;
       option1.val = (poolwarden_policy_types_sessions_t) {
-        (uint64_t) (uint64_t) (*((int64_t*) (arg + (184+106*sizeof(void*))))),
-        (bool) (int32_t) *((uint8_t*) (arg + (192+106*sizeof(void*)))),
+        (uint64_t) (uint64_t) (*((int64_t*) (arg + (192+124*sizeof(void*))))),
+        (bool) (int32_t) *((uint8_t*) (arg + (200+124*sizeof(void*)))),
         (poolwarden_policy_types_holders_t) (poolwarden_policy_types_holders_t) {
-          (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (192+107*sizeof(void*))))), (*((size_t*) (arg + (192+108*sizeof(void*))))) },
-          (policy_list_u8_t) (policy_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (192+109*sizeof(void*))))), (*((size_t*) (arg + (192+110*sizeof(void*))))) },
-          (policy_list_u8_t) (policy_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (192+111*sizeof(void*))))), (*((size_t*) (arg + (192+112*sizeof(void*))))) },
-          (policy_list_string_t) (policy_list_string_t) { (policy_string_t*)(*((uint8_t **) (arg + (192+113*sizeof(void*))))), (*((size_t*) (arg + (192+114*sizeof(void*))))) },
-          (policy_list_string_t) (policy_list_string_t) { (policy_string_t*)(*((uint8_t **) (arg + (192+115*sizeof(void*))))), (*((size_t*) (arg + (192+116*sizeof(void*))))) },
-          (policy_list_string_t) (policy_list_string_t) { (policy_string_t*)(*((uint8_t **) (arg + (192+117*sizeof(void*))))), (*((size_t*) (arg + (192+118*sizeof(void*))))) },
-          (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (192+119*sizeof(void*))))), (*((size_t*) (arg + (192+120*sizeof(void*))))) },
-          (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (192+121*sizeof(void*))))), (*((size_t*) (arg + (192+122*sizeof(void*))))) },
-          (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (192+123*sizeof(void*))))), (*((size_t*) (arg + (192+124*sizeof(void*))))) },
-          (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (192+125*sizeof(void*))))), (*((size_t*) (arg + (192+126*sizeof(void*))))) },
-          (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (192+127*sizeof(void*))))), (*((size_t*) (arg + (192+128*sizeof(void*))))) },
-          (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (192+129*sizeof(void*))))), (*((size_t*) (arg + (192+130*sizeof(void*))))) },
+          (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (200+125*sizeof(void*))))), (*((size_t*) (arg + (200+126*sizeof(void*))))) },
+          (policy_list_u8_t) (policy_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (200+127*sizeof(void*))))), (*((size_t*) (arg + (200+128*sizeof(void*))))) },
+          (policy_list_u8_t) (policy_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (200+129*sizeof(void*))))), (*((size_t*) (arg + (200+130*sizeof(void*))))) },
+          (policy_list_string_t) (policy_list_string_t) { (policy_string_t*)(*((uint8_t **) (arg + (200+131*sizeof(void*))))), (*((size_t*) (arg + (200+132*sizeof(void*))))) },
+          (policy_list_string_t) (policy_list_string_t) { (policy_string_t*)(*((uint8_t **) (arg + (200+133*sizeof(void*))))), (*((size_t*) (arg + (200+134*sizeof(void*))))) },
+          (policy_list_string_t) (policy_list_string_t) { (policy_string_t*)(*((uint8_t **) (arg + (200+135*sizeof(void*))))), (*((size_t*) (arg + (200+136*sizeof(void*))))) },
+          (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (200+137*sizeof(void*))))), (*((size_t*) (arg + (200+138*sizeof(void*))))) },
+          (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (200+139*sizeof(void*))))), (*((size_t*) (arg + (200+140*sizeof(void*))))) },
+          (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (200+141*sizeof(void*))))), (*((size_t*) (arg + (200+142*sizeof(void*))))) },
+          (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (200+143*sizeof(void*))))), (*((size_t*) (arg + (200+144*sizeof(void*))))) },
+          (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (200+145*sizeof(void*))))), (*((size_t*) (arg + (200+146*sizeof(void*))))) },
+          (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (200+147*sizeof(void*))))), (*((size_t*) (arg + (200+148*sizeof(void*))))) },
         },
         (poolwarden_policy_types_client_groups_t) (poolwarden_policy_types_client_groups_t) {
-          (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (192+131*sizeof(void*))))), (*((size_t*) (arg + (192+132*sizeof(void*))))) },
-          (policy_list_string_t) (policy_list_string_t) { (policy_string_t*)(*((uint8_t **) (arg + (192+133*sizeof(void*))))), (*((size_t*) (arg + (192+134*sizeof(void*))))) },
-          (policy_list_string_t) (policy_list_string_t) { (policy_string_t*)(*((uint8_t **) (arg + (192+135*sizeof(void*))))), (*((size_t*) (arg + (192+136*sizeof(void*))))) },
-          (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (192+137*sizeof(void*))))), (*((size_t*) (arg + (192+138*sizeof(void*))))) },
-          (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (192+139*sizeof(void*))))), (*((size_t*) (arg + (192+140*sizeof(void*))))) },
-          (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (192+141*sizeof(void*))))), (*((size_t*) (arg + (192+142*sizeof(void*))))) },
+          (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (200+149*sizeof(void*))))), (*((size_t*) (arg + (200+150*sizeof(void*))))) },
+          (policy_list_string_t) (policy_list_string_t) { (policy_string_t*)(*((uint8_t **) (arg + (200+151*sizeof(void*))))), (*((size_t*) (arg + (200+152*sizeof(void*))))) },
+          (policy_list_string_t) (policy_list_string_t) { (policy_string_t*)(*((uint8_t **) (arg + (200+153*sizeof(void*))))), (*((size_t*) (arg + (200+154*sizeof(void*))))) },
+          (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (200+155*sizeof(void*))))), (*((size_t*) (arg + (200+156*sizeof(void*))))) },
+          (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (200+157*sizeof(void*))))), (*((size_t*) (arg + (200+158*sizeof(void*))))) },
+          (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (200+159*sizeof(void*))))), (*((size_t*) (arg + (200+160*sizeof(void*))))) },
         },
       };
       break;
@@ -724,53 +734,62 @@ uint8_t * __wasm_export_exports_policy_evaluate(uint8_t * arg) {
     },
     (poolwarden_policy_types_option_database_server_t) option,
     (poolwarden_policy_types_scopes_t) (poolwarden_policy_types_scopes_t) {
-      (policy_list_u8_t) (policy_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (144+4*sizeof(void*))))), (*((size_t*) (arg + (144+5*sizeof(void*))))) },
-      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (144+6*sizeof(void*))))), (*((size_t*) (arg + (144+7*sizeof(void*))))) },
-      (policy_list_u8_t) (policy_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (144+8*sizeof(void*))))), (*((size_t*) (arg + (144+9*sizeof(void*))))) },
-      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (144+10*sizeof(void*))))), (*((size_t*) (arg + (144+11*sizeof(void*))))) },
-      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (144+12*sizeof(void*))))), (*((size_t*) (arg + (144+13*sizeof(void*))))) },
-      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (144+14*sizeof(void*))))), (*((size_t*) (arg + (144+15*sizeof(void*))))) },
+      (policy_list_u8_t) (policy_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (152+4*sizeof(void*))))), (*((size_t*) (arg + (152+5*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+6*sizeof(void*))))), (*((size_t*) (arg + (152+7*sizeof(void*))))) },
+      (policy_list_u8_t) (policy_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (152+8*sizeof(void*))))), (*((size_t*) (arg + (152+9*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+10*sizeof(void*))))), (*((size_t*) (arg + (152+11*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+12*sizeof(void*))))), (*((size_t*) (arg + (152+13*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+14*sizeof(void*))))), (*((size_t*) (arg + (152+15*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+16*sizeof(void*))))), (*((size_t*) (arg + (152+17*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+18*sizeof(void*))))), (*((size_t*) (arg + (152+19*sizeof(void*))))) },
+      (policy_list_u8_t) (policy_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (152+20*sizeof(void*))))), (*((size_t*) (arg + (152+21*sizeof(void*))))) },
+      (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (152+22*sizeof(void*))))), (*((size_t*) (arg + (152+23*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+24*sizeof(void*))))), (*((size_t*) (arg + (152+25*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+26*sizeof(void*))))), (*((size_t*) (arg + (152+27*sizeof(void*))))) },
     },
     (poolwarden_policy_types_pools_t) (poolwarden_policy_types_pools_t) {
-      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (144+16*sizeof(void*))))), (*((size_t*) (arg + (144+17*sizeof(void*))))) },
-      (policy_list_u8_t) (policy_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (144+18*sizeof(void*))))), (*((size_t*) (arg + (144+19*sizeof(void*))))) },
-      (policy_list_u8_t) (policy_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (144+20*sizeof(void*))))), (*((size_t*) (arg + (144+21*sizeof(void*))))) },
-      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (144+22*sizeof(void*))))), (*((size_t*) (arg + (144+23*sizeof(void*))))) },
-      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (144+24*sizeof(void*))))), (*((size_t*) (arg + (144+25*sizeof(void*))))) },
-      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (144+26*sizeof(void*))))), (*((size_t*) (arg + (144+27*sizeof(void*))))) },
-      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (144+28*sizeof(void*))))), (*((size_t*) (arg + (144+29*sizeof(void*))))) },
-      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (144+30*sizeof(void*))))), (*((size_t*) (arg + (144+31*sizeof(void*))))) },
-      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (144+32*sizeof(void*))))), (*((size_t*) (arg + (144+33*sizeof(void*))))) },
-      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (144+34*sizeof(void*))))), (*((size_t*) (arg + (144+35*sizeof(void*))))) },
-      (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (144+36*sizeof(void*))))), (*((size_t*) (arg + (144+37*sizeof(void*))))) },
-      (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (144+38*sizeof(void*))))), (*((size_t*) (arg + (144+39*sizeof(void*))))) },
-      (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (144+40*sizeof(void*))))), (*((size_t*) (arg + (144+41*sizeof(void*))))) },
-      (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (144+42*sizeof(void*))))), (*((size_t*) (arg + (144+43*sizeof(void*))))) },
-      (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (144+44*sizeof(void*))))), (*((size_t*) (arg + (144+45*sizeof(void*))))) },
-      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (144+46*sizeof(void*))))), (*((size_t*) (arg + (144+47*sizeof(void*))))) },
-      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (144+48*sizeof(void*))))), (*((size_t*) (arg + (144+49*sizeof(void*))))) },
-      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (144+50*sizeof(void*))))), (*((size_t*) (arg + (144+51*sizeof(void*))))) },
-      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (144+52*sizeof(void*))))), (*((size_t*) (arg + (144+53*sizeof(void*))))) },
-      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (144+54*sizeof(void*))))), (*((size_t*) (arg + (144+55*sizeof(void*))))) },
-      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (144+56*sizeof(void*))))), (*((size_t*) (arg + (144+57*sizeof(void*))))) },
-      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (144+58*sizeof(void*))))), (*((size_t*) (arg + (144+59*sizeof(void*))))) },
-      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (144+60*sizeof(void*))))), (*((size_t*) (arg + (144+61*sizeof(void*))))) },
-      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (144+62*sizeof(void*))))), (*((size_t*) (arg + (144+63*sizeof(void*))))) },
-      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (144+64*sizeof(void*))))), (*((size_t*) (arg + (144+65*sizeof(void*))))) },
-      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (144+66*sizeof(void*))))), (*((size_t*) (arg + (144+67*sizeof(void*))))) },
-      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (144+68*sizeof(void*))))), (*((size_t*) (arg + (144+69*sizeof(void*))))) },
-      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (144+70*sizeof(void*))))), (*((size_t*) (arg + (144+71*sizeof(void*))))) },
-      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (144+72*sizeof(void*))))), (*((size_t*) (arg + (144+73*sizeof(void*))))) },
-      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (144+74*sizeof(void*))))), (*((size_t*) (arg + (144+75*sizeof(void*))))) },
-      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (144+76*sizeof(void*))))), (*((size_t*) (arg + (144+77*sizeof(void*))))) },
-      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (144+78*sizeof(void*))))), (*((size_t*) (arg + (144+79*sizeof(void*))))) },
-      (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (144+80*sizeof(void*))))), (*((size_t*) (arg + (144+81*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+28*sizeof(void*))))), (*((size_t*) (arg + (152+29*sizeof(void*))))) },
+      (policy_list_u8_t) (policy_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (152+30*sizeof(void*))))), (*((size_t*) (arg + (152+31*sizeof(void*))))) },
+      (policy_list_u8_t) (policy_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (152+32*sizeof(void*))))), (*((size_t*) (arg + (152+33*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+34*sizeof(void*))))), (*((size_t*) (arg + (152+35*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+36*sizeof(void*))))), (*((size_t*) (arg + (152+37*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+38*sizeof(void*))))), (*((size_t*) (arg + (152+39*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+40*sizeof(void*))))), (*((size_t*) (arg + (152+41*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+42*sizeof(void*))))), (*((size_t*) (arg + (152+43*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+44*sizeof(void*))))), (*((size_t*) (arg + (152+45*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+46*sizeof(void*))))), (*((size_t*) (arg + (152+47*sizeof(void*))))) },
+      (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (152+48*sizeof(void*))))), (*((size_t*) (arg + (152+49*sizeof(void*))))) },
+      (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (152+50*sizeof(void*))))), (*((size_t*) (arg + (152+51*sizeof(void*))))) },
+      (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (152+52*sizeof(void*))))), (*((size_t*) (arg + (152+53*sizeof(void*))))) },
+      (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (152+54*sizeof(void*))))), (*((size_t*) (arg + (152+55*sizeof(void*))))) },
+      (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (152+56*sizeof(void*))))), (*((size_t*) (arg + (152+57*sizeof(void*))))) },
+      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (152+58*sizeof(void*))))), (*((size_t*) (arg + (152+59*sizeof(void*))))) },
+      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (152+60*sizeof(void*))))), (*((size_t*) (arg + (152+61*sizeof(void*))))) },
+      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (152+62*sizeof(void*))))), (*((size_t*) (arg + (152+63*sizeof(void*))))) },
+      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (152+64*sizeof(void*))))), (*((size_t*) (arg + (152+65*sizeof(void*))))) },
+      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (152+66*sizeof(void*))))), (*((size_t*) (arg + (152+67*sizeof(void*))))) },
+      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (152+68*sizeof(void*))))), (*((size_t*) (arg + (152+69*sizeof(void*))))) },
+      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (152+70*sizeof(void*))))), (*((size_t*) (arg + (152+71*sizeof(void*))))) },
+      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (152+72*sizeof(void*))))), (*((size_t*) (arg + (152+73*sizeof(void*))))) },
+      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (152+74*sizeof(void*))))), (*((size_t*) (arg + (152+75*sizeof(void*))))) },
+      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (152+76*sizeof(void*))))), (*((size_t*) (arg + (152+77*sizeof(void*))))) },
+      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (152+78*sizeof(void*))))), (*((size_t*) (arg + (152+79*sizeof(void*))))) },
+      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (152+80*sizeof(void*))))), (*((size_t*) (arg + (152+81*sizeof(void*))))) },
+      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (152+82*sizeof(void*))))), (*((size_t*) (arg + (152+83*sizeof(void*))))) },
+      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (152+84*sizeof(void*))))), (*((size_t*) (arg + (152+85*sizeof(void*))))) },
+      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (152+86*sizeof(void*))))), (*((size_t*) (arg + (152+87*sizeof(void*))))) },
+      (policy_list_f64_t) (policy_list_f64_t) { (double*)(*((uint8_t **) (arg + (152+88*sizeof(void*))))), (*((size_t*) (arg + (152+89*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+90*sizeof(void*))))), (*((size_t*) (arg + (152+91*sizeof(void*))))) },
+      (policy_list_u64_t) (policy_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (152+92*sizeof(void*))))), (*((size_t*) (arg + (152+93*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+94*sizeof(void*))))), (*((size_t*) (arg + (152+95*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+96*sizeof(void*))))), (*((size_t*) (arg + (152+97*sizeof(void*))))) },
+      (policy_list_u32_t) (policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (152+98*sizeof(void*))))), (*((size_t*) (arg + (152+99*sizeof(void*))))) },
     },
     (poolwarden_policy_types_option_past_t) option0,
     (poolwarden_policy_types_option_sessions_t) option1,
   };
-  policy_string_t arg3 = (policy_string_t) { (uint8_t*)(*((uint8_t **) (arg + (200+142*sizeof(void*))))), (*((size_t*) (arg + (200+143*sizeof(void*))))) };
-  policy_list_u8_t arg4 = (policy_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (200+144*sizeof(void*))))), (*((size_t*) (arg + (200+145*sizeof(void*))))) };
+  policy_string_t arg3 = (policy_string_t) { (uint8_t*)(*((uint8_t **) (arg + (208+160*sizeof(void*))))), (*((size_t*) (arg + (208+161*sizeof(void*))))) };
+  policy_list_u8_t arg4 = (policy_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (208+162*sizeof(void*))))), (*((size_t*) (arg + (208+163*sizeof(void*))))) };
   policy_result_answer_string_t ret;
   policy_answer_t ok;
   policy_string_t err;

@@ -91,6 +91,9 @@ typedef struct poolwarden_policy_types_database_server_t {
   uint32_t   waiting_on_other;
   // Backends that did not come through this target's pools.
   uint32_t   others;
+  // What this target's pools may open all together, reserves included: its share of what
+  // PostgreSQL can take.
+  uint32_t   budget;
 } poolwarden_policy_types_database_server_t;
 
 typedef struct {
@@ -103,24 +106,36 @@ typedef struct {
   size_t len;
 } policy_list_u32_t;
 
+typedef struct {
+  uint64_t *ptr;
+  size_t len;
+} policy_list_u64_t;
+
 // The settings that size pools, one row a size scope; equal lengths, by scope index.
 typedef struct poolwarden_policy_types_scopes_t {
   // 0 = `default_pool_size` of the target, 1 = a database's `pool_size`, 2 = a user's.
   policy_list_u8_t   kind;
   policy_list_u32_t   size;
-  // 1 where the sidecar is able to change the size, 0 where it can only be recommended.
+  // What the sidecar is able to change, the rest can only be recommended: 1 `pool_size`,
+  // 2 `min_pool_size`, 4 `reserve_pool_size`, added up.
   policy_list_u8_t   actionable;
+  // `min_pool_size` and `reserve_pool_size` of the scope's pools.
+  policy_list_u32_t   min_size;
+  policy_list_u32_t   reserve;
   // What the guard will not go below or above for this scope.
   policy_list_u32_t   floor;
   policy_list_u32_t   ceiling;
   // Number of pools that this scope sizes.
   policy_list_u32_t   pools;
+  // The sidecar's last change of `pool_size`, whoever asked for it.
+  // What came of it: 0 there was none, 1 it is being measured, 2 it helped, or did no harm,
+  // 3 it was taken back, 4 nothing can be said.
+  policy_list_u8_t   change;
+  // Time since it was made, or since it was taken back.
+  policy_list_u64_t   change_age_ms;
+  policy_list_u32_t   change_from;
+  policy_list_u32_t   change_to;
 } poolwarden_policy_types_scopes_t;
-
-typedef struct {
-  uint64_t *ptr;
-  size_t len;
-} policy_list_u64_t;
 
 typedef struct {
   double *ptr;
@@ -189,6 +204,10 @@ typedef struct poolwarden_policy_types_pools_t {
   // From PostgreSQL, 0 where the sidecar may not look.
   policy_list_u32_t   idle_in_transaction;
   policy_list_u64_t   idle_in_transaction_max_ms;
+  // The pool's active backends by what they wait for; `running` waits for nothing.
+  policy_list_u32_t   running;
+  policy_list_u32_t   waiting_on_lock;
+  policy_list_u32_t   waiting_on_io;
 } poolwarden_policy_types_pools_t;
 
 // What each pool did in a longer past, in equal steps; for plugins that ask for it in
@@ -367,9 +386,20 @@ typedef struct poolwarden_policy_types_recommendation_t {
   poolwarden_policy_types_list_evidence_t   evidence;
 } poolwarden_policy_types_recommendation_t;
 
+// Which number of a scope.
+typedef uint8_t poolwarden_policy_types_knob_t;
+
+// The most servers of each pool, its reserve aside.
+#define POOLWARDEN_POLICY_TYPES_KNOB_POOL_SIZE 0
+// Servers that are kept open while a pool has clients.
+#define POOLWARDEN_POLICY_TYPES_KNOB_MIN_POOL_SIZE 1
+// Servers beyond the size for who has waited `reserve_pool_timeout`.
+#define POOLWARDEN_POLICY_TYPES_KNOB_RESERVE_POOL_SIZE 2
+
 // Asks for another size of one scope (an index into `scopes`).
 typedef struct poolwarden_policy_types_resize_t {
   uint32_t   scope;
+  poolwarden_policy_types_knob_t   knob;
   uint32_t   size;
   policy_string_t   reason;
   poolwarden_policy_types_list_evidence_t   evidence;
@@ -484,9 +514,9 @@ void policy_list_u8_free(policy_list_u8_t *ptr);
 
 void policy_list_u32_free(policy_list_u32_t *ptr);
 
-void poolwarden_policy_types_scopes_free(poolwarden_policy_types_scopes_t *ptr);
-
 void policy_list_u64_free(policy_list_u64_t *ptr);
+
+void poolwarden_policy_types_scopes_free(poolwarden_policy_types_scopes_t *ptr);
 
 void policy_list_f64_free(policy_list_f64_t *ptr);
 

@@ -9,6 +9,7 @@ from .plugin import Policy, plugin
 from .proposal import (
     Alert,
     EndSession,
+    Knob,
     LookAtSessions,
     Proposal,
     Recommendation,
@@ -17,6 +18,7 @@ from .proposal import (
     Subject,
 )
 from .window import (
+    ChangeOutcome,
     ClientGroup,
     Condition,
     Holder,
@@ -32,10 +34,12 @@ from .window import (
 
 __all__ = [
     "Alert",
+    "ChangeOutcome",
     "ClientGroup",
     "Condition",
     "EndSession",
     "Holder",
+    "Knob",
     "LookAtSessions",
     "Past",
     "Policy",

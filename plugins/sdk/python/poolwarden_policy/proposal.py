@@ -10,6 +10,11 @@ from wit_world.imports import types
 #: How urgent an alert is: ``Severity.INFO``, ``WARNING``, ``CRITICAL``.
 Severity = types.Severity
 
+#: Which number of a scope a resize is about: ``Knob.POOL_SIZE``, ``MIN_POOL_SIZE``,
+#: ``RESERVE_POOL_SIZE``.
+Knob = types.Knob
+KNOBS = [Knob.POOL_SIZE, Knob.MIN_POOL_SIZE, Knob.RESERVE_POOL_SIZE]
+
 _Subject = Union[
     types.Subject_Target,
     types.Subject_DatabaseServer,
@@ -127,7 +132,12 @@ class Resize(_WithEvidence):
 
     def __init__(self, scope: Any, size: int) -> None:
         super().__init__()
-        self._resize = types.Resize(scope.index, size, "", self._evidence)
+        self._resize = types.Resize(scope.index, Knob.POOL_SIZE, size, "", self._evidence)
+
+    def knob(self, knob: types.Knob) -> "Resize":
+        """Asks for another number of the scope than its ``pool_size``."""
+        self._resize.knob = knob
+        return self
 
     def reason(self, reason: str) -> "Resize":
         """Sets the one sentence that a person reads."""

@@ -9,7 +9,7 @@ from typing import Any, List, NamedTuple, Optional
 
 from wit_world.imports import host, types
 
-from .proposal import Subject
+from .proposal import KNOBS, Knob, Subject
 
 
 class Condition(Enum):
@@ -40,9 +40,20 @@ class ScopeKind(Enum):
     USER = "user"
 
 
+class ChangeOutcome(Enum):
+    """What came of a change of a size, as far as the sidecar could measure it."""
+
+    NONE = "none"
+    MEASURING = "measuring"
+    VERIFIED = "verified"
+    ROLLED_BACK = "rolled_back"
+    INCONCLUSIVE = "inconclusive"
+
+
 _CONDITIONS = list(Condition)
 _MODES = list(PoolMode)
 _KINDS = list(ScopeKind)
+_OUTCOMES = list(ChangeOutcome)
 _STATES = ["unknown", "active", "idle_in_transaction", "idle"]
 
 
@@ -136,6 +147,9 @@ class Pool(_Row):
     wait_mean_us: float = _cell("wait_mean_us", "Mean wait for a server per transaction.")
     idle_in_transaction: int = _cell("idle_in_transaction", "Servers idle in a transaction.")
     idle_in_transaction_max_ms: int = _cell("idle_in_transaction_max_ms", "Age of the longest.")
+    running: int = _cell("running", "Active backends that wait for nothing.")
+    waiting_on_lock: int = _cell("waiting_on_lock", "Active backends that wait for a lock.")
+    waiting_on_io: int = _cell("waiting_on_io", "Active backends that wait for I/O.")
 
 
 class Scope(_Row):
@@ -159,12 +173,26 @@ class Scope(_Row):
     @property
     def is_actionable(self) -> bool:
         """Whether the sidecar is able to change the size."""
-        return self._columns.actionable[self.index] != 0
+        return self.can_change(Knob.POOL_SIZE)
+
+    def can_change(self, knob: types.Knob) -> bool:
+        """Whether the sidecar is able to change one of the scope's numbers."""
+        return bool(self._columns.actionable[self.index] & (1 << KNOBS.index(knob)))
+
+    @property
+    def change(self) -> ChangeOutcome:
+        """What came of the sidecar's last change of the size."""
+        return _coded(_OUTCOMES, self._columns.change[self.index], ChangeOutcome.NONE)
 
     size: int = _cell("size", "The size now, in server connections per pool.")
+    min_size: int = _cell("min_size", "Servers that are kept open while a pool has clients.")
+    reserve: int = _cell("reserve", "Servers beyond the size, for who has waited long.")
     floor: int = _cell("floor", "The size below which the guard will not go.")
     ceiling: int = _cell("ceiling", "The size above which the guard will not go.")
     pool_count: int = _cell("pools", "How many pools this scope sizes.")
+    change_age_ms: int = _cell("change_age_ms", "Since the last change, or since it was undone.")
+    change_from: int = _cell("change_from", "The size before the last change.")
+    change_to: int = _cell("change_to", "The size that it made.")
 
 
 class _OfPool(_Row):

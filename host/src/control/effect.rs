@@ -1,0 +1,378 @@
+//! What a change did: measured, judged, and taken back when it did harm.
+//!
+//! A change that was read back is on trial. Its setting has one trial at a time; a growth may extend a
+//! growth only when what was seen so far is a gain, so that a slow database is never more than one
+//! step above the size at which its throughput peaks.
+
+mod book;
+mod judge;
+mod trial;
+
+use std::time::Duration;
+
+pub(super) use book::EffectBook;
+pub use book::LastChange;
+use book::{Past, Record};
+use judge::{Course, Finding, Moment};
+use trial::{CHART_AFTER, TakeBack, Trial};
+
+use super::drift::OwnChange;
+use super::scope::{Afterwards, InFlight, Measured};
+use super::target::TargetControl;
+use super::{Effect, Turn};
+use crate::guard::{Facts, Hindrance, Purpose, judge as guard};
+use crate::model::{
+    DecisionId, Knob, Outcome, PoolSize, Setting, Status, TargetStatus, Timestamp, Transition,
+    Window,
+};
+use crate::record::{Batch, EffectState};
+
+/// How long a target may stay away before a trial of it ends.
+const AWAY_MAX: Duration = Duration::from_secs(2);
+/// By how much the wait after a roll-back may grow.
+const REPEATS_MAX: u32 = 3;
+
+impl TargetControl {
+    /// Goes on with a change that was read back.
+    pub(super) fn in_force(
+        &mut self,
+        setting: &Setting,
+        flight: &InFlight,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) {
+        let record = self.effects.record(setting);
+        let taken_back = record.take_back.take_if(|one| one.sent == Some(flight.id)).is_some();
+        let running = record.trial.take();
+        let grows = flight.from.is_some_and(|from| flight.size > from);
+        if let Some(running) = &running {
+            let extends = flight.measured == Measured::Effect && grows && running.may_go_on();
+            let (status, words) = if extends {
+                let words = format!(
+                    "it helps so far ({}); decision {} goes on",
+                    running.words(),
+                    flight.id
+                );
+                (Status::Superseded, words)
+            } else {
+                let words =
+                    format!("decision {} set {} before it could be told", flight.id, flight.size);
+                (Status::Inconclusive, words)
+            };
+            self.conclude(setting, running, status, &words, now, batch);
+        }
+        if !grows || taken_back {
+            self.effects.record(setting).climb = None;
+        }
+        let Some(from) = flight.from.filter(|_| flight.measured == Measured::Effect) else {
+            let note = "it is as it was before; there is nothing to be measured".to_owned();
+            let (id, status) = (flight.id, Status::Verified);
+            batch.transitions.push(Transition { id, at: now, status, note });
+            return;
+        };
+        let limits = *self.effects.limits();
+        let climb = self.effects.record(setting).climb.take().filter(|_| grows);
+        let earlier = running.as_ref().filter(|one| one.may_go_on());
+        let trial =
+            Trial::begin(&self.history, setting, (flight, from), earlier, climb, &limits, now);
+        let first = trial.climb.as_ref().map_or(from.get(), |climb| climb.size);
+        self.effects.record(setting).climb.clone_from(&trial.climb);
+        if setting.knob == Knob::PoolSize {
+            self.history.clip(&setting.scope, [from.get(), first]);
+        }
+        self.history.cut(&setting.scope);
+        batch.effects.push(trial.report(&self.history, setting, now));
+        self.effects.record(setting).trial = Some(trial);
+    }
+
+    /// Judges what is on trial, takes back what did harm, and completes charts.
+    pub(super) fn weigh(&mut self, turn: &mut Turn<'_>, batch: &mut Batch) -> Vec<Effect> {
+        let now = turn.now;
+        self.note_calm(now, batch);
+        for setting in self.effects.on_trial() {
+            let Some(trial) = self.effects.record(&setting).trial.take() else { continue };
+            if let Some(why) = self.disturbed(&setting, &trial) {
+                self.conclude(&setting, &trial, Status::Inconclusive, &why, now, batch);
+            } else {
+                self.weigh_one(&setting, trial, now, batch);
+            }
+        }
+        for (setting, report) in self.effects.due_charts(now) {
+            let series =
+                self.history.points(&setting.scope, report.began.minus(trial::CHART_BEFORE), now);
+            batch.effects.push(crate::model::EffectReport { series, ..report });
+        }
+        let settings = self.effects.to_take_back();
+        settings.iter().filter_map(|setting| self.send_take_back(setting, turn, batch)).collect()
+    }
+
+    fn weigh_one(
+        &mut self,
+        setting: &Setting,
+        mut trial: Trial,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) {
+        let limits = *self.effects.limits();
+        trial.settle(&mut self.history, setting);
+        let moment =
+            if now >= trial.began.plus(limits.window) { Moment::Last } else { Moment::Early };
+        let finding = trial.weigh(&self.history, setting, &limits, now, moment);
+        let in_flight = self.scopes.get(setting).is_some_and(|scope| scope.in_flight.is_some());
+        match finding {
+            // A change under way may be in force already without our knowing: nothing is judged now.
+            _ if in_flight => self.effects.record(setting).trial = Some(trial),
+            Finding::Open(_) | Finding::Gain(_) => self.effects.record(setting).trial = Some(trial),
+            Finding::Good(words) => {
+                self.conclude(setting, &trial, Status::Verified, &words, now, batch);
+            }
+            Finding::Unclear(words) => {
+                self.conclude(setting, &trial, Status::Inconclusive, &words, now, batch);
+            }
+            Finding::Harm(words) => {
+                let to = trial.from;
+                self.condemn(setting, &trial, to, &words, now);
+            }
+            Finding::HarmOfAll(words) => {
+                let first = trial.climb.as_ref().map_or(trial.from.get(), |climb| climb.size);
+                let to = PoolSize::of(setting.knob, first).unwrap_or(trial.from);
+                self.condemn(setting, &trial, to, &words, now);
+            }
+        }
+    }
+
+    /// Says what makes a trial worthless, if something does.
+    fn disturbed(&self, setting: &Setting, trial: &Trial) -> Option<String> {
+        if self.history.status().0 == TargetStatus::Paused {
+            return Some("the target was paused before it could be told".to_owned());
+        }
+        if self.history.restarted().is_some_and(|at| at > trial.began) {
+            return Some("PgBouncer started anew before it could be told".to_owned());
+        }
+        let scope = self.scopes.get(setting)?;
+        if scope.stood_down.is_some() {
+            return Some("a person set another size before it could be told".to_owned());
+        }
+        let settled = scope.in_flight.is_none() && self.is_fresh(setting);
+        let current = self.size_of(setting).filter(|size| settled && *size != trial.to)?;
+        Some(format!("the size is {current} meanwhile; what {} did cannot be told", trial.to))
+    }
+
+    /// Ends the trials of a target that stays away, or of all when the sidecar stops.
+    pub(super) fn give_up_trials(&mut self, why: &str, now: Timestamp) -> Batch {
+        let mut batch = Batch::default();
+        for setting in self.effects.on_trial() {
+            if let Some(trial) = self.effects.record(&setting).trial.take() {
+                self.conclude(&setting, &trial, Status::Inconclusive, why, now, &mut batch);
+            }
+        }
+        batch
+    }
+
+    /// Says whether a target has been away for too long to go on measuring.
+    pub(super) fn is_away(&self, now: Timestamp) -> bool {
+        self.history.latest().is_none_or(|latest| now.since(latest.at) > AWAY_MAX)
+    }
+
+    fn conclude(
+        &mut self,
+        setting: &Setting,
+        trial: &Trial,
+        status: Status,
+        words: &str,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) {
+        let (id, note) = (trial.id, words.to_owned());
+        batch.transitions.push(Transition { id, at: now, status, note });
+        let mut report = trial.report(&self.history, setting, now);
+        report.judged_at = Some(now);
+        words.clone_into(&mut report.judged);
+        batch.effects.push(report.clone());
+        self.effects.chart_later(setting, report, trial.began.plus(CHART_AFTER));
+        let limits = *self.effects.limits();
+        let record = self.effects.record(setting);
+        if status == Status::RolledBack || status == Status::Inconclusive {
+            record.climb = None;
+        }
+        let past = record.past_of(trial);
+        past.status = status;
+        past.repeats = match status {
+            Status::RolledBack => past.repeats.saturating_add(1),
+            Status::Verified => 0,
+            _ => past.repeats,
+        };
+        past.until = match status {
+            Status::RolledBack => {
+                let doubled = 1 << past.repeats.saturating_sub(1).min(REPEATS_MAX);
+                let wait = if trial.course() == Course::Shrink {
+                    self.facts.limits.cooldown_down.saturating_mul(2)
+                } else {
+                    limits.rollback_wait
+                };
+                Some(now.plus(wait.saturating_mul(doubled)))
+            }
+            Status::Inconclusive if trial.course() == Course::Growth => {
+                Some(now.plus(limits.rollback_wait))
+            }
+            _ => None,
+        };
+        let past = past.clone();
+        batch.effect_states.push(self.effect_state(setting, &past));
+    }
+
+    /// Notes a change of which nobody will know what it did.
+    pub(super) fn not_measured(
+        &mut self,
+        setting: &Setting,
+        (id, from, to): (DecisionId, PoolSize, PoolSize),
+        now: Timestamp,
+        batch: &mut Batch,
+    ) {
+        let until = (to > from).then(|| now.plus(self.effects.limits().rollback_wait));
+        let record = self.effects.record(setting);
+        let slot = if to > from { &mut record.growth } else { &mut record.shrink };
+        let repeats = slot.as_ref().map_or(0, |past| past.repeats);
+        let status = Status::Inconclusive;
+        let past = Past { id: Some(id), status, at: now, from, to, until, repeats };
+        *slot = Some(past.clone());
+        batch.effect_states.push(self.effect_state(setting, &past));
+    }
+
+    fn effect_state(&self, setting: &Setting, past: &Past) -> EffectState {
+        EffectState {
+            target: self.facts.name.clone(),
+            setting: setting.clone(),
+            status: past.status,
+            at: past.at,
+            from: past.from,
+            to: past.to,
+            until: past.until,
+            repeats: past.repeats,
+        }
+    }
+
+    /// Notes that a change is to be taken back; the rows go with the intent of doing so.
+    fn condemn(
+        &mut self,
+        setting: &Setting,
+        trial: &Trial,
+        to: PoolSize,
+        words: &str,
+        now: Timestamp,
+    ) {
+        let mut rows = Batch::default();
+        self.conclude(setting, trial, Status::RolledBack, words, now, &mut rows);
+        let words =
+            format!("takes back decision {} ({} to {}): {words}", trial.id, trial.from, trial.to);
+        let of = trial.to;
+        self.effects.record(setting).take_back = Some(TakeBack { of, to, words, rows, sent: None });
+    }
+
+    fn send_take_back(
+        &mut self,
+        setting: &Setting,
+        turn: &mut Turn<'_>,
+        batch: &mut Batch,
+    ) -> Option<Effect> {
+        let in_flight = self.scopes.get(setting).is_some_and(|scope| scope.in_flight.is_some());
+        let current = self.size_of(setting)?;
+        let one = self.effects.record(setting).take_back.clone()?;
+        if current != one.of && !in_flight {
+            // Somebody else has changed it: there is nothing to take back, and that is recorded.
+            self.effects.record(setting).take_back = None;
+            if one.sent.is_none() {
+                merge(batch, one.rows);
+            }
+            return None;
+        }
+        let facts =
+            Facts { purpose: Purpose::TakeBack, ..self.guard_facts(setting, self.mode, turn.now) };
+        let judged = guard(one.to.get(), &facts);
+        let passed = matches!(judged.verdict.outcome, Outcome::Approved | Outcome::Clamped);
+        let size = judged.size.filter(|_| passed && !in_flight)?;
+        let change =
+            OwnChange { setting, size, reason: one.words.clone(), verdict: Some(judged.verdict) };
+        let mut effect = self.resize_by_host(change, Afterwards::KeepUp, turn);
+        if let Effect::Resize(resize) = &mut effect {
+            merge(&mut resize.intent, one.rows);
+            let record = self.effects.record(setting);
+            if let Some(one) = &mut record.take_back {
+                one.sent = Some(resize.id);
+            }
+        }
+        Some(effect)
+    }
+
+    /// Notes since when nobody waits; long enough, it lets go of what could not be told.
+    fn note_calm(&mut self, now: Timestamp, batch: &mut Batch) {
+        for setting in self.effects.settings() {
+            let waiting = self.history.waiting(&setting.scope);
+            let calm = self.effects.limits().calm;
+            let record = self.effects.record(&setting);
+            if let Some(past) = record.note_calm(waiting, calm, now) {
+                let state = self.effect_state(&setting, &past);
+                batch.effect_states.push(state);
+            }
+        }
+    }
+
+    /// Lets go of what hinders further changes of a setting, because a person has acted.
+    pub fn forgive(&mut self, setting: &Setting, batch: &mut Batch) {
+        for past in self.effects.record(setting).forgive() {
+            batch.effect_states.push(self.effect_state(setting, &past));
+        }
+    }
+
+    /// Says why what earlier changes did forbids a further one.
+    pub(super) fn hindrance(&self, setting: &Setting, now: Timestamp) -> Hindrance {
+        self.effects.hindrance(setting, now)
+    }
+
+    /// Shows policies what came of the last change of each scope's size.
+    pub(super) fn show_changes(&self, window: &mut Window, now: Timestamp) {
+        for (at, scope) in window.scope_keys.iter().enumerate() {
+            let Some(last) = self.effects.last(&Setting::size_of(scope.clone())) else { continue };
+            let columns = &mut window.scopes;
+            let age = u64::try_from(now.since(last.at).as_millis()).unwrap_or(u64::MAX);
+            put(&mut columns.change, at, last.code());
+            put(&mut columns.change_age_ms, at, age);
+            put(&mut columns.change_from, at, last.from.get());
+            put(&mut columns.change_to, at, last.to.get());
+        }
+    }
+
+    /// Gives the status that a change of a setting has by now.
+    pub(super) fn status_of(&self, setting: &Setting, id: DecisionId) -> Status {
+        self.effects.status_of(setting, id)
+    }
+}
+
+fn put<T>(column: &mut [T], at: usize, value: T) {
+    if let Some(slot) = column.get_mut(at) {
+        *slot = value;
+    }
+}
+
+/// Adds what a roll-back records.
+fn merge(batch: &mut Batch, rows: Batch) {
+    batch.transitions.extend(rows.transitions);
+    batch.effects.extend(rows.effects);
+    batch.effect_states.extend(rows.effect_states);
+}
+
+impl Record {
+    fn past_of(&mut self, trial: &Trial) -> &mut Past {
+        let slot = if trial.to > trial.from { &mut self.growth } else { &mut self.shrink };
+        let repeats = slot.as_ref().map_or(0, |past| past.repeats);
+        slot.insert(Past {
+            id: Some(trial.id),
+            status: Status::Applied,
+            at: trial.began,
+            from: trial.from,
+            to: trial.to,
+            until: None,
+            repeats,
+        })
+    }
+}

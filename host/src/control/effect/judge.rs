@@ -1,0 +1,414 @@
+//! What a change did, from what was measured before it and after it.
+//!
+//! The question of a growth is whether the added servers did work or only shared the database's.
+//! What the size before would have done under the same load is reckoned from the throughput of each
+//! of its busy servers: X0' = X0 / B0 · min(B, size before). The measured throughput is then X / X0' = x
+//! with B / min(B, size before) = b times the servers, and (x - 1) / (b - 1) is what the added servers
+//! gave of what they could give at best: 1 when they all worked, 0 when the database was the limit,
+//! negative when they only stood in one another's way. These are two points on the curve of the
+//! Universal Scalability Law (N. J. Gunther, "A Simple Capacity Model of Massively Parallel Transaction
+//! Systems", 1993). Transactions are weighted by the mean time that those of their database took
+//! before, so that a pool of many short ones does not hide one of few long ones.
+//!
+//! A shrink, or a change of another knob, is asked only whether it did harm.
+
+use std::time::Duration;
+
+use crate::history::Stretch;
+use crate::model::{EffectLimits, Measure};
+
+/// Standard errors by which a number must be clear of its border before the window ends.
+const SIGMAS: f64 = 2.0;
+/// What must have been seen before the next step may follow a growth.
+const EARLY: Duration = Duration::from_millis(250);
+/// What must have been seen before a gain ends the measuring.
+const CLEAR_GAIN: Duration = Duration::from_secs(1);
+/// What must have been seen before harm does: new servers begin with cold caches.
+const CLEAR_HARM: Duration = Duration::from_secs(2);
+/// Part of the added servers of one pool that must have been busy for a growth to tell something.
+const USED: f64 = 0.2;
+/// Part of the time with waiters from which a pool counts as pressed.
+const PRESSED: f64 = 0.5;
+/// Part of the time with waiters up to which nobody is said to wait.
+const CALM: f64 = 0.1;
+/// By how much the part of rolled back transactions must have risen to be harm.
+const ROLLBACKS: f64 = 0.05;
+/// Fewer deadlocks than these are chance.
+const DEADLOCKS: f64 = 3.0;
+/// Polls from which a sampled mean of busy servers is worth something.
+const POLLS_MIN: f64 = 5.0;
+
+/// Which way a change went, and of what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::control) enum Course {
+    /// A larger `pool_size`.
+    Growth,
+    /// A smaller `pool_size`.
+    Shrink,
+    /// Another knob.
+    Other,
+}
+
+/// What is known of a change so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::control) enum Finding {
+    /// Not enough yet.
+    Open(String),
+    /// It helps; a further step may follow.
+    Gain(String),
+    /// It helped, or did no harm, and that is clear.
+    Good(String),
+    /// It did harm, or did not help.
+    Harm(String),
+    /// As harm, and so did the growths before it.
+    HarmOfAll(String),
+    /// Nothing can be told.
+    Unclear(String),
+}
+
+/// What there was before, to compare with.
+#[derive(Debug, Clone)]
+pub(in crate::control) struct Baseline {
+    pub stretch: Stretch,
+    pub measure: Measure,
+    pub size: u32,
+}
+
+/// A change, as it is judged.
+#[derive(Debug)]
+pub(in crate::control) struct Case<'a> {
+    pub course: Course,
+    pub to: u32,
+    pub limits: &'a EffectLimits,
+    pub before: &'a Baseline,
+    /// The first of several growths without a calm in between, where this is not the first.
+    pub climb: Option<&'a Baseline>,
+    pub after: &'a Stretch,
+    pub measure: &'a Measure,
+}
+
+/// Whether more is to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::control) enum Moment {
+    Early,
+    Last,
+}
+
+/// The comparison of a growth with what a smaller size would have done.
+#[derive(Debug, Clone, Copy)]
+struct Scaling {
+    /// Busy servers, by those that the smaller size would have had.
+    b: f64,
+    /// Throughput, by what those would have done.
+    x: f64,
+    /// Transaction time, by the one before.
+    w: f64,
+    /// Relative error of `x` and `w`.
+    error: f64,
+}
+
+impl Scaling {
+    /// Gives what the added servers gave of what they could give, at a given throughput.
+    fn gain(&self, x: f64) -> f64 {
+        if self.b > 1.0 { (x - 1.0) / (self.b - 1.0) } else { 0.0 }
+    }
+}
+
+fn part(percent: u32) -> f64 {
+    f64::from(percent) / 100.0
+}
+
+impl Case<'_> {
+    /// Says what is known by now.
+    pub fn judge(&self, moment: Moment) -> Finding {
+        match self.course {
+            Course::Growth => self.growth(moment),
+            Course::Shrink => self.shrink(moment),
+            Course::Other => self.other(moment),
+        }
+    }
+
+    fn growth(&self, moment: Moment) -> Finding {
+        let after = self.after;
+        let [clipped, _] = after.clipped();
+        let added = f64::from(self.to.saturating_sub(self.before.size));
+        let used = after.busy() - clipped;
+        if used < USED * added {
+            return self.unused(moment);
+        }
+        let Some(step) = self.scaling(self.before, clipped) else {
+            return self.uncounted(moment);
+        };
+        let all = self.climb.and_then(|first| self.scaling(first, after.clipped()[1]));
+        let words = self.words(&step, used);
+        let harm = |words: String| match all {
+            Some(all) if !self.is_gain(&all, moment) && self.is_harm(&all, moment) => {
+                Finding::HarmOfAll(words)
+            }
+            _ => Finding::Harm(words),
+        };
+        match moment {
+            Moment::Early if self.is_gain(&step, moment) => match self.after.observed() {
+                seen if seen >= CLEAR_GAIN => Finding::Good(words),
+                seen if seen >= EARLY => Finding::Gain(words),
+                _ => Finding::Open(words),
+            },
+            Moment::Early if self.after.observed() >= CLEAR_HARM && self.is_harm(&step, moment) => {
+                harm(format!("{words}: the database is the limit"))
+            }
+            Moment::Early => Finding::Open(words),
+            Moment::Last => self.last(&step, all.as_ref(), words, harm),
+        }
+    }
+
+    fn last(
+        &self,
+        step: &Scaling,
+        all: Option<&Scaling>,
+        words: String,
+        harm: impl Fn(String) -> Finding,
+    ) -> Finding {
+        let moment = Moment::Last;
+        if let Some(why) = self.errors() {
+            return harm(format!("{words}; {why}"));
+        }
+        if self.is_gain(step, moment) {
+            return Finding::Good(words);
+        }
+        if self.is_harm(step, moment) {
+            return harm(format!("{words}: the database is the limit"));
+        }
+        // A small step alone tells little; many of them in a row do.
+        match all {
+            Some(all) if !self.is_gain(all, moment) && self.is_harm(all, moment) => {
+                Finding::HarmOfAll(format!("{words}; so it was with the growths before it"))
+            }
+            _ => Finding::Good(format!("{words}, which is within tolerance")),
+        }
+    }
+
+    /// Judges a growth whose servers nobody needed.
+    fn unused(&self, moment: Moment) -> Finding {
+        let (before, after) = (&self.before.stretch, self.after);
+        let load = after.load();
+        let words = format!(
+            "the added servers were hardly used: the busiest pool had {load:.1} clients at work or \
+             waiting, {} fitted before",
+            self.before.size
+        );
+        let served = before.waiting_share() >= PRESSED && after.waiting_share() <= CALM;
+        // Whoever waited is served, by servers that the smaller size would not always have had.
+        let peaks = served && load > f64::from(self.before.size) * (1.0 - USED);
+        match moment {
+            Moment::Early => Finding::Open(words),
+            Moment::Last if peaks && !self.is_slower() => {
+                Finding::Good(format!("nobody waits any more, before {:.1} did", before.waiting()))
+            }
+            Moment::Last => Finding::Unclear(words),
+        }
+    }
+
+    /// Judges a growth in which too few transactions finished.
+    fn uncounted(&self, moment: Moment) -> Finding {
+        let (before, after) = (&self.before.stretch, self.after);
+        let words = format!(
+            "{:.0} transactions before and {:.0} after are too few to tell",
+            before.transactions(),
+            after.transactions()
+        );
+        let served = before.waiting_share() >= PRESSED && after.waiting_share() <= CALM;
+        match moment {
+            Moment::Early => Finding::Open(words),
+            Moment::Last if served => {
+                Finding::Good(format!("nobody waits any more, before {:.1} did", before.waiting()))
+            }
+            Moment::Last => Finding::Unclear(words),
+        }
+    }
+
+    fn shrink(&self, moment: Moment) -> Finding {
+        let (before, after) = (&self.before.stretch, self.after);
+        let seen = after.observed();
+        let load = after.load();
+        let share = after.waiting_share();
+        let quiet = format!(
+            "waiting: {:.0} % of the time, before {:.0} %",
+            share * 100.0,
+            before.waiting_share() * 100.0
+        );
+        // Clients that would have fitted into the size before.
+        let most = f64::from(self.before.size) * (1.0 + part(self.limits.tolerance_percent));
+        let new = before.waiting_share() <= CALM;
+        let due = match moment {
+            Moment::Early => seen >= CLEAR_GAIN && share >= PRESSED,
+            Moment::Last => share > CALM,
+        };
+        if new && due && load > f64::from(self.to) {
+            let words = format!(
+                "clients wait {:.0} % of the time, before {:.0} %: the busiest pool has {load:.1} at \
+                 work or waiting, {} fitted before",
+                share * 100.0,
+                before.waiting_share() * 100.0,
+                self.before.size
+            );
+            return match (load <= most, moment) {
+                (true, _) => Finding::Harm(words),
+                (false, Moment::Early) => Finding::Open(words),
+                (false, Moment::Last) => Finding::Unclear(format!("{words}; the load has risen")),
+            };
+        }
+        self.harmless(moment, quiet)
+    }
+
+    fn other(&self, moment: Moment) -> Finding {
+        let quiet = format!("no harm seen; transactions take {}", self.times());
+        self.harmless(moment, quiet)
+    }
+
+    /// Judges by throughput, transaction time and errors alone.
+    fn harmless(&self, moment: Moment, quiet: String) -> Finding {
+        let tolerance = part(self.limits.tolerance_percent);
+        let (before, after) = (&self.before.stretch, self.after);
+        let same_load = after.load() >= before.load() * (1.0 - tolerance);
+        let enough = moment == Moment::Last || after.observed() >= CLEAR_HARM;
+        if let Some(change) = self.throughput().filter(|_| enough && same_load) {
+            let clear = change.x * (1.0 + margin(change.error, moment));
+            let [then, now] = [self.before.measure, *self.measure].map(|m| m.throughput_per_s);
+            // Fewer servers that do as much in less time do no harm.
+            if clear < 1.0 - tolerance {
+                return Finding::Harm(format!(
+                    "throughput fell from {then:.0} to {now:.0} transactions/s while as many clients \
+                     came"
+                ));
+            }
+        }
+        match (moment, self.errors()) {
+            (Moment::Last, Some(why)) => Finding::Harm(why),
+            (Moment::Last, None) => Finding::Good(quiet),
+            (Moment::Early, _) => Finding::Open(quiet),
+        }
+    }
+
+    fn is_gain(&self, scaling: &Scaling, moment: Moment) -> bool {
+        let x = scaling.x * (1.0 - margin(scaling.error, moment));
+        scaling.b > 1.0 && scaling.gain(x) >= part(self.limits.min_gain_percent)
+    }
+
+    /// Both ways of counting must say so: what has finished lags behind what has begun.
+    fn is_harm(&self, scaling: &Scaling, moment: Moment) -> bool {
+        let margin = margin(scaling.error, moment);
+        let slower = scaling.w * (1.0 - margin) > 1.0 + part(self.limits.tolerance_percent);
+        let x = scaling.x.max(scaling.b / scaling.w) * (1.0 + margin);
+        slower && scaling.gain(x) < part(self.limits.min_gain_percent)
+    }
+
+    fn is_slower(&self) -> bool {
+        let w = self.throughput().map_or(1.0, |change| change.w);
+        w > 1.0 + part(self.limits.tolerance_percent)
+    }
+
+    /// Compares with what the servers of a smaller size would have done.
+    fn scaling(&self, with: &Baseline, clipped: f64) -> Option<Scaling> {
+        let compared = self.compare(with)?;
+        let (before, after) = (&with.stretch, self.after);
+        // Throughput of one busy server: 1 transaction in its mean time, unless clients hold servers
+        // without using them, which only shows where enough was seen under load.
+        let measure = &with.measure;
+        let pressed = before.waiting_share() >= PRESSED && f64::from(measure.polls) >= POLLS_MIN;
+        let each = match before.busy() {
+            busy if pressed && busy > 0.0 => (compared.rate_before / busy).min(1.2),
+            _ => 1.0,
+        };
+        if clipped <= 0.0 || each <= 0.0 {
+            return None;
+        }
+        let (b, x) = (after.busy() / clipped, compared.rate_after / (each * clipped));
+        Some(Scaling { b, x, w: compared.w, error: compared.error })
+    }
+
+    /// Compares throughput as such; `b` means nothing here.
+    fn throughput(&self) -> Option<Scaling> {
+        let compared = self.compare(self.before)?;
+        let x = compared.rate_after / compared.rate_before;
+        Some(Scaling { b: 1.0, x, w: compared.w, error: compared.error })
+    }
+
+    fn compare(&self, with: &Baseline) -> Option<Compared> {
+        let least = f64::from(self.limits.min_transactions);
+        let (before, after) = (&with.stretch, self.after);
+        let (mut counts, mut was, mut is, mut took) = ((0.0, 0.0), 0.0, 0.0, 0.0);
+        for (database, then) in before.work() {
+            let (Some(mean), Some(now)) = (then.mean_us(), after.work().get(database)) else {
+                continue;
+            };
+            counts.0 += then.transactions;
+            counts.1 += now.transactions;
+            was += then.transactions * mean;
+            is += now.transactions * mean;
+            took += now.transaction_us;
+        }
+        let spans = [before.observed(), after.observed()].map(|span| span.as_secs_f64() * 1e6);
+        if counts.0 < least || counts.1 < least || is <= 0.0 || spans.contains(&0.0) {
+            return None;
+        }
+        Some(Compared {
+            rate_before: was / spans[0],
+            rate_after: is / spans[1],
+            w: took / is,
+            error: (1.0 / counts.0 + 1.0 / counts.1).sqrt(),
+        })
+    }
+
+    /// Says how errors have risen, if they have.
+    fn errors(&self) -> Option<String> {
+        let (before, after) = (&self.before.measure, self.measure);
+        let per_s = |measure: &Measure| match (measure.deadlocks, measure.observed_s) {
+            (Some(count), seconds) if seconds > 0.0 => Some(count / seconds),
+            _ => None,
+        };
+        let (was, is) = (before.rollback_ratio?, after.rollback_ratio?);
+        if is > was + ROLLBACKS {
+            return Some(format!(
+                "{:.1} % of the transactions are rolled back, before {:.1} %",
+                is * 100.0,
+                was * 100.0
+            ));
+        }
+        let (was, is) = (per_s(before)?, per_s(after)?);
+        let many = after.deadlocks.is_some_and(|count| count >= DEADLOCKS);
+        (many && is > 2.0 * was).then(|| format!("{is:.1} deadlocks/s, before {was:.1}"))
+    }
+
+    fn words(&self, scaling: &Scaling, used: f64) -> String {
+        let [then, now] = [self.before.measure, *self.measure].map(|m| m.throughput_per_s);
+        format!(
+            "{used:.1} more servers at work gave {:.0} % of what they could at best: {now:.0} \
+             transactions/s, before {then:.0}; each takes {}",
+            scaling.gain(scaling.x) * 100.0,
+            self.times()
+        )
+    }
+
+    fn times(&self) -> String {
+        let ms = |measure: &Measure| measure.transaction_mean_us / 1_000.0;
+        format!("{:.1} ms, before {:.1} ms", ms(self.measure), ms(&self.before.measure))
+    }
+}
+
+/// Two stretches of time, in servers' worth of work: what finished, times what that took before.
+#[derive(Debug, Clone, Copy)]
+struct Compared {
+    rate_before: f64,
+    rate_after: f64,
+    w: f64,
+    error: f64,
+}
+
+/// The relative error of a mean of times that vary as an exponential distribution does; more than
+/// that of a count.
+fn margin(error: f64, moment: Moment) -> f64 {
+    match moment {
+        Moment::Early => (SIGMAS * error).min(0.9),
+        Moment::Last => 0.0,
+    }
+}

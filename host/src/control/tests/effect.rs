@@ -1,0 +1,382 @@
+//! What changes did, and what follows from it.
+//!
+//! The load is made up: servers that wait (as many transactions as servers give), or a database that
+//! gives 250 transactions a second however many ask.
+
+use std::time::Duration;
+
+use super::scene::{Effects, Scene, Works, resize, size, target};
+use crate::control::{Acted, Effect, Event, Known};
+use crate::model::{
+    Decision, DecisionId, Mode, Proposal, Snapshot, Status, TargetStatus, Timestamp, Transition,
+};
+use crate::record::{Batch, EffectState};
+
+/// Servers that only wait: each gives 50 transactions a second, of 20 ms.
+fn waits(busy: u32) -> Option<Works> {
+    Some(Works { busy, per_s: u64::from(busy) * 50, us: 20_000 })
+}
+
+/// A database that gives 250 transactions a second, however many servers ask.
+fn slow(busy: u32) -> Option<Works> {
+    Some(Works { busy, per_s: 250, us: u64::from(busy) * 4_000 })
+}
+
+/// Six seconds of a full pool of five and 25 waiters, then growth to 15, read back.
+fn grown(scene: &mut Scene) -> DecisionId {
+    scene.works = waits(5);
+    scene.run(6_000, 5, 25);
+    grow(scene, 15)
+}
+
+fn grow(scene: &mut Scene, to: u32) -> DecisionId {
+    let sent = scene.heard(vec![resize(to)]).resizes();
+    let [one] = sent.as_slice() else { panic!("one change is sent, not {sent:?}") };
+    scene.acted(one.id, Acted::Verified);
+    one.id
+}
+
+fn batches(effects: &Effects) -> Vec<&Batch> {
+    let batch = |effect| match effect {
+        &Effect::Record(ref batch) => Some(&**batch),
+        Effect::Resize(resize) => Some(&resize.intent),
+        Effect::Reconnect(reconnect) => Some(&reconnect.intent),
+        _ => None,
+    };
+    effects.0.iter().filter_map(batch).collect()
+}
+
+fn moves(effects: &Effects, id: DecisionId) -> Vec<Transition> {
+    let all = batches(effects).into_iter().flat_map(|batch| batch.transitions.clone());
+    all.filter(|one| one.id == id).collect()
+}
+
+fn last(effects: &Effects, id: DecisionId) -> Option<Status> {
+    moves(effects, id).last().map(|one| one.status)
+}
+
+fn states(effects: &Effects) -> Vec<EffectState> {
+    batches(effects).into_iter().flat_map(|batch| batch.effect_states.clone()).collect()
+}
+
+/// Asks for a growth when no cooldown is in the way; gives why not.
+fn refused(scene: &mut Scene, to: u32) -> Option<String> {
+    let (shown, waiting) = (scene.view().scopes[0].clone(), scene.view().pools[0].1.row.cl_waiting);
+    let now = shown.size.expect("it is known").get();
+    scene.run(100, now, waiting);
+    shown.hindrance.growth.filter(|_| to > now)
+}
+
+#[test]
+fn a_growth_that_gives_throughput_is_verified_with_its_numbers() {
+    let mut scene = Scene::new(Mode::Enforce);
+    let id = grown(&mut scene);
+    scene.works = waits(15);
+    let effects = scene.run(2_000, 15, 15);
+    let moves = moves(&effects, id);
+    let [verified] = moves.as_slice() else { panic!("one verdict, not {moves:?}") };
+    assert_eq!(verified.status, Status::Verified, "{}", verified.note);
+    assert!(verified.note.contains("100 %"), "{}", verified.note);
+    let all = batches(&effects);
+    let report = all.iter().find_map(|batch| batch.effects.first()).expect("a report");
+    assert_eq!(report.before.throughput_per_s.round(), 250.0);
+    assert_eq!(report.after.throughput_per_s.round(), 750.0);
+    assert_eq!(report.after.transaction_mean_us, 20_000.0);
+    assert!(report.judged_at.is_some() && !report.judged.is_empty());
+    assert!(report.series.iter().any(|point| point.size == 5), "from before too");
+    assert!(refused(&mut scene, 25).is_none(), "a further growth may follow");
+}
+
+#[test]
+fn a_growth_of_a_slow_database_is_taken_back_within_the_window() {
+    let mut scene = Scene::new(Mode::Enforce);
+    let id = grown(&mut scene);
+    scene.works = slow(15);
+    scene.run(1_000, 15, 15);
+    assert!(refused(&mut scene, 25).is_some(), "no second step without a gain");
+    let effects = scene.run(9_000, 15, 15);
+    let [rolled_back] = &moves(&effects, id)[..] else { panic!("one verdict") };
+    assert_eq!(rolled_back.status, Status::RolledBack);
+    for part in ["250 transactions/s, before 250", "60.0 ms, before 20.0 ms", "the database"] {
+        assert!(rolled_back.note.contains(part), "{part}: {}", rolled_back.note);
+    }
+    let sent = effects.resizes();
+    let [back] = sent.as_slice() else { panic!("it is taken back once, not {sent:?}") };
+    assert_eq!((back.size, back.from), (size(5), Some(size(15))));
+    let decision: &Decision = &back.intent.decisions[0];
+    assert!(decision.reason().contains(&id.to_string()), "{}", decision.reason());
+    let done = scene.acted(back.id, Acted::Verified);
+    assert_eq!(last(&done, back.id), Some(Status::Verified));
+
+    scene.works = slow(5);
+    scene.run(10_000, 5, 25);
+    let why = refused(&mut scene, 15).expect("there is a wait");
+    assert!(why.contains("taken back"), "{why}");
+    let window = scene.window(5);
+    assert_eq!((window.scopes.change[0], window.scopes.change_to[0]), (3, 15));
+    scene.pass(Duration::from_secs(600));
+    scene.run(6_000, 5, 25);
+    assert!(refused(&mut scene, 15).is_none(), "the wait is over");
+}
+
+#[test]
+fn the_wait_doubles_while_growth_keeps_failing() {
+    let mut scene = Scene::new(Mode::Enforce);
+    let mut waits = Vec::new();
+    for _ in 0..2 {
+        scene.works = slow(5);
+        scene.run(6_000, 5, 25);
+        grow(&mut scene, 15);
+        scene.works = slow(15);
+        let effects = scene.run(11_000, 15, 15);
+        let judged = states(&effects).pop().expect("it is judged");
+        let at = scene.now();
+        waits.push(judged.until.expect("there is a wait").millis_since(at) / 100_000);
+        let back = effects.resizes().remove(0);
+        scene.acted(back.id, Acted::Verified);
+        scene.pass(Duration::from_secs(601));
+    }
+    assert_eq!(waits, [5, 11], "ten minutes, then twenty");
+}
+
+#[test]
+fn steps_of_a_burst_follow_one_another_while_each_helps() {
+    let mut scene = Scene::new(Mode::Enforce);
+    let first = grown(&mut scene);
+    scene.works = waits(15);
+    scene.run(600, 15, 40);
+    assert!(refused(&mut scene, 25).is_none(), "the first step helps");
+    scene.pass(Duration::from_secs(5));
+    scene.run(100, 15, 40);
+    let sent = scene.heard(vec![resize(25)]).resizes().remove(0);
+    let effects = scene.acted(sent.id, Acted::Verified);
+    let told = moves(&effects, first);
+    // The cooldown of this scene is long enough for the first step to be verified.
+    assert!(told.iter().all(|one| one.status == Status::Superseded), "{told:?}");
+    scene.works = Some(Works { busy: 25, per_s: 750, us: 33_333 });
+    let effects = scene.run(10_500, 25, 30);
+    assert_eq!(last(&effects, sent.id), Some(Status::RolledBack), "the second did not help");
+    assert_eq!(effects.resizes()[0].size, size(15), "the first step stays");
+}
+
+#[test]
+fn a_change_that_nobody_needed_is_inconclusive_and_the_next_waits_for_a_calm() {
+    let mut scene = Scene::new(Mode::Enforce);
+    let id = grown(&mut scene);
+    scene.works = waits(2);
+    let effects = scene.run(11_000, 15, 0);
+    let moves = moves(&effects, id);
+    assert_eq!(moves[0].status, Status::Inconclusive, "{}", moves[0].note);
+    assert!(moves[0].note.contains("hardly used"), "{}", moves[0].note);
+    scene.works = waits(15);
+    scene.run(3_000, 15, 9);
+    let why = refused(&mut scene, 25).expect("a growth waits");
+    assert!(why.contains("nobody has waited"), "{why}");
+    scene.works = waits(2);
+    scene.run(31_000, 15, 0);
+    assert!(refused(&mut scene, 25).is_none(), "half a minute of calm");
+}
+
+#[test]
+fn too_few_transactions_tell_nothing() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.works = Some(Works { busy: 5, per_s: 0, us: 0 });
+    scene.run(6_000, 5, 25);
+    let id = grow(&mut scene, 15);
+    scene.works = Some(Works { busy: 15, per_s: 0, us: 0 });
+    let effects = scene.run(11_000, 15, 15);
+    let moves = moves(&effects, id);
+    assert_eq!(moves[0].status, Status::Inconclusive);
+    assert!(moves[0].note.contains("too few"), "{}", moves[0].note);
+}
+
+#[test]
+fn a_queue_that_ends_without_slower_transactions_verifies_a_growth() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.works = waits(5);
+    scene.run(6_000, 5, 2);
+    let id = grow(&mut scene, 15);
+    scene.works = waits(7);
+    let effects = scene.run(11_000, 15, 0);
+    assert_eq!(last(&effects, id), Some(Status::Verified));
+}
+
+/// Small steps on a slow database, each within tolerance, add up to one that is not.
+#[test]
+fn creeping_past_the_peak_is_taken_back_to_where_it_began() {
+    let mut scene = Scene::new(Mode::Enforce);
+    let mut now = 20;
+    scene.works = Some(Works { busy: 20, per_s: 1_000, us: 20_000 });
+    scene.run(6_000, 20, 30);
+    let mut back = None;
+    for _ in 0..8 {
+        grow(&mut scene, now + 1);
+        now += 1;
+        scene.works = Some(Works { busy: now, per_s: 1_000, us: u64::from(now) * 1_000 });
+        let effects = scene.run(12_000, now, 30);
+        back = effects.resizes().pop();
+        if back.is_some() {
+            break;
+        }
+    }
+    let back = back.expect("it is noticed");
+    assert!(now <= 24, "{now} is far beyond the peak");
+    assert!(back.size < size(now), "{:?}", back.size);
+}
+
+#[test]
+fn a_shrink_that_nobody_feels_is_verified() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.works = waits(3);
+    scene.run(6_000, 12, 0);
+    let id = grow(&mut scene, 8);
+    let effects = scene.run(11_000, 8, 0);
+    assert_eq!(last(&effects, id), Some(Status::Verified));
+}
+
+#[test]
+fn a_shrink_after_which_clients_wait_is_taken_back_at_once() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.works = waits(9);
+    scene.run(6_000, 12, 0);
+    let id = grow(&mut scene, 7);
+    scene.works = waits(7);
+    let effects = scene.run(2_500, 7, 2);
+    assert_eq!(last(&effects, id), Some(Status::RolledBack));
+    let back = effects.resizes().remove(0);
+    assert_eq!(back.size, size(12));
+    scene.acted(back.id, Acted::Verified);
+    let shrink = scene.view().scopes[0].hindrance.shrink.clone();
+    assert!(shrink.is_some_and(|why| why.contains("taken back")));
+    assert!(scene.view().scopes[0].hindrance.growth.is_none(), "growth may follow");
+}
+
+#[test]
+fn a_load_that_rises_after_a_shrink_tells_nothing_of_it() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.works = waits(3);
+    scene.run(6_000, 12, 0);
+    let id = grow(&mut scene, 7);
+    scene.works = waits(7);
+    let effects = scene.run(11_000, 7, 30);
+    assert_eq!(last(&effects, id), Some(Status::Inconclusive));
+}
+
+fn pauses(snapshot: &mut Snapshot) {
+    let server = crate::model::Server { paused: Some(true), ..(*snapshot.server).clone() };
+    snapshot.server = server.into();
+}
+
+#[test]
+fn what_interrupts_a_trial_makes_it_inconclusive() {
+    let trial = || {
+        let mut scene = Scene::new(Mode::Enforce);
+        let id = grown(&mut scene);
+        scene.works = waits(15);
+        scene.run(400, 15, 25);
+        (scene, id)
+    };
+    let (mut scene, id) = trial();
+    scene.more = pauses;
+    let paused = scene.run(100, 15, 25);
+    assert_eq!(scene.view().status, TargetStatus::Paused);
+    assert_eq!(last(&paused, id), Some(Status::Inconclusive));
+
+    let (mut scene, id) = trial();
+    let person = scene.run(200, 11, 25);
+    assert_eq!(last(&person, id), Some(Status::Inconclusive));
+    assert!(scene.view().scopes[0].hindrance.growth.is_some());
+
+    let (mut scene, id) = trial();
+    let once = scene.poll_failed();
+    assert_eq!(last(&once, id), None, "one failed poll is no absence");
+    scene.pass(Duration::from_secs(2));
+    let away = scene.poll_failed();
+    assert_eq!(last(&away, id), Some(Status::Inconclusive));
+
+    let (mut scene, id) = trial();
+    let stopped = scene.stopping();
+    assert_eq!(last(&stopped, id), Some(Status::Inconclusive));
+}
+
+#[test]
+fn a_roll_back_that_fails_is_tried_again() {
+    let mut scene = Scene::new(Mode::Enforce);
+    let id = grown(&mut scene);
+    scene.works = slow(15);
+    let effects = scene.run(10_500, 15, 15);
+    let back = effects.resizes().remove(0);
+    scene.acted(back.id, Acted::Failed("refused".into()));
+    let effects = scene.run(11_000, 15, 15);
+    assert_eq!(last(&effects, id), Some(Status::RolledBack), "the same row, written again");
+    assert_eq!(effects.resizes()[0].size, size(5));
+}
+
+#[test]
+fn the_wait_after_a_roll_back_survives_a_restart() {
+    let mut scene = Scene::new(Mode::Enforce);
+    grown(&mut scene);
+    scene.works = slow(15);
+    let effects = scene.run(10_500, 15, 15);
+    let effects = states(&effects);
+    assert_eq!((effects[0].status, effects[0].repeats), (Status::RolledBack, 1));
+    let known = Known { effects, now: scene.now(), ..Known::default() };
+    let mut scene = Scene::knowing(Mode::Enforce, known);
+    scene.run(1_000, 5, 25);
+    assert!(refused(&mut scene, 15).is_some_and(|why| why.contains("taken back")));
+    assert!(scene.heard(vec![resize(15)]).resizes().is_empty());
+}
+
+/// Clients keep twelve servers although the size is three.
+fn holds(snapshot: &mut Snapshot) {
+    snapshot.pools[0].sv_active = 12;
+}
+
+fn shrunk(scene: &mut Scene) -> DecisionId {
+    scene.run(6_000, 12, 8);
+    scene.more = holds;
+    grow(scene, 7)
+}
+
+fn reconnects(effects: &Effects) -> Vec<Vec<String>> {
+    let sent = effects.0.iter().filter_map(|effect| match effect {
+        Effect::Reconnect(one) => Some(one.databases.iter().map(ToString::to_string).collect()),
+        _ => None,
+    });
+    sent.collect()
+}
+
+#[test]
+fn a_shrink_that_clients_hold_up_is_helped_once_where_that_is_allowed() {
+    let mut scene = Scene::reconnecting();
+    let id = shrunk(&mut scene);
+    assert!(reconnects(&scene.run(1_900, 7, 8)).is_empty(), "not at once");
+    let effects = scene.run(2_000, 7, 8);
+    assert_eq!(reconnects(&effects), [["app"]]);
+    let noted = moves(&effects, id);
+    assert!(noted.iter().any(|one| one.note.contains("RECONNECT \"app\"")), "{noted:?}");
+    let event = Event::Reconnected { target: target(), id, sent: Ok(()) };
+    assert_eq!(moves(&scene.event(event), id).len(), 1, "what came of it is recorded");
+    assert!(reconnects(&scene.run(5_000, 7, 8)).is_empty(), "once for each shrink");
+}
+
+#[test]
+fn a_shrink_that_clients_hold_up_is_told_of_where_help_is_not_allowed() {
+    let mut scene = Scene::new(Mode::Enforce);
+    let id = shrunk(&mut scene);
+    let effects = scene.run(4_000, 7, 8);
+    assert!(reconnects(&effects).is_empty());
+    let noted: Vec<_> = moves(&effects, id);
+    let told = noted.iter().filter(|one| one.note.contains("limits.reconnect"));
+    assert_eq!(told.count(), 1, "{noted:?}");
+    let view = scene.view();
+    let alert = view.alerts.iter().find(|one| one.alert.key.name == "shrink-held-up");
+    let Some(Proposal::Alert { summary, .. }) = alert.and_then(|one| one.proposal.clone()) else {
+        panic!("nothing is told: {:?}", view.alerts)
+    };
+    assert!(summary.contains("RECONNECT \"app\""), "{summary}");
+    scene.more = |_| ();
+    scene.run(1_000, 7, 0);
+    assert!(!scene.view().alerts.iter().any(super::AlertView::is_firing), "it is over");
+    assert!(Timestamp::default() < scene.now());
+}

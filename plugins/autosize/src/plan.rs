@@ -1,0 +1,173 @@
+//! Decides about one scope: how large, and why.
+//!
+//! Up at once to what the load wants, down in steps once the greatest load of a long stretch wants
+//! less (hysteresis: different questions, a tolerance, a stretch of time). A growth that follows a
+//! shrink within the stretch shows that the stretch was too short for this load's rhythm, so it is
+//! doubled, up to eight times, and halved again when a shrink was right.
+
+use poolwarden_policy::{ChangeOutcome, Pool, Scope, Window};
+
+use crate::formula;
+use crate::limit::{self, Bound, Limit};
+use crate::load::{Cause, Need, ScopeLoad};
+use crate::memory::ScopeMemory;
+use crate::settings::Settings;
+
+/// How often the stretch may be doubled.
+const REGRETS_MAX: u32 = 3;
+
+/// What should become of one scope.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan<'w> {
+    pub scope: Scope<'w>,
+    /// The size that is asked for; the present one for no change.
+    pub to: u32,
+    /// What the load wants, whatever else says.
+    pub wanted: u32,
+    /// The least that the load needs: others may have the rest.
+    pub needs: u32,
+    pub why: Why<'w>,
+}
+
+/// Why a size is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Why<'w> {
+    /// Nothing is asked for.
+    Enough,
+    /// A pool needs more.
+    Grow(Need<'w>),
+    /// It would, but the database is slow.
+    Held(Need<'w>, Limit),
+    /// The size is beyond what the database can use.
+    Undo(Limit),
+    /// The greatest load of so many milliseconds needs less.
+    Shrink(Pool<'w>, u64),
+}
+
+/// Decides about a scope and keeps its memory going.
+pub(crate) fn plan<'w>(
+    settings: &Settings,
+    window: &Window,
+    scope: Scope<'w>,
+    load: &ScopeLoad<'w>,
+    memory: &mut ScopeMemory,
+) -> Plan<'w> {
+    let at_ms = window.at_ms();
+    let size = scope.size();
+    let bound = limit::bound(settings, window, &scope, load, memory);
+    let wanted = load.most.map_or(size, |most| most.wanted);
+    let peak = note_peak(settings, at_ms, &scope, load, memory);
+    let needs = peak.map_or(size, |peak| peak.max(wanted)).min(size).max(scope.floor());
+    let mut plan = Plan { scope, to: size, wanted, needs, why: Why::Enough };
+    if let Some(limit) = bound.limit.filter(|_| bound.is_beyond) {
+        let to = bound.most.max(scope.floor()).max(1);
+        if to < size {
+            (plan.to, plan.why) = (to, Why::Undo(limit));
+        }
+    } else if let Some(need) = load.grow {
+        grow(&mut plan, need, &bound);
+    } else if let (Some(peak), Some(most)) = (peak, load.most)
+        && !is_measuring(&scope)
+    {
+        let least = peak.max(scope.floor());
+        if formula::is_oversized(size, least, settings) {
+            plan.wanted = least;
+            plan.to = formula::step_down(size, least, settings);
+            plan.why = Why::Shrink(most.pool, stretch_ms(settings, memory));
+        }
+    }
+    if plan.to > size && at_ms.saturating_sub(memory.shrunk.0) < stretch_ms(settings, memory) {
+        memory.regrets = (memory.regrets + 1).min(REGRETS_MAX);
+        memory.shrunk = (0, 0);
+    }
+    memory.size = size;
+    sample(settings, window, load, memory);
+    plan
+}
+
+fn grow<'w>(plan: &mut Plan<'w>, need: Need<'w>, bound: &Bound) {
+    let size = plan.scope.size();
+    plan.wanted = need.at_once;
+    let to = need.at_once.min(bound.most).max(size);
+    plan.to = to;
+    plan.why = match bound.limit {
+        Some(limit) if to == size => Why::Held(need, limit),
+        _ => Why::Grow(need),
+    };
+}
+
+/// Notes what the load wants; gives the most that it wanted in the stretch, once that is known.
+fn note_peak(
+    settings: &Settings,
+    at_ms: u64,
+    scope: &Scope<'_>,
+    load: &ScopeLoad<'_>,
+    memory: &mut ScopeMemory,
+) -> Option<u32> {
+    if memory.size > scope.size() {
+        memory.shrunk = (at_ms, memory.size);
+    }
+    let has_lasted = at_ms.saturating_sub(memory.shrunk.0) >= stretch_ms(settings, memory);
+    if memory.shrunk.1 > 0 && has_lasted {
+        memory.regrets = memory.regrets.saturating_sub(1);
+        memory.shrunk = (0, 0);
+    }
+    let Some(most) = load.most.filter(|_| !load.is_blind) else {
+        // What was not seen was not calm: a shrink has to wait its full time again.
+        memory.peaks = crate::peaks::Peaks::default();
+        return None;
+    };
+    let stretch_ms = stretch_ms(settings, memory);
+    let peak = memory.peaks.note(at_ms, stretch_ms, f64::from(most.wanted))?;
+    Some(poolwarden_policy::numbers::servers_up(peak))
+}
+
+fn stretch_ms(settings: &Settings, memory: &ScopeMemory) -> u64 {
+    settings.shrink_after_ms.saturating_mul(1 << memory.regrets.min(REGRETS_MAX))
+}
+
+/// Adds what the database does now to the curve, once a span.
+fn sample(settings: &Settings, window: &Window, load: &ScopeLoad<'_>, memory: &mut ScopeMemory) {
+    /// Fewer transactions than these have no mean worth keeping.
+    const TRANSACTIONS_MIN: f64 = 20.0;
+    let span = window.short_span();
+    let span_ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let transactions = load.speed.per_s * span.as_secs_f64();
+    if !load.is_blind
+        && transactions >= TRANSACTIONS_MIN
+        && memory.curve.is_due(window.at_ms(), span_ms)
+    {
+        memory.curve.add(window.at_ms(), load.speed.servers, load.speed.time_us(), settings);
+    }
+}
+
+fn is_measuring(scope: &Scope<'_>) -> bool {
+    scope.last_change().is_some_and(|change| change.outcome == ChangeOutcome::Measuring)
+}
+
+/// Says in an operator's words what the load of a pool rests on.
+pub(crate) fn cause(need: &Need<'_>) -> String {
+    let pool = need.pool;
+    match (need.cause, pool.cl_waiting()) {
+        (Cause::Queue, 1) => format!("1 client waits for {}", pool.name()),
+        (Cause::Queue, waiting) => format!("{waiting} clients wait for {}", pool.name()),
+        (Cause::Jump, _) => format!(
+            "{} of {} servers of {} are busy, far more than the mean of {:.1}",
+            pool.sv_active(),
+            pool.size(),
+            pool.name(),
+            pool.busy_finished(),
+        ),
+        (Cause::Rise, _) => format!(
+            "the load of {} rises by {:.1} servers a minute",
+            pool.name(),
+            pool.demand_trend_per_min(),
+        ),
+        (Cause::Mean, _) => format!(
+            "{:.1} of {} servers of {} are busy on average",
+            need.load,
+            pool.size(),
+            pool.name(),
+        ),
+    }
+}
