@@ -51,8 +51,6 @@ fn full_batch() -> Batch {
         silences: Vec::new(),
         holds: Vec::new(),
         approvals: Vec::new(),
-        effects: Vec::new(),
-        effect_states: Vec::new(),
         memories: vec![Memory {
             policy: policy("autosize"),
             target: target("main"),
