@@ -191,6 +191,13 @@ fn runbooks_in(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
+/// Names of alerts that the sidecar itself raises in so many words; each has a page of its name.
+fn host_alerts_in(text: &str) -> impl Iterator<Item = String> {
+    let starts = text.split("host_alert(").skip(1);
+    let literal = starts.filter_map(|rest| rest.trim_start().strip_prefix('"'));
+    literal.filter_map(|rest| rest.split('"').next().map(str::to_owned))
+}
+
 /// Names of alerts that a plugin's source raises in so many words.
 fn alerts_in(text: &str) -> impl Iterator<Item = String> {
     let starts = text.split("Alert::new(\"").skip(1);
@@ -225,20 +232,13 @@ fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
             }
         }
     }
-    for (path, text) in sources("host/src/control").into_iter().filter(|(path, _)| !is_test(path)) {
+    for (_, text) in sources("host/src/control") {
         let code: String = code(&text).collect::<Vec<_>>().join("\n");
-        named.extend(runbooks_in(&code));
-        // The sidecar's own alerts name a page by a literal, which is the alert's name or its family's.
-        let literal = |name: &&String| code.contains(&format!("\"{name}\""));
-        named.extend(written.iter().filter(literal).cloned());
-        let raised = code.split("host_alert(\"").skip(1).filter_map(|rest| rest.split('"').next());
-        for alert in raised.filter(|alert| !written.contains(*alert)) {
-            broken.push(format!("{}: alert {alert} has no runbook", path.display()));
-        }
+        named.extend(runbooks_in(&code).chain(host_alerts_in(&code)));
     }
     broken.extend(named.difference(&written).map(|name| format!("runbook {name} is missing")));
     broken.extend(written.difference(&named).map(|name| format!("no alert names {name}")));
-    assert!(named.contains("size-set-by-a-person") && named.len() > 10, "{named:?}");
+    assert!(named.contains("budget-exceeded") && named.len() > 10, "{named:?}");
     assert!(broken.is_empty(), "{broken:#?}");
 }
 

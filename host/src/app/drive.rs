@@ -23,7 +23,7 @@ use crate::config::Target;
 use crate::control::{Control, Effect, Event, Heard, Memories, Order, PoolBucket, View};
 use crate::evaluate::{Part, Policy, Registry, Round};
 use crate::history::Bucket;
-use crate::model::{TargetName, Window};
+use crate::model::{Claim, TargetName, Window};
 use crate::record::{Batch, HistorySample, Memory, PoolCounts};
 use crate::report::chain;
 use crate::serve::{Ask, Refused, Reply};
@@ -163,6 +163,10 @@ impl Drive {
                 }
                 Event::Polled { target, snapshot: *snapshot }
             }
+            Collected::Attended { target, peers, every, cost } => {
+                metrics.attended(&target, &cost);
+                Event::Attended { target, peers, every }
+            }
             Collected::Failed { target, kind, problem } => {
                 metrics.poll_failed(&target, kind);
                 // A target that stays away is news once.
@@ -228,6 +232,7 @@ impl Drive {
                 self.evaluate(target, window, memories);
             }
             Effect::Record(batch) => self.record(batch),
+            Effect::Announce { target, claim } => self.announce(&target, claim),
             Effect::Resize(resize) => self.resize(resize),
             Effect::Look { target, policy, reason, databases } => {
                 self.look(target, &policy, &reason, databases);
@@ -296,6 +301,13 @@ impl Drive {
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             self.recorder.metrics.store_failed("overflow");
             tracing::error!("too much waits for the store; a record is lost");
+        }
+    }
+
+    fn announce(&self, target: &TargetName, claim: Claim) {
+        let instance = self.actors.get(target).and_then(|one| one.target.console.instance.as_ref());
+        if let Some(instance) = instance {
+            instance.announce(claim);
         }
     }
 

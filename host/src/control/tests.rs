@@ -5,7 +5,7 @@ mod effect;
 mod orders;
 mod policies;
 mod reach;
-mod scene;
+pub(super) mod scene;
 mod sessions;
 
 use std::time::Duration;

@@ -102,7 +102,7 @@ async fn act(
     resize: &Resize,
 ) -> (Acted, Vec<String>) {
     // The login takes as long as the disk and changes nothing.
-    let (written, login) = tokio::join!(recorder.write(&resize.intent), log_in(console));
+    let (written, mut login) = tokio::join!(recorder.write(&resize.intent), log_in(console));
     if let Err(error) = written {
         login.log_out().await;
         return (Acted::NotRecorded(chain(&error)), Vec::new());
@@ -111,6 +111,10 @@ async fn act(
         login.log_out().await;
         let why = "recording took too long; the decision is too old to act on";
         return (Acted::Failed(why.into()), Vec::new());
+    }
+    if let Some(why) = login.objection(console).await {
+        login.log_out().await;
+        return (Acted::Failed(why), Vec::new());
     }
     let Resize { setting, from, size, .. } = resize;
     let change = Change { setting: setting.clone(), from: *from, to: *size };
