@@ -64,6 +64,57 @@ need_servers() {
     fi
 }
 
+# The version of Debian whose PgBouncer is the newer one, and what that needs beside itself.
+newer_suite=trixie
+newer_packages=(pgbouncer libc6 libaudit1 libcap-ng0 libcap2 libcares2 libevent-2.1-7t64 libgcc-s1 libgcrypt20
+    libgpg-error0 libldap2 liblz4-1 liblzma5 libpam0g libsasl2-2 libssl3t64 libsystemd0 libzstd1 zlib1g)
+
+# A newer PgBouncer than the system's, unpacked under target/ and not installed: some tests run on both. Sets
+# POOLWARDEN_TEST_PGBOUNCER_NEW where there is one, and says so where there is none.
+want_newer_pgbouncer() {
+    local folder=$PWD/target/pgbouncer-new
+    if [[ -z ${POOLWARDEN_TEST_PGBOUNCER_NEW:-} ]]; then
+        if ! [[ -x $folder/pgbouncer ]]; then
+            fetch_newer_pgbouncer "$folder" || true
+        fi
+        [[ ! -x $folder/pgbouncer ]] || export POOLWARDEN_TEST_PGBOUNCER_NEW=$folder/pgbouncer
+    fi
+    if [[ -n ${POOLWARDEN_TEST_PGBOUNCER_NEW:-} ]]; then
+        say "the newer $("$POOLWARDEN_TEST_PGBOUNCER_NEW" --version | head -n 1) is tested too"
+    else
+        say "NOT TESTED: a newer PgBouncer cannot be had here; set POOLWARDEN_TEST_PGBOUNCER_NEW to one"
+    fi
+}
+
+# Fetches it with package lists of its own, so that the system's apt learns nothing of another suite.
+fetch_newer_pgbouncer() {
+    local folder=$1 keys=/usr/share/keyrings/debian-archive-keyring.gpg loader libraries
+    [[ -e $keys ]] && command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
+    rm -rf "$folder"
+    mkdir -p "$folder"/{lists,cache,debs,root}
+    printf 'deb [signed-by=%s] http://deb.debian.org/debian %s main\n' "$keys" "$newer_suite" \
+        >"$folder/sources.list"
+    local options=(-qq -o Dir::Etc::SourceList="$folder/sources.list" -o Dir::Etc::SourceParts=-
+        -o Dir::State::Lists="$folder/lists" -o Dir::Cache="$folder/cache" -o APT::Sandbox::User=root)
+    say "fetching into target/pgbouncer-new from Debian $newer_suite, installing nothing: ${newer_packages[*]}"
+    apt-get "${options[@]}" update >/dev/null || return 1
+    (cd "$folder/debs" && apt-get "${options[@]}" download "${newer_packages[@]}" >/dev/null) || return 1
+    local package
+    for package in "$folder"/debs/*.deb; do
+        dpkg -x "$package" "$folder/root" || return 1
+    done
+    rm -rf "$folder"/{lists,cache,debs}
+    # With its own C library: the system's is older.
+    loader=$(find "$folder/root" -name 'ld-linux-*.so.*' | head -n 1)
+    libraries=$(dirname "$(find "$folder/root" -name 'libc.so.6' | head -n 1)")
+    [[ -n $loader && -x $folder/root/usr/sbin/pgbouncer ]] || return 1
+    printf '#!/bin/sh\nexec %q --library-path %q %q "$@"\n' \
+        "$loader" "$libraries" "$folder/root/usr/sbin/pgbouncer" >"$folder/starting"
+    chmod 755 "$folder/starting"
+    "$folder/starting" --version >/dev/null || return 1
+    mv "$folder/starting" "$folder/pgbouncer"
+}
+
 # What the example policies in JavaScript, Python and C are built with; packages of npm and PyPI go into
 # folders of the examples.
 need_languages() {

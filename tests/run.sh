@@ -37,6 +37,7 @@ step=start
 finish() {
     local status=$?
     if ((status == 0)); then
+        [[ -n ${POOLWARDEN_TEST_PGBOUNCER_NEW:-} ]] || say "without tests on a newer PgBouncer"
         say "PASSED"
     else
         say "FAILED in: $step"
@@ -52,6 +53,7 @@ run() {
 
 step="installing what is missing"
 need_servers
+want_newer_pgbouncer
 need_compiler
 need_rust
 need_languages

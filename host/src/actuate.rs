@@ -1,21 +1,52 @@
-//! Brings a size into force and proves it by reading back.
+//! Brings sizes into force and proves it by reading back.
 //!
 //! The command's own answer proves nothing, and a connection may break between the command and its
-//! answer. So the size in force decides what came of it, if need be over a second session.
+//! answer. So the size in force decides what came of it, if need be over a second session. Sizes of
+//! the default scope go by `SET`. Those of databases and users go by an override file and `RELOAD`,
+//! which reads everything anew: it is sent only where nothing but sizes of ours would change.
+
+mod actuator;
+mod compare;
+mod overrides;
+mod reach;
+mod reload;
+mod site;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use actuator::{Actuator, Probe};
+
 use crate::config::Console;
-use crate::console::{
-    ConsoleError, Role, Session, first_before, read_default, reconnect, set_default,
-};
-use crate::model::{Knob, PoolSize, ScopeKey, Setting};
+use crate::console::{ConsoleError, Role, Session, first_before, read_default, reconnect};
+use crate::model::{Knob, PoolSize, Setting};
 use crate::report::chain;
 
 /// Oldest session that is still used: an open one holds up PgBouncer's shutdown, and a restart in
 /// between has ended it.
 const LOGIN_AGE_MAX: Duration = Duration::from_millis(500);
+
+/// A size that is to be in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Whose it is.
+    pub setting: Setting,
+    /// The size that must be in force before; another one is somebody else's.
+    pub from: Option<PoolSize>,
+    /// The size to bring into force.
+    pub to: PoolSize,
+}
+
+/// What came of some changes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Done {
+    /// Each setting with what came of it, in the order of the changes.
+    pub came: Vec<(Setting, Actuated)>,
+    /// The commands that were sent, without secrets.
+    pub sent: Vec<String>,
+}
 
 /// What came of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,34 +100,44 @@ impl Login {
     }
 }
 
-/// Brings a size into force and reads it back.
-///
-/// Nothing is sent unless `from` is in force: since the decision somebody else may have set another.
-pub async fn bring_into_force(
-    console: &Console,
-    login: Login,
-    setting: &Setting,
-    from: Option<PoolSize>,
-    size: PoolSize,
-) -> Actuated {
-    if setting.scope != ScopeKey::Default {
-        login.log_out().await;
-        return Actuated::Failed(format!("{} cannot be set at run time", setting.words()));
+/// The commands that were sent, without secrets.
+#[derive(Debug, Default)]
+struct Sent(Vec<String>);
+
+impl Sent {
+    async fn run(&mut self, session: &mut Session, command: &str) -> Result<(), ConsoleError> {
+        self.run_as(session, command, command.to_owned()).await
     }
-    let knob = setting.knob;
-    let mut session = match login.session(console).await {
-        Ok(session) => session,
-        Err(error) => return Actuated::Failed(chain(&error)),
-    };
-    if let Err(why) = precondition(&mut session, knob, from).await {
-        session.close().await;
+
+    /// Sends a command that is shown in other words.
+    async fn run_as(
+        &mut self,
+        session: &mut Session,
+        command: &str,
+        shown: String,
+    ) -> Result<(), ConsoleError> {
+        // Before the answer: one that never comes may have been carried out.
+        self.0.push(shown);
+        session.run(command).await.map(drop)
+    }
+}
+
+/// Sets a size of the default scope and reads it back.
+async fn set(
+    console: &Console,
+    session: &mut Session,
+    knob: Knob,
+    change: &Change,
+    sent: &mut Sent,
+) -> Actuated {
+    let size = change.to;
+    if let Err(why) = precondition(session, knob, change.from).await {
         return Actuated::Failed(why);
     }
-    match set_default(&mut session, knob, size).await {
+    match sent.run(session, &format!("SET {} = {size}", knob.default_key())).await {
         Ok(()) => {}
         // Refused in so many words: nothing changed, nothing to read back.
         Err(error @ (ConsoleError::NotAdmin { .. } | ConsoleError::Command { .. })) => {
-            session.close().await;
             return Actuated::Failed(chain(&error));
         }
         Err(error) => {
@@ -104,11 +145,8 @@ pub async fn bring_into_force(
             return read_back_anew(console, knob, size).await;
         }
     }
-    match read_default(&mut session, knob).await {
-        Ok(read) => {
-            session.close().await;
-            compare(read, size)
-        }
+    match read_default(session, knob).await {
+        Ok(read) => outcome(read, size),
         Err(_) => read_back_anew(console, knob, size).await,
     }
 }
@@ -137,13 +175,16 @@ async fn precondition(
     let from = from.map(PoolSize::get);
     match read_default(session, knob).await {
         Ok(in_force) if in_force == from => Ok(()),
-        Ok(in_force) => {
-            let text = |size: Option<u32>| size.map_or("unknown".to_owned(), |s| s.to_string());
-            let (in_force, from) = (text(in_force), text(from));
-            Err(format!("{in_force} is in force and not {from} any more; nothing was sent"))
-        }
+        Ok(in_force) => Err(overtaken(in_force, from)),
         Err(error) => Err(chain(&error)),
     }
+}
+
+/// Says that somebody else was faster.
+fn overtaken(in_force: Option<u32>, from: Option<u32>) -> String {
+    let text = |size: Option<u32>| size.map_or("unknown".to_owned(), |s| s.to_string());
+    let (in_force, from) = (text(in_force), text(from));
+    format!("{in_force} is in force and not {from} any more; nothing was sent")
 }
 
 async fn read_back_anew(console: &Console, knob: Knob, size: PoolSize) -> Actuated {
@@ -154,7 +195,7 @@ async fn read_back_anew(console: &Console, knob: Knob, size: PoolSize) -> Actuat
         Ok::<_, ConsoleError>(read)
     };
     match read.await {
-        Ok(in_force) => compare(in_force, size),
+        Ok(in_force) => outcome(in_force, size),
         Err(error) => {
             tracing::warn!(error = chain(&error), "a change cannot be read back");
             Actuated::Other(None)
@@ -162,6 +203,7 @@ async fn read_back_anew(console: &Console, knob: Knob, size: PoolSize) -> Actuat
     }
 }
 
-fn compare(in_force: Option<u32>, size: PoolSize) -> Actuated {
+/// Compares what is in force with what should be.
+fn outcome(in_force: Option<u32>, size: PoolSize) -> Actuated {
     if in_force == Some(size.get()) { Actuated::InForce } else { Actuated::Other(in_force) }
 }

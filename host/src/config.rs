@@ -197,8 +197,35 @@ pub struct Target {
     pub sessions: SessionLimits,
     /// The admin console.
     pub console: Console,
+    /// How sizes of single databases and users are changed; they are only recommended without it.
+    pub overrides: Option<Override>,
     /// The PostgreSQL server behind it, if it may be asked.
     pub database: Option<Database>,
+}
+
+/// The file with which sizes of single databases and users are changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Override {
+    /// As the sidecar writes it.
+    pub path: PathBuf,
+    /// As PgBouncer sees it.
+    pub path_in_pgbouncer: String,
+    /// The operator's ini as the sidecar reads it, where PgBouncer's own path does not do.
+    pub ini_path: Option<PathBuf>,
+    /// What relative paths in the ini are relative to.
+    pub working_dir: Option<PathBuf>,
+    /// What becomes of reloads that close TLS connections.
+    pub tls_reload: TlsReload,
+}
+
+/// What becomes of a `RELOAD` that closes the server connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsReload {
+    /// It is not sent.
+    #[default]
+    Refuse,
+    /// It is sent.
+    Allow,
 }
 
 /// How the admin console is reached; its database is always `pgbouncer`.

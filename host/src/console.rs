@@ -7,14 +7,16 @@
 mod change;
 mod clients;
 mod error;
+mod in_force;
 mod instance;
 mod poll;
 mod session;
 mod table;
 
-pub use change::{may_act, read_default, reconnect, set_default};
+pub use change::{may_act, read_default, reconnect};
 pub use clients::{ClientRow, Clients, ServerRow, read_clients};
 pub use error::ConsoleError;
+pub use in_force::{ConfigRow, InForce, UserRow, read_in_force};
 pub use instance::{Instance, first_before, read_peers};
 pub use poll::{Cost, Depth, Polled, Poller};
 pub use session::{Role, Session, connect_options};

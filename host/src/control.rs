@@ -39,7 +39,7 @@ use uuid::Uuid;
 pub use crate::history::PoolView;
 use crate::model::{
     Claim, Databases, DecisionId, Digest, Ended, Look, Mode, Peer, PolicyName, PoolSize, Proposal,
-    ScopeKey, SessionKey, Setting, Silence, Snapshot, TargetName, Timestamp, Window,
+    Reach, ScopeKey, SessionKey, Setting, Silence, Snapshot, TargetName, Timestamp, Window,
 };
 use crate::record::{Batch, Evaluation};
 use alerts::Anew;
@@ -85,6 +85,15 @@ pub enum Event {
         /// The target.
         target: TargetName,
     },
+    /// Commands were sent for a change.
+    Sent {
+        /// The target.
+        target: TargetName,
+        /// The decision.
+        id: DecisionId,
+        /// What was sent, in this order, without secrets.
+        commands: Vec<String>,
+    },
     /// A change was tried.
     Acted {
         /// The target.
@@ -93,6 +102,13 @@ pub enum Event {
         id: DecisionId,
         /// What came of it.
         acted: Acted,
+    },
+    /// It was looked at which sizes can be acted on.
+    Reached {
+        /// The target.
+        target: TargetName,
+        /// What was found.
+        reach: Reach,
     },
     /// A look at single sessions ended; `None` when it failed.
     Looked {
@@ -432,6 +448,13 @@ impl Control {
             }
             Event::EvaluationDied { target } => {
                 self.targets.get_mut(&target).map(|t| t.evaluation_died(now))
+            }
+            Event::Sent { id, commands, .. } => Some(vec![record::sent(id, &commands, now)]),
+            Event::Reached { target, reach } => {
+                if let Some(target) = self.targets.get_mut(&target) {
+                    target.reached(reach);
+                }
+                None
             }
             Event::Acted { target, id, acted } => self.targets.get_mut(&target).map(|t| {
                 let mut effects = t.acted(id, &acted, now);

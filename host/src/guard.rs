@@ -55,7 +55,9 @@ pub struct Facts<'a> {
     pub current: Option<PoolSize>,
     /// The scope's `pool_size` in force, which bounds its other numbers.
     pub pool_size: Option<PoolSize>,
-    /// Why the sidecar cannot change this scope, if it cannot.
+    /// Why the sidecar cannot change this setting itself, if it cannot; a person can.
+    pub out_of_reach: Option<String>,
+    /// Why nobody should change it on this proposal, if so.
     pub not_actionable: Option<&'a str>,
     /// State of the target.
     pub status: TargetStatus,

@@ -13,6 +13,8 @@ pub mod backoff;
 
 pub mod report;
 
+pub mod ini;
+
 pub mod console;
 
 pub mod database;

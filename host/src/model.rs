@@ -9,6 +9,7 @@ mod effect;
 mod hold;
 mod name;
 mod presence;
+mod reach;
 mod session;
 mod setting;
 mod settings;
@@ -25,6 +26,7 @@ pub use effect::{EffectPoint, EffectReport, Measure};
 pub use hold::{Hold, HoldKind, Signature, SignatureError};
 pub use name::{Digest, NameError, PolicyName, PoolKey, ScopeKey, TargetName};
 pub use presence::{Claim, OWN_APPLICATION, Peer, is_own_application};
+pub use reach::{Means, Obstacle, Reach, Reachable};
 pub use session::{
     BackendIdentity, ClientGroup, Ended, Holder, HolderRow, Look, SessionKey, SessionState,
     SessionsWindow,

@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod fuzz;
 pub mod log;
+pub mod newer;
 pub mod page;
 pub mod plugins;
 pub mod process;
@@ -15,6 +16,7 @@ pub mod setup;
 pub mod sidecar;
 
 pub use bench::{Bench, seconds};
+pub use newer::Version;
 pub use process::{Ran, SidecarProcess};
 pub use sampler::Sampler;
 pub use second::{SecondLoad, SecondPgBouncer};

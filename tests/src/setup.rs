@@ -52,6 +52,8 @@ pub struct TargetSetup {
     pub database_interval_ms: u64,
     /// Lines of the table `[target.sessions]`.
     pub sessions: String,
+    /// Lines of the table `[target.override]`.
+    pub overrides: String,
     /// Lines of the table `[target.effect]`.
     pub effect: String,
     /// Whether held-up shrinks may be helped.
@@ -81,6 +83,7 @@ impl TargetSetup {
             database: None,
             database_interval_ms: 500,
             sessions: String::new(),
+            overrides: String::new(),
             effect: "window_ms = 3000\ncalm_ms = 300\nrollback_wait_ms = 2000\n".to_owned(),
             reconnect: false,
         }
@@ -118,6 +121,9 @@ impl TargetSetup {
         }
         if !self.sessions.is_empty() {
             writeln!(text, "[target.sessions]\n{}", self.sessions).expect("text takes text");
+        }
+        if !self.overrides.is_empty() {
+            writeln!(text, "[target.override]\n{}", self.overrides).expect("text takes text");
         }
         text
     }

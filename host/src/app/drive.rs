@@ -16,6 +16,7 @@ use super::EVENTS;
 use super::cadence::Cadence;
 use super::past::Pasts;
 use super::recorder::{Recorder, bytes_of};
+use crate::actuate::Actuator;
 use crate::clock::Clock;
 use crate::collect::Collected;
 use crate::config::Target;
@@ -49,12 +50,8 @@ pub struct Actor {
     pub nudge: Arc<Notify>,
     /// Changes of one PgBouncer one after the other: a `RELOAD` touches what a `SET` has set.
     pub turn: Arc<tokio::sync::Mutex<()>>,
-}
-
-impl Actor {
-    pub fn new(target: Target, nudge: Arc<Notify>) -> Self {
-        Self { target: Arc::new(target), nudge, turn: Arc::default() }
-    }
+    /// Brings sizes into force.
+    pub actuator: Arc<Actuator>,
 }
 
 /// The control task's state.
@@ -161,6 +158,9 @@ impl Drive {
                     tracing::info!(target = target.as_str(), "the target answers again");
                 }
                 self.tick_start.insert(target.clone(), Instant::now());
+                if let Some(actor) = self.actors.get(&target) {
+                    actor.actuator.note_settings(&snapshot.server.settings);
+                }
                 Event::Polled { target, snapshot: *snapshot }
             }
             Collected::Attended { target, peers, every, cost } => {

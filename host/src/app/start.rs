@@ -15,11 +15,12 @@ use uuid::{ContextV7, Uuid};
 use super::drive::{Actor, Drive};
 use super::recorder::{BATCHES, Recorder};
 use super::{App, EVENTS};
+use crate::actuate::Actuator;
 use crate::clock::Clock;
 use crate::collect::{Collector, attend, observe};
 use crate::config::{Config, ExitSizes, Target};
 use crate::console::Instance;
-use crate::control::{Control, Ids, Known, TargetSetup};
+use crate::control::{Control, Ids, Known, TargetSetup, View};
 use crate::evaluate::{Compile, Registry, Runtime, RuntimeError, watch as watch_policies};
 use crate::history::{Spans, TargetFacts};
 use crate::metrics::Metrics;
@@ -113,6 +114,7 @@ impl App {
 
         let (collected, collections) = mpsc::channel(EVENTS);
         let targets = if config.monitoring { config.targets.as_slice() } else { &[] };
+        let now = control.view(clock.now());
         let actors = targets
             .iter()
             .map(|target| {
@@ -126,7 +128,7 @@ impl App {
                     nudge: Arc::clone(&nudge),
                 };
                 tasks.spawn(collector.run(collected.clone(), stop.clone()));
-                let actor = Actor::new(target.clone(), nudge);
+                let actor = actor(target, nudge, &now);
                 if let Some(instance) = target.console.instance.clone().filter(|_| may_act(target))
                 {
                     // Until the end, because until then something may be sent.
@@ -149,6 +151,7 @@ impl App {
             waiting,
             show,
         );
+        drive.watch_reach(&tasks, &stop);
         let control = tokio::spawn(drive.run(collections, asked, stops));
         let state = ServeState {
             view: view.clone(),
@@ -182,6 +185,16 @@ async fn serve_http(listener: TcpListener, state: ServeState, stop: Cancellation
     if let Err(error) = serve(listener, router(state), stop).await {
         tracing::error!(%error, "HTTP is no longer served");
     }
+}
+
+/// Makes what acts on a target; it knows the sizes that the sidecar had brought into force before.
+fn actor(target: &Target, nudge: Arc<Notify>, now: &View) -> Actor {
+    let known = now.targets.iter().find(|one| one.name == target.name);
+    let scopes = known.into_iter().flat_map(|one| &one.scopes);
+    let held = scopes.filter_map(|scope| Some((scope.setting.clone(), scope.wanted?)));
+    let target = Arc::new(target.clone());
+    let actuator = Arc::new(Actuator::new(Arc::clone(&target), held.collect()));
+    Actor { target, nudge, turn: Arc::default(), actuator }
 }
 
 fn watch_postgres(

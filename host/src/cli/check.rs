@@ -1,25 +1,29 @@
 //! `poolwarden check`: says everything that is wrong, and exits.
 
-use std::collections::BTreeSet;
+mod reach;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::{ConfigArg, bad_config, failed, runtime};
+use crate::actuate::{Actuator, Probe};
+use crate::ask::Output;
 use crate::clock::Clock;
 use crate::config::{Config, Target};
 use crate::console::{ConsoleError, Role, Session, may_act, read_peers};
 use crate::database::Observer;
 use crate::evaluate::{PolicyState, Registry, Runtime};
-use crate::model::{Claim, DatabaseSample, Mode, Peer, TargetName};
+use crate::model::{Claim, DatabaseSample, Mode, Peer, Reach, TargetName};
 use crate::report::chain;
 
 /// Checks configuration, policies, console access and PostgreSQL access.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  poolwarden check --config poolwarden.toml\n  poolwarden check \
-    --offline   # configuration and policies only\n\nExit codes: 0 fine, 1 a check failed, 64 wrong \
+    --offline   # configuration and policies only\n  poolwarden check --probe --output json\n\nExit codes: 0 fine, 1 a check failed, 64 wrong \
     configuration"
 )]
 pub(super) struct Check {
@@ -28,26 +32,55 @@ pub(super) struct Check {
     /// Leave out what needs PgBouncer and PostgreSQL.
     #[arg(long)]
     offline: bool,
+    /// Also find out whether PgBouncer sees the override files, by a RELOAD that changes nothing.
+    #[arg(long, conflicts_with = "offline")]
+    probe: bool,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
 }
 
-/// Prints each finding as it comes and remembers whether all is well.
-#[derive(Debug, Default)]
+/// Prints each finding as it comes, or keeps all of them, and remembers whether all is well.
+#[derive(Debug)]
 struct Findings {
+    output: Output,
     failures: u32,
+    all: Vec<(&'static str, String)>,
+    reaches: Vec<(TargetName, Reach)>,
 }
 
 impl Findings {
+    fn new(output: Output) -> Self {
+        Self { output, failures: 0, all: Vec::new(), reaches: Vec::new() }
+    }
+
+    fn add(&mut self, level: &'static str, what: &str) {
+        if self.output == Output::Text {
+            println!("{level:<6}  {what}");
+        }
+        self.all.push((level, what.to_owned()));
+    }
+
     fn good(&mut self, what: &str) {
-        println!("ok      {what}");
+        self.add("ok", what);
     }
 
     fn note(&mut self, what: &str) {
-        println!("note    {what}");
+        self.add("note", what);
     }
 
     fn bad(&mut self, what: &str) {
         self.failures += 1;
-        println!("FAILED  {what}");
+        self.add("FAILED", what);
+    }
+
+    /// Ends the answer: what a table or a machine wants to have whole.
+    fn end(&self) {
+        match self.output {
+            Output::Text if self.reaches.is_empty() => {}
+            Output::Text => print!("\n{}", reach::table(&self.reaches)),
+            Output::Json => println!("{:#}", reach::as_json(&self.all, &self.reaches)),
+        }
     }
 }
 
@@ -57,7 +90,7 @@ impl Check {
             Ok(config) => config,
             Err(error) => return bad_config(&error),
         };
-        let mut findings = Findings::default();
+        let mut findings = Findings::new(self.output);
         findings.good(&format!("configuration ({})", config.source));
         for warning in &config.warnings {
             findings.note(warning);
@@ -67,10 +100,14 @@ impl Check {
         }
         if !self.offline {
             match runtime() {
-                Ok(runtime) => runtime.block_on(check_targets(&config, &mut findings)),
+                Ok(runtime) => {
+                    let probe = if self.probe { Probe::Once } else { Probe::LookOnly };
+                    runtime.block_on(check_targets(&config, probe, &mut findings));
+                }
                 Err(error) => return failed(&error),
             }
         }
+        findings.end();
         if findings.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
@@ -107,7 +144,7 @@ fn check_policies(
     Ok(())
 }
 
-async fn check_targets(config: &Config, findings: &mut Findings) {
+async fn check_targets(config: &Config, probe: Probe, findings: &mut Findings) {
     let mut servers = Vec::new();
     for target in &config.targets {
         match check_watch(target).await {
@@ -117,7 +154,9 @@ async fn check_targets(config: &Config, findings: &mut Findings) {
                 continue;
             }
         }
-        check_act(target, findings).await;
+        if check_act(target, findings).await {
+            check_reach(target, probe, findings).await;
+        }
         check_company(target, findings).await;
         if let Some(sample) = check_database(target, findings).await {
             check_shared(target, &sample, &servers, findings);
@@ -186,13 +225,13 @@ async fn check_watch(target: &Target) -> Result<String, ConsoleError> {
     Ok(version)
 }
 
-async fn check_act(target: &Target, findings: &mut Findings) {
+async fn check_act(target: &Target, findings: &mut Findings) -> bool {
     let name = &target.name;
     let Some(login) = &target.console.act else {
         if target.mode != Mode::Observe {
             findings.note(&format!("target {name}: no act_user, so sizes are only recommended"));
         }
-        return;
+        return false;
     };
     let acts = async {
         let mut session = Session::open(&target.console, Role::Act).await?;
@@ -200,10 +239,35 @@ async fn check_act(target: &Target, findings: &mut Findings) {
         session.close().await;
         may
     };
-    match acts.await {
+    let acts = acts.await;
+    match &acts {
         Ok(()) => findings.good(&format!("target {name}: {} may act", login.user)),
-        Err(error) => findings.bad(&format!("target {name}: {}", chain(&error))),
+        Err(error) => findings.bad(&format!("target {name}: {}", chain(error))),
     }
+    acts.is_ok()
+}
+
+/// Says which sizes can be acted on; where no override file is configured that needs no word.
+async fn check_reach(target: &Target, probe: Probe, findings: &mut Findings) {
+    let name = &target.name;
+    let actuator = Actuator::new(Arc::new(target.clone()), BTreeMap::new());
+    let reach = match actuator.inspect(probe).await {
+        Ok(reach) => reach,
+        Err(error) => return findings.bad(&format!("target {name}: {}", chain(&error))),
+    };
+    for problem in &reach.problems {
+        findings.bad(&format!("target {name}: {problem}"));
+    }
+    if let Some(file) = target.overrides.as_ref().filter(|_| reach.problems.is_empty()) {
+        let path = &file.path_in_pgbouncer;
+        match probe {
+            Probe::Once => findings.good(&format!("target {name}: PgBouncer reads {path}")),
+            _ => findings.note(&format!(
+                "target {name}: whether PgBouncer sees {path} is found out with --probe"
+            )),
+        }
+    }
+    findings.reaches.push((name.clone(), reach));
 }
 
 async fn check_database(target: &Target, findings: &mut Findings) -> Option<DatabaseSample> {

@@ -53,9 +53,10 @@ fn key(field: &Field, out: &mut String) {
     out.push_str(&format!("{off}{key} = {value}\n"));
 }
 
-/// The one table that is left out altogether unless it is wanted.
+/// The tables that are left out altogether unless they are wanted.
 fn is_optional(path: &[String]) -> bool {
-    path.starts_with(&["target".to_owned(), "database".to_owned()])
+    let optional = |name: &str| path.starts_with(&["target".to_owned(), name.to_owned()]);
+    optional("database") || optional("override")
 }
 
 /// Gives the default, else the example.

@@ -9,7 +9,7 @@ mod target;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use target::{RawDatabase, RawEffect, RawLimits, RawSessions, RawTarget};
+pub use target::{RawDatabase, RawEffect, RawLimits, RawOverride, RawSessions, RawTarget};
 
 /// Configuration of Poolwarden.
 #[derive(Deserialize, JsonSchema)]

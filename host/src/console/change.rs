@@ -4,19 +4,7 @@
 
 use super::poll::server_of;
 use super::{ConsoleError, Session};
-use crate::model::{Knob, PoolSize};
-
-/// Sends `SET` of a knob of the default scope.
-///
-/// # Errors
-/// When the session broke, or PgBouncer refuses.
-pub async fn set_default(
-    session: &mut Session,
-    knob: Knob,
-    size: PoolSize,
-) -> Result<(), ConsoleError> {
-    session.run(&format!("SET {} = {size}", knob.default_key())).await.map(drop)
-}
+use crate::model::Knob;
 
 /// Reads a knob of the default scope as it is in force.
 ///

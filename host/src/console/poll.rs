@@ -361,7 +361,7 @@ pub(super) fn server_of(config: &Table) -> Result<Server, ConsoleError> {
 }
 
 /// Reads `PgBouncer 1.25.2` as 12502; 0 when there is no such number.
-fn version_number(text: &str) -> u32 {
+pub(super) fn version_number(text: &str) -> u32 {
     let numbers = text.split_whitespace().last().unwrap_or_default();
     let digits = |part: &str| part.chars().take_while(char::is_ascii_digit).collect::<String>();
     let mut parts = numbers.split('.').map(|part| digits(part).parse::<u32>().unwrap_or(0));

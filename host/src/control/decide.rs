@@ -168,6 +168,7 @@ impl TargetControl {
     ) {
         let policy = &result.policy;
         let waits = self.mode.stricter(result.mode) == Mode::Recommend;
+        let waits_for = |setting| self.mode_of(setting).stricter(result.mode) == Mode::Recommend;
         let given: Vec<Proposal> = proposals
             .iter()
             .filter(|one| match one {
@@ -175,7 +176,10 @@ impl TargetControl {
                 Proposal::Resize { setting, size, .. } => {
                     let sees_all = !result.beyond.contains(&setting.scope);
                     let first = self.contest.rival(policy, setting, self.mode).is_none();
-                    waits && sees_all && first && self.may_stand(setting, *size, turn.now)
+                    waits_for(setting)
+                        && sees_all
+                        && first
+                        && self.may_stand(setting, *size, turn.now)
                 }
                 Proposal::EndSession { session, .. } => {
                     let word = self.judge_ending(result, session, Mode::Recommend, turn.now);
@@ -263,7 +267,7 @@ impl TargetControl {
             return None; // Asks for nothing, and only holds its place against rivals.
         }
         let policy = &result.policy;
-        let mode = self.mode.stricter(result.mode);
+        let mode = self.mode_of(setting).stricter(result.mode);
         let mut facts = self.guard_facts(setting, mode, turn.now);
         facts.rival = rival;
         if result.beyond.contains(&setting.scope) {
@@ -382,7 +386,8 @@ impl TargetControl {
             limits: &self.facts.limits,
             current: self.size_of(setting),
             pool_size: of(Knob::PoolSize),
-            not_actionable: self.not_actionable(setting),
+            out_of_reach: self.out_of_reach(setting),
+            not_actionable: None,
             status: self.history.status().0,
             data_age: latest.map_or(Duration::MAX, |latest| now.since(latest.at)),
             writer: self.writer.objection(now),

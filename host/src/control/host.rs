@@ -8,8 +8,8 @@ use super::cause::Cause;
 use super::scope::{NewFile, ScopeControl};
 use super::target::TargetControl;
 use crate::model::{
-    Evidence, Hold, HoldKind, Knob, Origin, PolicyName, PoolSize, Proposal, Setting, Severity,
-    Subject, Timestamp,
+    Evidence, Hold, HoldKind, Knob, Mode, Obstacle, Origin, PolicyName, PoolSize, Proposal,
+    Setting, Severity, Subject, Timestamp,
 };
 use crate::record::Batch;
 
@@ -57,12 +57,18 @@ impl TargetControl {
         let held = self.hold(turn.now).map(target_held);
         let own = self.budget_exceeded().into_iter().chain(self.writer.news(turn.now));
         let holding = self.stand_downs().chain(self.new_files(turn.now)).chain(held).chain(own);
-        let holding = holding.chain(self.shrinks_held_up());
+        let holding = holding.chain(self.shrinks_held_up()).chain(self.blocked());
         let holding: Vec<Proposal> = holding.collect();
         let host = PolicyName::host();
         for one in self.alerts.observe(&host, &holding, Sight::of(1), turn.now) {
             self.record_move(one, Origin::Host, &host, turn, batch);
         }
+    }
+
+    /// Tells of what keeps the sidecar from acting where it is meant to.
+    fn blocked(&self) -> Option<Proposal> {
+        let problems = &self.reach.as_ref()?.problems;
+        (self.mode == Mode::Enforce && !problems.is_empty()).then(|| sizes_out_of_reach(problems))
     }
 
     /// Tells that more could be opened than PostgreSQL can take.
@@ -107,6 +113,14 @@ impl TargetControl {
             Some(file_size_changed(setting, scope.base, news))
         })
     }
+}
+
+/// Tells why sizes that should be acted on are only recommended.
+fn sizes_out_of_reach(problems: &[Obstacle]) -> Proposal {
+    let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    let summary = format!("sizes are only recommended: {}", problems.join("; "));
+    let name = "sizes-out-of-reach";
+    host_alert(name, Subject::Target, Severity::Warning, summary, Vec::new())
 }
 
 /// Tells that a person has stopped the sidecar, so that it is not forgotten.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::Heard;
-use crate::model::{Origin, PolicyName, TargetName, Timestamp};
+use super::{Effect, Heard};
+use crate::model::{DecisionId, Origin, PolicyName, Status, TargetName, Timestamp, Transition};
 use crate::record::{Batch, Evaluation};
 
 /// Collects a tick's rows; an evaluation is recorded once, however many decisions came of it.
@@ -41,6 +41,13 @@ impl<'a> Recording<'a> {
         self.ids.insert(heard.policy.clone(), id);
         id
     }
+}
+
+/// Records which commands were sent for a change, before what came of it.
+pub(super) fn sent(id: DecisionId, commands: &[String], now: Timestamp) -> Effect {
+    let note = format!("sent to PgBouncer: {}", commands.join("; "));
+    let transitions = vec![Transition { id, at: now, status: Status::Proposed, note }];
+    Effect::Record(Box::new(Batch { transitions, ..Batch::default() }))
 }
 
 /// Says whether a batch has nothing to record.

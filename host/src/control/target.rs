@@ -22,7 +22,7 @@ use super::writer::Writer;
 use super::{Acted, Effect, Heard, Memories, Turn};
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
-    Decision, DecisionId, EffectLimits, Hold, Kind, Mode, PolicyName, PoolSize, Proposal,
+    Decision, DecisionId, EffectLimits, Hold, Kind, Mode, PolicyName, PoolSize, Proposal, Reach,
     SessionLimits, Setting, Snapshot, Status, TargetName, TargetStatus, Timestamp, Transition,
 };
 use crate::record::{Batch, EffectState, Memory, ScopeState, StoredAlert};
@@ -106,6 +106,8 @@ pub(super) struct TargetControl {
     /// How long what a person has rejected is not said again.
     pub rejected_for: Duration,
     pub problem: Option<(&'static str, String)>,
+    /// Which settings can be acted on; `None` until that was looked at.
+    pub reach: Option<Arc<Reach>>,
     pub restarted: Option<Timestamp>,
     pub sessions: SessionBook,
     /// What changes did.
@@ -181,6 +183,7 @@ impl TargetControl {
             shadows: ShadowBook::default(),
             said: BTreeMap::new(),
             problem: None,
+            reach: None,
             restarted: None,
             sessions: SessionBook::new(setup.sessions),
             effects: EffectBook::new(setup.effect, known.effects, known.now),

@@ -4,6 +4,7 @@ mod alerts;
 mod effect;
 mod orders;
 mod policies;
+mod reach;
 pub(super) mod scene;
 mod sessions;
 

@@ -14,7 +14,7 @@ use crate::guard::Hindrance;
 use crate::history::PoolView;
 use crate::model::{
     Alert, AlertState, Counters, DatabaseSample, Databases, DecisionId, Hold, Labels, Limits, Mode,
-    PolicyName, PoolKey, PoolSize, Proposal, Server, Setting, Silence, Subject, TargetName,
+    PolicyName, PoolKey, PoolSize, Proposal, Reach, Server, Setting, Silence, Subject, TargetName,
     TargetStatus, Timestamp,
 };
 
@@ -60,6 +60,8 @@ pub struct TargetView {
     pub postgres: Option<Arc<DatabaseSample>>,
     /// The size scopes that the sidecar keeps.
     pub scopes: Vec<ScopeView>,
+    /// Which sizes can be acted on; `None` until that was looked at.
+    pub reach: Option<Arc<Reach>>,
     /// Alerts that are pending, firing, or cooling down.
     pub alerts: Vec<AlertView>,
     /// Standing recommendations.
@@ -107,7 +109,7 @@ pub struct ScopeView {
     /// The change under way.
     pub in_flight: Option<DecisionId>,
     /// Why the sidecar cannot change it, if it cannot.
-    pub not_actionable: Option<&'static str>,
+    pub not_actionable: Option<String>,
     /// When the sidecar last changed it.
     pub last_change: Option<Timestamp>,
     /// What came of the last change.
@@ -186,6 +188,7 @@ impl TargetControl {
             counters: latest.map(|latest| latest.counters.clone()).unwrap_or_default(),
             postgres: latest.and_then(|latest| latest.postgres.clone()),
             scopes: self.scope_views(now),
+            reach: self.reach.clone(),
             alerts: self.alert_views(now),
             advice: self.advice_views(),
             shadows: self.shadows.views(),
@@ -210,7 +213,7 @@ impl TargetControl {
             wanted: scope.wanted,
             stood_down: scope.stood_down,
             in_flight: scope.in_flight.map(|flight| flight.id),
-            not_actionable: self.not_actionable(setting),
+            not_actionable: self.out_of_reach(setting),
             last_change: scope.last_change().filter(|at| *at > Timestamp::default()),
             change: self.effects.last(setting),
             hindrance: self.hindrance(setting, now),

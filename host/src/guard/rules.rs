@@ -60,10 +60,14 @@ fn current(facts: &Facts<'_>) -> u32 {
 /// The sidecar must be able to change the scope at all.
 fn actionable(case: &Case<'_>) -> Said {
     let (size, facts) = (case.size, case.facts);
-    match (facts.not_actionable, facts.current) {
-        (Some(why), _) => reject(size, why),
-        (None, None) => reject(size, "the size in force is not known"),
-        (None, Some(now)) => pass(size, format!("the size in force is {now}")),
+    match (facts.not_actionable, &facts.out_of_reach, facts.current) {
+        (Some(why), _, _) => reject(size, why),
+        (None, _, None) => reject(size, "the size in force is not known"),
+        (None, Some(why), _) if facts.mode == Mode::Enforce => reject(size, why.clone()),
+        (None, Some(why), Some(now)) => {
+            pass(size, format!("the size in force is {now}; only a person can change it: {why}"))
+        }
+        (None, None, Some(now)) => pass(size, format!("the size in force is {now}")),
     }
 }
 

@@ -30,6 +30,7 @@ fn facts(limits: &Limits) -> Facts<'_> {
         limits,
         current: Some(size(10)),
         pool_size: Some(size(10)),
+        out_of_reach: None,
         not_actionable: None,
         status: TargetStatus::Up,
         data_age: Duration::ZERO,

@@ -38,6 +38,7 @@ pub(crate) fn view(at: Timestamp) -> View {
 
 pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
     TargetView {
+        reach: None,
         name: target_name(name),
         labels: Arc::new([("role".to_owned(), "primary".to_owned())].into()),
         mode: Mode::Enforce,

@@ -11,6 +11,7 @@ mod history;
 mod order;
 mod policy;
 mod pool;
+mod reach;
 mod shadow;
 mod silence;
 mod target;

@@ -4,12 +4,13 @@
 //! that start and end of a tick are exact; the task hops of `app` between them are in the overload
 //! measurement, which runs the whole `App`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use poolwarden::actuate::{Actuated, bring_into_force, log_in};
+use poolwarden::actuate::{Actuated, Actuator, Change, log_in};
 use poolwarden::clock::Clock;
 use poolwarden::config::{Config, Target};
 use poolwarden::console::{Depth, Poller, connect_options};
@@ -48,6 +49,7 @@ struct Stage {
     store: Store,
     registry: Arc<Registry>,
     poller: Poller,
+    actuator: Actuator,
     clock: Clock,
 }
 
@@ -120,7 +122,8 @@ impl Stage {
         let registry = Arc::new(evaluate::registry(plugins, &policies, "enforce")?);
         let target = config.targets.first().context("one target")?;
         let poller = Poller::new(target.console.clone(), Duration::from_secs(3600));
-        Ok(Self { store, registry, poller, clock: Clock::start(), config })
+        let actuator = Actuator::new(Arc::new(target.clone()), BTreeMap::new());
+        Ok(Self { store, registry, poller, actuator, clock: Clock::start(), config })
     }
 
     fn target(&self) -> &Target {
@@ -214,10 +217,10 @@ impl Stage {
         let (written, login) = tokio::join!(self.store.write(&resize.intent), log_in(console));
         written?;
         let at_record = Instant::now();
-        let (setting, from) = (&resize.setting, resize.from);
-        let acted = bring_into_force(console, login, setting, from, resize.size).await;
+        let (setting, from, to) = (resize.setting.clone(), resize.from, resize.size);
+        let done = self.actuator.apply(login, &[Change { setting, from, to }]).await;
         let end = Instant::now();
-        ensure!(acted == Actuated::InForce, "{acted:?}");
+        ensure!(done.came.iter().all(|(_, came)| *came == Actuated::InForce), "{done:?}");
         parts.poll.push(at_poll - start);
         parts.decide.push(at_decide - at_poll);
         parts.record.push(at_record - at_decide);

@@ -18,6 +18,8 @@ mod leaks;
 mod logins;
 mod misbehaviour;
 mod modes;
+mod override_loop;
+mod overrides;
 mod past;
 mod people;
 mod rules;

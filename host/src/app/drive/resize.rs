@@ -1,35 +1,65 @@
-//! Changes of PgBouncer: recorded, then sent, then told to control.
+//! Changes sizes and looks at which can be changed, each as a task of its own.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::Drive;
-use crate::actuate::{Actuated, bring_into_force, log_in, reconnect_databases};
-use crate::app::recorder::Recorder;
-use crate::config::Console;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Actor, Drive, Recorder};
+use crate::actuate::{Actuated, Actuator, Change, Done, log_in, reconnect_databases};
+use crate::config::{Console, Target};
 use crate::control::{Acted, Event, Reconnect, Resize};
+use crate::model::{Reach, TargetName};
 use crate::report::chain;
 
+/// How often it is looked whether the operator's files have changed.
+const GLANCE: Duration = Duration::from_millis(500);
+/// How often PgBouncer is asked again where an override file is configured.
+const INSPECT: Duration = Duration::from_secs(15);
+/// How soon a look that failed is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+/// How often it is asked again otherwise.
+const INSPECT_SELDOM: Duration = Duration::from_secs(60);
+
 impl Drive {
+    /// Starts looking which sizes of each target can be acted on.
+    pub fn watch_reach(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        for Actor { target, actuator, .. } in self.actors.values() {
+            let (target, actuator) = (Arc::clone(target), Arc::clone(actuator));
+            tasks.spawn(watch_reach(target, actuator, self.events.clone(), stop.clone()));
+        }
+    }
+
+    /// Changes a size and says what came of it.
     pub(super) fn resize(&self, resize: Box<Resize>) {
         let Some(actor) = self.actors.get(&resize.target) else { return };
-        let (target, nudge) = (Arc::clone(&actor.target), Arc::clone(&actor.nudge));
+        let Actor { target, nudge, turn, actuator } = actor;
+        let (target, nudge) = (Arc::clone(target), Arc::clone(nudge));
+        let (turn, actuator) = (Arc::clone(turn), Arc::clone(actuator));
         let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
-        let turn = Arc::clone(&actor.turn);
         self.work.spawn(async move {
             let start = Instant::now();
             let _turn = turn.lock().await;
-            let acted = act(&recorder, &target.console, &resize).await;
+            let (acted, commands) = act(&recorder, &target.console, &actuator, &resize).await;
             recorder.metrics.resized(&resize.target, start.elapsed(), kind_of(&acted));
-            let (target, id, size) = (resize.target, resize.id, resize.size);
+            let (target, id, setting, size) =
+                (resize.target, resize.id, resize.setting, resize.size);
             match &acted {
                 Acted::Verified => {
-                    tracing::info!(target = target.as_str(), %id, %size, "a size was changed");
+                    tracing::info!(
+                        target = target.as_str(), %id, %setting, %size, "a size was changed"
+                    );
                 }
                 other => tracing::warn!(
-                    target = target.as_str(), %id, %size, outcome = kind_of(other), ?other,
-                    "a size could not be changed"
+                    target = target.as_str(), %id, %setting, %size, outcome = kind_of(other),
+                    ?other, "a size could not be changed"
                 ),
+            }
+            if !commands.is_empty() {
+                let _ = events.send(Event::Sent { target: target.clone(), id, commands }).await;
             }
             // Nothing was sent, so there is nothing to look at: the next try comes with the next poll.
             let sent = !matches!(acted, Acted::NotRecorded(_));
@@ -40,6 +70,7 @@ impl Drive {
         });
     }
 
+    /// Makes servers that a shrink wants closed go, and says what came of it.
     pub(super) fn reconnect(&self, reconnect: Reconnect) {
         let Reconnect { id, target, databases, intent } = reconnect;
         let Some(actor) = self.actors.get(&target) else { return };
@@ -64,27 +95,37 @@ impl Drive {
 }
 
 /// Records the intent and only then changes the size, if that is still what was decided about.
-async fn act(recorder: &Recorder, console: &Console, resize: &Resize) -> Acted {
+async fn act(
+    recorder: &Recorder,
+    console: &Console,
+    actuator: &Actuator,
+    resize: &Resize,
+) -> (Acted, Vec<String>) {
     // The login takes as long as the disk and changes nothing.
     let (written, mut login) = tokio::join!(recorder.write(&resize.intent), log_in(console));
     if let Err(error) = written {
         login.log_out().await;
-        return Acted::NotRecorded(chain(&error));
+        return (Acted::NotRecorded(chain(&error)), Vec::new());
     }
     if recorder.clock.now() > resize.until {
         login.log_out().await;
-        return Acted::Failed("recording took too long; the decision is too old to act on".into());
+        let why = "recording took too long; the decision is too old to act on";
+        return (Acted::Failed(why.into()), Vec::new());
     }
     if let Some(why) = login.objection(console).await {
         login.log_out().await;
-        return Acted::Failed(why);
+        return (Acted::Failed(why), Vec::new());
     }
     let Resize { setting, from, size, .. } = resize;
-    match bring_into_force(console, login, setting, *from, *size).await {
-        Actuated::InForce => Acted::Verified,
-        Actuated::Other(read) => Acted::NotInForce(read),
-        Actuated::Failed(why) => Acted::Failed(why),
-    }
+    let change = Change { setting: setting.clone(), from: *from, to: *size };
+    let Done { came, sent } = actuator.apply(login, &[change]).await;
+    let acted = match came.into_iter().next() {
+        Some((_, Actuated::InForce)) => Acted::Verified,
+        Some((_, Actuated::Other(read))) => Acted::NotInForce(read),
+        Some((_, Actuated::Failed(why))) => Acted::Failed(why),
+        None => Acted::Failed("nothing came of it".into()),
+    };
+    (acted, sent)
 }
 
 fn kind_of(acted: &Acted) -> &'static str {
@@ -93,5 +134,48 @@ fn kind_of(acted: &Acted) -> &'static str {
         Acted::NotInForce(_) => "not_in_force",
         Acted::Failed(_) => "failed",
         Acted::NotRecorded(_) => "not_recorded",
+    }
+}
+
+/// Looks which sizes can be acted on: at the start, whenever a file of the operator's changes or
+/// somebody reloads, and now and then.
+async fn watch_reach(
+    target: Arc<Target>,
+    actuator: Arc<Actuator>,
+    events: mpsc::Sender<Event>,
+    stop: CancellationToken,
+) {
+    let every = if target.overrides.is_some() { INSPECT } else { INSPECT_SELDOM };
+    let mut glances = interval(GLANCE);
+    glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut last, mut looked): (Option<Reach>, Option<Instant>) = (None, None);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = glances.tick() => {}
+        }
+        let has_problems = last.as_ref().is_some_and(|reach| !reach.problems.is_empty());
+        let every = if has_problems { INSPECT } else { every };
+        let is_time = looked.is_none_or(|at| at.elapsed() >= every);
+        if !is_time && !actuator.is_due() {
+            continue;
+        }
+        let reach = match actuator.inspect(actuator.probe()).await {
+            Ok(reach) => reach,
+            // The poller tells of a target that does not answer.
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "what can be acted on cannot be looked at");
+                if stop.run_until_cancelled(sleep(RETRY)).await.is_none() {
+                    return;
+                }
+                continue;
+            }
+        };
+        looked = Some(Instant::now());
+        if last.as_ref() != Some(&reach) {
+            last = Some(reach.clone());
+            let target: TargetName = target.name.clone();
+            let _ = events.send(Event::Reached { target, reach }).await;
+        }
     }
 }

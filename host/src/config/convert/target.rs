@@ -6,9 +6,11 @@ use std::time::Duration;
 use crate::config::address::{self, Parts};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
-use crate::config::raw::{RawDatabase, RawEffect, RawLimits, RawMode, RawSessions, RawTarget};
+use crate::config::raw::{
+    RawDatabase, RawEffect, RawLimits, RawMode, RawOverride, RawSessions, RawTarget,
+};
 use crate::config::secret::{self, Fallbacks};
-use crate::config::{Console, Database, Login, Secret, Target};
+use crate::config::{Console, Database, Login, Override, Secret, Target, TlsReload};
 use crate::model::{EffectLimits, Limits, Mode, PoolSize, SessionLimits, TargetName};
 
 const CONSOLE_PORT: u16 = 6432;
@@ -21,7 +23,7 @@ pub fn targets(
     interval: Duration,
     report: &mut Report,
 ) -> Vec<Target> {
-    let mut names = BTreeSet::new();
+    let (mut names, mut files) = (BTreeSet::new(), BTreeSet::new());
     if passwords.admin.is_some() && !raw.is_empty() && raw.iter().all(|t| t.act_user.is_none()) {
         let reason = "POOLWARDEN_ADMIN_PASSWORD is set, but no target has an act_user";
         report.warn(reason.to_owned());
@@ -31,6 +33,12 @@ pub fn targets(
         if !names.insert(raw.name.clone()) {
             let reason = "another target has the same name";
             report.key(&KeyPath::target(at, &["name"]), format!("{:?}", raw.name), reason);
+        }
+        let file = raw.overrides.as_ref().map(|raw| raw.path.clone());
+        if let Some(file) = file.filter(|file| !files.insert(file.clone())) {
+            let reason = "another target has the same file; each PgBouncer needs its own";
+            let key = KeyPath::target(at, &["override", "path"]);
+            report.key(&key, format!("{file:?}"), reason);
         }
         targets.extend(Reader { at, passwords, interval, report }.target(raw));
     }
@@ -88,6 +96,7 @@ impl Reader<'_> {
         }
         let limits = self.limits(&raw.limits, &raw.name);
         let console = self.console(&raw);
+        let overrides = raw.overrides.map(|raw| self.overrides(raw));
         let database = raw.database.map(|raw| self.database(&raw));
         Some(Target {
             name: name.ok()?,
@@ -98,11 +107,27 @@ impl Reader<'_> {
             sessions: sessions(&raw.sessions),
             effect: effect(&raw.effect),
             console: console?,
+            overrides,
             database: match database {
                 None => None,
                 Some(database) => Some(database?),
             },
         })
+    }
+
+    fn overrides(&mut self, raw: RawOverride) -> Override {
+        if raw.ini_path.as_ref() == Some(&raw.path) {
+            let reason = "is the operator's ini, which is never written; name another file";
+            self.key(&["override", "path"], format!("{:?}", raw.path), reason);
+        }
+        let allowed = raw.allow_tls_reload;
+        Override {
+            path_in_pgbouncer: raw.path_in_pgbouncer.unwrap_or_else(|| raw.path.clone()),
+            path: raw.path.into(),
+            ini_path: raw.ini_path.map(Into::into),
+            working_dir: raw.working_dir.map(Into::into),
+            tls_reload: if allowed { TlsReload::Allow } else { TlsReload::Refuse },
+        }
     }
 
     fn limits(&mut self, raw: &RawLimits, name: &str) -> Option<Limits> {

@@ -76,6 +76,10 @@ pub struct RawTarget {
     /// Looks at single sessions, which policies ask for on suspicion, and how many may be ended.
     #[serde(default)]
     pub sessions: RawSessions,
+    /// How sizes of single databases and users are changed: by a file that includes the operator's ini.
+    /// Without it they are only recommended.
+    #[serde(default, rename = "override")]
+    pub overrides: Option<RawOverride>,
     /// The PostgreSQL server behind this PgBouncer, asked how many connections it has left and what
     /// they wait for. Optional.
     #[serde(default)]
@@ -202,6 +206,35 @@ impl Default for RawSessions {
     fn default() -> Self {
         Self { enabled: true, every_ms: 15_000, ends_per_minute: 6 }
     }
+}
+
+/// The override file. The console has no command for the size of one database or user, so the sidecar
+/// writes a file that includes the operator's ini and repeats single entries with other sizes, and has
+/// PgBouncer read it (`SET conffile`, `RELOAD`). The operator's own files are never written, and after a
+/// restart PgBouncer is back at them.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawOverride {
+    /// File that the sidecar writes, for nothing else. It holds copies of connection strings, with their
+    /// passwords; it gets the ini's owner and group where the sidecar may give them, and is never
+    /// readable for others. Its folder must exist.
+    #[schemars(length(min = 1), extend("examples" = ["/run/poolwarden/override.ini"]))]
+    pub path: String,
+    /// The same file as PgBouncer sees it, where that is another path. At most 255 bytes.
+    #[schemars(length(min = 1, max = 255), extend("examples" = ["/run/poolwarden/override.ini"]))]
+    pub path_in_pgbouncer: Option<String>,
+    /// The operator's ini as the sidecar reads it, where that is another path than PgBouncer's own
+    /// (`conffile` in `SHOW CONFIG`). Files that it includes are looked for beside it, as they lie there.
+    #[schemars(length(min = 1), extend("examples" = ["/etc/pgbouncer/pgbouncer.ini"]))]
+    pub ini_path: Option<String>,
+    /// Folder in which PgBouncer was started, as the sidecar sees it; needed where the ini or its
+    /// includes are named by relative paths.
+    #[schemars(length(min = 1), extend("examples" = ["/"]))]
+    pub working_dir: Option<String>,
+    /// Whether to reload also where that closes every server connection once it is released: before
+    /// PgBouncer 1.24 when `server_tls_sslmode` is not `disable`.
+    #[serde(default)]
+    pub allow_tls_reload: bool,
 }
 
 /// The PostgreSQL server behind a PgBouncer.

@@ -135,3 +135,35 @@ fn settings_under_which_nothing_would_be_changed_are_warned_of() {
     assert!(config.warnings[0].contains("data_age_max_ms"), "{:?}", config.warnings);
     assert!(good(&format!("[poll]\ninterval_ms = 3000\n{MINIMUM}"), &[]).warnings.is_empty());
 }
+
+#[test]
+fn an_override_file_is_nobody_elses_file() {
+    let text = r#"
+        [[target]]
+        name = "a"
+        console_url = "postgres://stats@127.0.0.1:1/pgbouncer"
+        [target.override]
+        path = "/etc/p.ini"
+        ini_path = "/etc/p.ini"
+        [[target]]
+        name = "b"
+        console_url = "postgres://stats@127.0.0.1:2/pgbouncer"
+        [target.override]
+        path = "/etc/p.ini"
+    "#;
+    let mut lines = bad(text, &[]);
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        [
+            "p.toml: target[0].override.path: \"/etc/p.ini\": is the operator's ini, which is never \
+             written; name another file",
+            "p.toml: target[1].override.path: \"/etc/p.ini\": another target has the same file; each \
+             PgBouncer needs its own",
+        ]
+    );
+    let good = good(&text.replacen("path = \"/etc/p.ini\"", "path = \"/run/o.ini\"", 1), &[]);
+    let file = good.targets[0].overrides.as_ref().expect("configured");
+    assert_eq!(file.path_in_pgbouncer, "/run/o.ini", "the same path unless given");
+    assert_eq!(file.tls_reload, crate::config::TlsReload::Refuse);
+}

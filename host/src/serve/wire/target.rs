@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::reach::Reach;
 use super::{Hold, Text, millis};
 use crate::control::{Role, ScopeView, TargetView, View, WriterView};
 use crate::model::{self, DecisionId, PoolSize, Timestamp};
@@ -36,6 +37,8 @@ struct Target<'a> {
     going_back: Vec<String>,
     /// The size scopes that the sidecar keeps.
     scopes: Vec<Scope>,
+    /// Which sizes can be acted on; null until that was looked at.
+    reach: Option<Reach<'a>>,
     limits: Limits,
     /// What PostgreSQL can take; null where the sidecar may not look.
     connections: Option<Budget>,
@@ -113,8 +116,8 @@ struct Scope {
     /// The decision whose change is under way.
     #[schema(value_type = Option<String>, format = "uuid")]
     in_flight: Option<Text<DecisionId>>,
-    /// Why the sidecar cannot change it, if it cannot.
-    not_actionable: Option<&'static str>,
+    /// Why the sidecar cannot change it itself, if it cannot, and what to do about that.
+    not_actionable: Option<String>,
     /// When the sidecar last changed it.
     last_change_ms: Option<u64>,
 }
@@ -189,6 +192,7 @@ impl<'a> Target<'a> {
             hold: target.hold.as_ref().map(Into::into),
             going_back: target.going_back.iter().map(ToString::to_string).collect(),
             scopes: target.scopes.iter().map(Into::into).collect(),
+            reach: target.reach.as_deref().map(Into::into),
             limits: (&target.limits).into(),
             connections: Budget::new(target, at),
             writer: (&target.writer).into(),
@@ -206,7 +210,7 @@ impl From<&ScopeView> for Scope {
             wanted_size: scope.wanted.map(PoolSize::get),
             stood_down_since_ms: scope.stood_down.map(Timestamp::as_millis),
             in_flight: scope.in_flight.map(Text),
-            not_actionable: scope.not_actionable,
+            not_actionable: scope.not_actionable.clone(),
             last_change_ms: scope.last_change.map(Timestamp::as_millis),
         }
     }

@@ -1,0 +1,507 @@
+//! One PgBouncer's sizes: what can be acted on, and one change after the other.
+//!
+//! What may be in force beside the operator's file is known from three places: what the sidecar wanted
+//! before (`held`), what the override file on the disk says, and nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+
+use tokio::sync::Mutex;
+
+use super::compare::{Ours, differences};
+use super::overrides::{self, Found, Sizes};
+use super::reach::{reach, tls_obstacle};
+use super::reload::{MARK_KEY, Order, Reloaded, is_marked, mark, reload};
+use super::site::{Signature, Site};
+use super::{Actuated, Change, Done, Login, Sent, outcome, overtaken, set};
+use crate::config::{Override, Target};
+use crate::console::{ConsoleError, InForce, Role, Session, may_act, read_in_force};
+use crate::ini::Ini;
+use crate::model::{Mode, Obstacle, PoolSize, Reach, ScopeKey, Setting, Settings};
+use crate::report::chain;
+
+/// Whether it may be tried out that PgBouncer sees the override file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// Once, by a `RELOAD` of a file that overrides nothing.
+    Once,
+    /// Nothing is sent; an override file that is in use is kept up to date.
+    Never,
+    /// Nothing is touched at all.
+    LookOnly,
+}
+
+/// Acts on one PgBouncer.
+#[derive(Debug)]
+pub struct Actuator {
+    target: Arc<Target>,
+    /// Changes go one after the other: a `RELOAD` touches what a `SET` has set.
+    state: Mutex<State>,
+    /// The mark that is in force while overrides are; without it somebody has reloaded.
+    marked: StdMutex<Option<String>>,
+    /// Files of the operator's, as they were when they were last read.
+    files: StdMutex<Option<(String, Vec<String>, Signature)>>,
+    /// Whether a look is due before its time.
+    due: AtomicBool,
+    may_touch: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Sizes that the sidecar has brought into force, as far as nobody changed them since.
+    held: Sizes,
+    /// Whether the login was found to be allowed to act.
+    may_act: bool,
+    /// Whether PgBouncer was seen to read the override file.
+    is_proved: bool,
+    /// Why nothing is reloaded any more, until the operator's files are others.
+    halted: Option<(Obstacle, Signature)>,
+}
+
+/// What a `RELOAD` would start from.
+struct Ground<'a> {
+    site: Site<'a>,
+    ini: Ini,
+    before: InForce,
+    /// The override file that is in use.
+    found: Option<Found>,
+    signature: Signature,
+}
+
+/// Why a change was not made.
+enum Stop {
+    /// Nothing was sent.
+    Nothing(String),
+    /// Something was sent, and what came of it is not known.
+    Unknown(ConsoleError),
+}
+
+impl From<Obstacle> for Stop {
+    fn from(obstacle: Obstacle) -> Self {
+        Self::Nothing(format!("{obstacle}; nothing was changed"))
+    }
+}
+
+impl Actuator {
+    /// Takes over sizes that the sidecar had brought into force before it was started.
+    pub fn new(target: Arc<Target>, held: BTreeMap<Setting, PoolSize>) -> Self {
+        let held = held.into_iter().map(|(setting, size)| (setting, size.get())).collect();
+        Self {
+            target,
+            state: Mutex::new(State { held, ..State::default() }),
+            marked: StdMutex::default(),
+            files: StdMutex::default(),
+            due: AtomicBool::new(true),
+            may_touch: AtomicBool::new(true),
+        }
+    }
+
+    /// Brings sizes into force, those of the default scope by `SET`, others by one `RELOAD`.
+    ///
+    /// Nothing is sent for a size that is no longer what was decided about.
+    pub async fn apply(&self, login: Login, changes: &[Change]) -> Done {
+        let mut state = self.state.lock().await;
+        let mut sent = Sent::default();
+        let console = &self.target.console;
+        let failed = |why: &str| {
+            let one = |change: &Change| (change.setting.clone(), Actuated::Failed(why.to_owned()));
+            changes.iter().map(one).collect()
+        };
+        let mut session = match login.session(console).await {
+            Ok(session) => session,
+            Err(error) => {
+                return Done { came: failed(&chain(&error)), ..Done::default() };
+            }
+        };
+        let by_reload = changes.iter().any(|one| one.setting.scope != ScopeKey::Default);
+        let came = if by_reload {
+            match self.override_all(&mut state, &mut session, changes, &mut sent).await {
+                Ok(came) => came,
+                Err(Stop::Nothing(why)) => failed(&why),
+                Err(Stop::Unknown(error)) => {
+                    tracing::warn!(error = chain(&error), "no answer to a change; reading back");
+                    self.read_back_anew(changes).await
+                }
+            }
+        } else {
+            let mut came = Vec::new();
+            for change in changes {
+                let knob = change.setting.knob;
+                let one = set(console, &mut session, knob, change, &mut sent).await;
+                came.push((change.setting.clone(), one));
+            }
+            came
+        };
+        session.close().await;
+        for (change, (_, came)) in changes.iter().zip(&came) {
+            if *came == Actuated::InForce {
+                state.held.insert(change.setting.clone(), change.to.get());
+            }
+        }
+        if by_reload {
+            self.due.store(true, Ordering::Relaxed);
+        }
+        Done { came, sent: sent.0 }
+    }
+
+    /// Finds out what can be acted on, and brings the override file up to date with the operator's.
+    ///
+    /// # Errors
+    /// When PgBouncer cannot be asked; what was known stands.
+    pub async fn inspect(&self, probe: Probe) -> Result<Reach, ConsoleError> {
+        let mut state = self.state.lock().await;
+        let Some(login) = &self.target.console.act else {
+            let none = Reach::none(Obstacle::new(
+                "there is no login that may act",
+                "set act_user of the target, one of PgBouncer's admin_users",
+            ));
+            return Ok(Reach { problems: Vec::new(), ..none });
+        };
+        let mut session = match Session::open(&self.target.console, Role::Act).await {
+            Err(error @ ConsoleError::Refused { .. }) => {
+                let remedy = "correct act_user and its password";
+                return Ok(Reach::none(Obstacle::new(chain(&error), remedy)));
+            }
+            session => session?,
+        };
+        // Asked once, because the question leaves a line in PgBouncer's log.
+        if !state.may_act {
+            match may_act(&mut session).await {
+                Err(ConsoleError::NotAdmin { .. }) => {
+                    session.close().await;
+                    return Ok(Reach::none(Obstacle::new(
+                        format!("user {} may only watch", login.user),
+                        "name the user in PgBouncer's admin_users",
+                    )));
+                }
+                other => other?,
+            }
+            state.may_act = true;
+        }
+        // Before looking: what happens meanwhile is looked at the next time.
+        self.due.store(false, Ordering::Relaxed);
+        let reach = self.look(&mut state, &mut session, probe).await;
+        session.close().await;
+        reach
+    }
+
+    async fn look(
+        &self,
+        state: &mut State,
+        session: &mut Session,
+        probe: Probe,
+    ) -> Result<Reach, ConsoleError> {
+        let before = read_in_force(session).await?;
+        let Some(config) = &self.target.overrides else {
+            let obstacle = Obstacle::new(
+                "sizes of single databases and users stand in PgBouncer's file, which is never \
+                 written",
+                "configure [target.override], or change them there",
+            );
+            return Ok(Reach { problems: Vec::new(), ..reach(&before, Err(&obstacle), None) });
+        };
+        let ground = match self.ground(config, before.clone()) {
+            Ok(ground) => ground,
+            Err(obstacle) => return Ok(reach(&before, Err(&obstacle), None)),
+        };
+        let mut obstacle = self.reload_obstacle(state, config, &ground).err();
+        if ground.found.is_some() && probe != Probe::LookOnly {
+            let is_blocked = obstacle.is_some() || probe == Probe::Never;
+            self.refresh(state, session, config, &ground, is_blocked).await?;
+        } else if obstacle.is_none() && probe == Probe::Once {
+            obstacle = self.prove(state, session, config, &ground).await?;
+        }
+        Ok(reach(&ground.before, Ok(&ground.ini), obstacle.as_ref()))
+    }
+
+    /// Reads the operator's file, and remembers how it looks from outside.
+    fn ground<'a>(&self, config: &'a Override, before: InForce) -> Result<Ground<'a>, Obstacle> {
+        let conffile = before.value("conffile").unwrap_or_default();
+        let site = Site::new(config, conffile)?;
+        let in_use = conffile == config.path_in_pgbouncer;
+        let found = if in_use { site.found() } else { None };
+        // Before reading: what changes meanwhile is seen the next time.
+        let main = site.main.clone();
+        let ini = site.read();
+        let files = ini.as_ref().map_or_else(|_| vec![main.clone()], |ini| ini.files.clone());
+        let signature = site.signature(&files);
+        *lock(&self.files) = Some((main, files, signature.clone()));
+        Ok(Ground { site, ini: ini?, before, found, signature })
+    }
+
+    /// Says what stands in the way of a `RELOAD`.
+    fn reload_obstacle(
+        &self,
+        state: &State,
+        config: &Override,
+        ground: &Ground<'_>,
+    ) -> Result<(), Obstacle> {
+        if let Some((obstacle, _)) = state.halted.as_ref().filter(|(_, at)| *at == ground.signature)
+        {
+            return Err(obstacle.clone());
+        }
+        if let Some(obstacle) = tls_obstacle(config, &ground.before) {
+            return Err(obstacle);
+        }
+        let others = differences(&ground.ini, &ground.before, &self.ours(state, ground));
+        if others.is_empty() {
+            return Ok(());
+        }
+        Err(Obstacle::new(
+            format!("a RELOAD would also change: {}", others.join("; ")),
+            "RELOAD PgBouncer if the file is right, or put what is in force into the file",
+        ))
+    }
+
+    fn ours<'a>(&self, state: &State, ground: &'a Ground<'_>) -> Ours<'a> {
+        let mut sizes: BTreeMap<Setting, Vec<u32>> = BTreeMap::new();
+        let found = ground.found.as_ref().map(|found| &found.sizes);
+        for (setting, size) in state.held.iter().chain(found.into_iter().flatten()) {
+            sizes.entry(setting.clone()).or_default().push(*size);
+        }
+        let mark = mark(&ground.ini, &ground.before);
+        let has_reloaded = mark.as_ref().is_some_and(|mark| !is_marked(&ground.before, mark));
+        Ours {
+            sizes,
+            marker: mark.map(|mark| (MARK_KEY, mark)),
+            masks: ground.found.as_ref().filter(|_| has_reloaded).map(|found| &found.databases),
+        }
+    }
+
+    /// Finds out whether PgBouncer reads the override file, by one that overrides nothing.
+    async fn prove(
+        &self,
+        state: &mut State,
+        session: &mut Session,
+        config: &Override,
+        ground: &Ground<'_>,
+    ) -> Result<Option<Obstacle>, ConsoleError> {
+        if state.is_proved {
+            return Ok(None);
+        }
+        if let Err(obstacle) = ground.site.put(&overrides::head(&ground.site.main)) {
+            return Ok(Some(obstacle));
+        }
+        let sizes = self.in_force(state, ground, |setting| setting.scope == ScopeKey::Default);
+        let (site, ini, before) = (&ground.site, &ground.ini, &ground.before);
+        let conffile = config.path_in_pgbouncer.as_str();
+        let order = Order { site, ini, before, conffile, sizes: &sizes };
+        let mut sent = Sent::default();
+        let came = reload(session, &order, &mut sent).await?;
+        // Both files say the same, so that the path alone goes back.
+        if let (Reloaded::Read(_), Ok(command)) = (&came, Site::command(&site.main)) {
+            session.run(&command).await?;
+            tracing::info!(target = %self.target.name, "PgBouncer reads the override file");
+        }
+        site.remove();
+        let came = self.note(state, ground, came);
+        Ok(came.err())
+    }
+
+    fn note(
+        &self,
+        state: &mut State,
+        ground: &Ground<'_>,
+        came: Reloaded,
+    ) -> Result<Box<InForce>, Obstacle> {
+        match came {
+            Reloaded::Read(after) => {
+                state.is_proved = true;
+                Ok(after)
+            }
+            Reloaded::Unread(obstacle) | Reloaded::Broken(obstacle) => {
+                state.halted = Some((obstacle.clone(), ground.signature.clone()));
+                Err(obstacle)
+            }
+        }
+    }
+
+    /// Gives the sizes of ours that are in force.
+    fn in_force(&self, state: &State, ground: &Ground<'_>, of: impl Fn(&Setting) -> bool) -> Sizes {
+        let found = ground.found.as_ref().map(|found| &found.sizes);
+        let all = state.held.iter().chain(found.into_iter().flatten());
+        let stands = |(setting, size): &(&Setting, &u32)| {
+            of(setting) && ground.before.size(setting) == Some(**size)
+        };
+        all.filter(stands).map(|(setting, size)| (setting.clone(), *size)).collect()
+    }
+
+    /// Brings the override file up to date, so that it hides nothing that the operator has changed.
+    async fn refresh(
+        &self,
+        state: &mut State,
+        session: &mut Session,
+        config: &Override,
+        ground: &Ground<'_>,
+        is_blocked: bool,
+    ) -> Result<(), ConsoleError> {
+        let Ground { site, ini, before, found, .. } = ground;
+        let sizes = self.in_force(state, ground, |_| true);
+        let text = overrides::text(&site.main, ini, &sizes, before);
+        let mark = mark(ini, before).unwrap_or_default();
+        *lock(&self.marked) = Some(mark.clone());
+        let has_reloaded = !is_marked(before, &mark);
+        let is_new = text.as_deref() != std::fs::read(&config.path).ok().as_deref();
+        if is_new {
+            // Whoever reloads next finds it as it should be, also where the sidecar may not.
+            let whole = text.clone().unwrap_or_else(|| overrides::head(&site.main));
+            if let Err(obstacle) = site.put(&whole) {
+                tracing::error!(%obstacle, "the override file hides what has changed");
+                return Ok(());
+            }
+            let found = found.as_ref().map_or(0, |found| found.sizes.len());
+            tracing::info!(target = %self.target.name, sizes = found, "the override file is new");
+        }
+        if is_blocked || !(is_new || has_reloaded) {
+            return Ok(());
+        }
+        if !is_new {
+            // Somebody else has reloaded, and it made no difference.
+            return session.run(&format!("SET {MARK_KEY} = '{mark}'")).await.map(drop);
+        }
+        let conffile = text.as_ref().map_or(&site.main, |_| &config.path_in_pgbouncer).as_str();
+        let order = Order { site, ini, before, conffile, sizes: &sizes };
+        let came = reload(session, &order, &mut Sent::default()).await?;
+        match self.note(state, ground, came) {
+            Ok(_) if text.is_none() => self.forget(site),
+            Ok(_) => {}
+            Err(obstacle) => tracing::error!(%obstacle, "the override file was not read anew"),
+        }
+        Ok(())
+    }
+
+    fn forget(&self, site: &Site<'_>) {
+        site.remove();
+        *lock(&self.marked) = None;
+    }
+
+    async fn override_all(
+        &self,
+        state: &mut State,
+        session: &mut Session,
+        changes: &[Change],
+        sent: &mut Sent,
+    ) -> Result<Vec<(Setting, Actuated)>, Stop> {
+        let Some(config) = &self.target.overrides else {
+            let why =
+                "sizes of single databases and users need [target.override]; nothing was sent";
+            return Err(Stop::Nothing(why.to_owned()));
+        };
+        let before = read_in_force(session).await.map_err(|e| Stop::Nothing(chain(&e)))?;
+        for change in changes {
+            let (in_force, from) = (before.size(&change.setting), change.from.map(PoolSize::get));
+            if in_force != from {
+                return Err(Stop::Nothing(overtaken(in_force, from)));
+            }
+        }
+        let ground = self.ground(config, before)?;
+        self.reload_obstacle(state, config, &ground)?;
+        if let Some(obstacle) = &unreachable(&ground, changes) {
+            return Err(obstacle.clone().into());
+        }
+        let mut sizes = self.in_force(state, &ground, |_| true);
+        sizes.extend(changes.iter().map(|one| (one.setting.clone(), one.to.get())));
+        let Ground { site, ini, before, found, .. } = &ground;
+        let text = overrides::text(&site.main, ini, &sizes, before);
+        let old = std::fs::read(&config.path).ok().filter(|_| found.is_some());
+        let conffile = match &text {
+            Some(text) => {
+                site.put(text)?;
+                config.path_in_pgbouncer.as_str()
+            }
+            None => site.main.as_str(),
+        };
+        let order = Order { site, ini, before, conffile, sizes: &sizes };
+        let came = reload(session, &order, sent).await.map_err(Stop::Unknown)?;
+        let after = match self.note(state, &ground, came) {
+            Ok(after) => after,
+            Err(obstacle) => {
+                match old {
+                    Some(old) => site.put(&old)?,
+                    None => site.remove(),
+                }
+                return Err(Stop::Nothing(obstacle.to_string()));
+            }
+        };
+        state.held = sizes;
+        match text {
+            Some(_) => *lock(&self.marked) = mark(ini, before),
+            None => self.forget(site),
+        }
+        let came = |change: &Change| {
+            let setting = change.setting.clone();
+            let came = outcome(after.size(&setting), change.to);
+            (setting, came)
+        };
+        Ok(changes.iter().map(came).collect())
+    }
+
+    async fn read_back_anew(&self, changes: &[Change]) -> Vec<(Setting, Actuated)> {
+        let read = async {
+            let mut session = Session::open(&self.target.console, Role::Watch).await?;
+            let read = read_in_force(&mut session).await?;
+            session.close().await;
+            Ok::<_, ConsoleError>(read)
+        };
+        let now = read.await;
+        if let Err(error) = &now {
+            tracing::warn!(error = chain(error), "a change cannot be read back");
+        }
+        let came = |change: &Change| {
+            let setting = change.setting.clone();
+            let came = match &now {
+                Ok(now) => outcome(now.size(&setting), change.to),
+                Err(_) => Actuated::Other(None),
+            };
+            (setting, came)
+        };
+        changes.iter().map(came).collect()
+    }
+
+    /// Takes note of what a poll saw; a look is due when somebody else has reloaded.
+    pub fn note_settings(&self, settings: &Settings) {
+        let marked = lock(&self.marked);
+        let Some(mark) = marked.as_ref().and_then(|mark| mark.parse::<f64>().ok()) else { return };
+        let now = settings.get(MARK_KEY).and_then(|value| value.parse::<f64>().ok());
+        if now.is_some_and(|now| (now - mark).abs() > 1e-3) {
+            self.due.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Says whether a look is due: somebody has reloaded, or a file of the operator's is another.
+    pub fn is_due(&self) -> bool {
+        let Some(config) = &self.target.overrides else {
+            return self.due.load(Ordering::Relaxed);
+        };
+        let files = lock(&self.files);
+        let changed = files.as_ref().is_some_and(|(main, files, before)| {
+            Site::of(config, main).signature(files) != *before
+        });
+        changed || self.due.load(Ordering::Relaxed)
+    }
+
+    /// Lets it touch PgBouncer at a look, or not: while another sidecar acts, it does not.
+    pub fn let_touch(&self, touch: bool) {
+        self.may_touch.store(touch, Ordering::Relaxed);
+    }
+
+    /// Says what a look may do in the target's mode.
+    pub fn probe(&self) -> Probe {
+        match (self.target.mode, self.may_touch.load(Ordering::Relaxed)) {
+            (_, false) => Probe::LookOnly,
+            (Mode::Enforce, true) => Probe::Once,
+            (Mode::Observe | Mode::Recommend, true) => Probe::Never,
+        }
+    }
+}
+
+/// Says why one of some changes cannot be made here.
+fn unreachable(ground: &Ground<'_>, changes: &[Change]) -> Option<Obstacle> {
+    let reach = reach(&ground.before, Ok(&ground.ini), None);
+    changes.iter().find_map(|change| reach.obstacle(&change.setting).cloned())
+}
+
+fn lock<T>(mutex: &StdMutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,171 @@
+//! The override file: the operator's ini included, and after it whole entries with other sizes.
+//!
+//! PgBouncer replaces an entry whole, so an override repeats the operator's, passwords and all, and
+//! only appends sizes, of which the last one counts. The file has no `[pgbouncer]`: a second header
+//! would put every setting back to its default.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::console::InForce;
+use crate::ini::{ANY, Entry, Ini};
+use crate::model::{Knob, ScopeKey, Setting};
+
+/// By its first line a file is known as the sidecar's own.
+const FIRST_LINE: &str = "; Written by Poolwarden, and written again whenever something changes.\n";
+const HOLDS: &str = "; holds ";
+/// Version from which on a database's reserve is called as everywhere else.
+const RESERVE_RENAMED: u32 = 12_400;
+
+/// Sizes that are to be in force other than the operator's file says.
+pub(super) type Sizes = BTreeMap<Setting, u32>;
+
+/// Says what is in the file for a setting itself; `None` when it names none.
+pub(super) fn in_file(ini: &Ini, setting: &Setting) -> Option<u32> {
+    match &setting.scope {
+        ScopeKey::Default => {
+            let value = ini.settings.get(setting.knob.default_key())?;
+            value.text.parse().ok()
+        }
+        ScopeKey::Database(name) => ini.databases.get(name)?.number(names(setting.knob)),
+        ScopeKey::User(name) => ini.users.get(name)?.number(&[setting.knob.as_str()]),
+    }
+}
+
+/// The names of a knob in an entry, today's first.
+pub(super) fn names(knob: Knob) -> &'static [&'static str] {
+    match knob {
+        Knob::PoolSize => &["pool_size"],
+        Knob::MinPoolSize => &["min_pool_size"],
+        Knob::ReservePoolSize => &super::compare::RESERVE,
+    }
+}
+
+/// Makes the text of the file; `None` when the operator's ini alone says the same.
+///
+/// What the ini no longer names is left out, so that an override keeps nothing alive.
+pub(super) fn text(main: &str, ini: &Ini, sizes: &Sizes, now: &InForce) -> Option<Vec<u8>> {
+    let version = now.version;
+    let differs = |setting: &&Setting, size: u32| match in_file(ini, setting) {
+        Some(own) => own != size,
+        None => inherited(ini, setting, now) != Some(size),
+    };
+    let (mut databases, mut users) = (BTreeMap::new(), BTreeMap::new());
+    for (setting, size) in sizes.iter().filter(|(setting, size)| differs(setting, **size)) {
+        let (entries, lines, name) = match &setting.scope {
+            ScopeKey::Default => continue,
+            ScopeKey::Database(name) if &**name == ANY => continue,
+            ScopeKey::Database(name) => (&ini.databases, &mut databases, name),
+            ScopeKey::User(name) => (&ini.users, &mut users, name),
+        };
+        let Some(entry) = entries.get(name) else { continue };
+        let line: &mut Line<'_> =
+            lines.entry(Arc::clone(name)).or_insert_with(|| Line { entry, sizes: Vec::new() });
+        line.sizes.push((setting, *size));
+    }
+    if databases.is_empty() && users.is_empty() {
+        return None;
+    }
+    let mut text = head(main);
+    for (section, lines) in [("databases", databases), ("users", users)] {
+        if !lines.is_empty() {
+            text.extend_from_slice(format!("[{section}]\n").as_bytes());
+        }
+        for (name, line) in lines {
+            line.write(&name, version, &mut text);
+        }
+    }
+    Some(text)
+}
+
+/// Gives what a database without its own size has, where that is the file's word and no `SET`.
+fn inherited(ini: &Ini, setting: &Setting, now: &InForce) -> Option<u32> {
+    let ScopeKey::Database(_) = setting.scope else { return None };
+    let key = setting.knob.default_key();
+    let row = now.config.get(key)?;
+    let written = ini.settings.get(key).map(|value| value.text.as_str());
+    let of_file = written.or(row.default.as_deref())?.parse().ok()?;
+    (row.value.as_deref()?.parse() == Ok(of_file)).then_some(of_file)
+}
+
+/// Makes the text of a file that overrides nothing, to find out whether PgBouncer sees it.
+pub(super) fn head(main: &str) -> Vec<u8> {
+    let note = "; It may hold passwords: it repeats entries of the file that it includes.\n";
+    format!("{FIRST_LINE}{note}%include {main}\n").into_bytes()
+}
+
+struct Line<'a> {
+    entry: &'a Entry,
+    sizes: Vec<(&'a Setting, u32)>,
+}
+
+impl Line<'_> {
+    fn write(&self, name: &str, version: u32, text: &mut Vec<u8>) {
+        for (setting, size) in &self.sizes {
+            text.extend_from_slice(format!("{HOLDS}{setting} = {size}\n").as_bytes());
+        }
+        text.extend_from_slice(format!("{name} = ").as_bytes());
+        text.extend_from_slice(self.entry.expose());
+        for (setting, size) in &self.sizes {
+            text.extend_from_slice(format!(" {}={size}", key(setting, version)).as_bytes());
+        }
+        text.push(b'\n');
+    }
+}
+
+fn key(setting: &Setting, version: u32) -> &'static str {
+    match (&setting.scope, setting.knob) {
+        (ScopeKey::Database(_), Knob::ReservePoolSize) if version < RESERVE_RENAMED => {
+            "reserve_pool"
+        }
+        (_, knob) => knob.as_str(),
+    }
+}
+
+/// What an override file on disk says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The operator's ini, as PgBouncer sees it.
+    pub main: String,
+    /// The sizes that it overrides.
+    pub sizes: Sizes,
+    /// Its entries of `[databases]`.
+    pub databases: BTreeMap<Arc<str>, Entry>,
+}
+
+/// Reads an override file back; `None` when it is not the sidecar's own.
+pub(super) fn found(text: &[u8]) -> Option<Found> {
+    let rest = text.strip_prefix(FIRST_LINE.as_bytes())?;
+    let ini = crate::ini::read_alone("override", rest).ok()?;
+    let lossy = String::from_utf8_lossy(rest);
+    let held = lossy.lines().filter_map(|line| {
+        let (setting, size) = line.strip_prefix(HOLDS)?.rsplit_once(" = ")?;
+        Some((setting.parse().ok()?, size.parse().ok()?))
+    });
+    let (main, sizes) = (ini.files.get(1)?.clone(), held.collect());
+    Some(Found { main, sizes, databases: ini.databases })
+}
+
+/// Puts a file in place at once, whole, and for nobody's eyes who may not read the operator's ini.
+///
+/// Owner and group are the ini's as far as the sidecar may give them; the group may read it when it may
+/// read the ini, and others never.
+pub(super) fn put(path: &Path, text: &[u8], ini: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let like = std::fs::metadata(ini)?;
+    let mut file = tempfile::Builder::new().prefix(".poolwarden-").tempfile_in(folder)?;
+    let handle = file.as_file();
+    // Whoever may give it only to a group of his gives it to that.
+    let whole = fchown(handle, Some(like.uid()), Some(like.gid()));
+    let given = whole.is_ok() || fchown(handle, None, Some(like.gid())).is_ok();
+    let readable = if given { like.mode() & 0o040 } else { 0o040 };
+    handle.set_permissions(std::fs::Permissions::from_mode(0o600 | readable))?;
+    file.write_all(text)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    std::fs::File::open(folder)?.sync_all()
+}

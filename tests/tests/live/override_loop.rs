@@ -1,0 +1,162 @@
+//! The whole sidecar on a database with a size of its own, and what it says where it cannot act.
+
+use poolwarden::model::{Kind, Status};
+use poolwarden::sandbox::{ConsoleRole, DatabaseOptions, SandboxOptions};
+use poolwarden_tests::process::run;
+use poolwarden_tests::{Bench, Setup, Sidecar, Version, seconds};
+
+use super::overrides::{database, text};
+
+async fn bench(version: Version) -> Option<Bench> {
+    let app = DatabaseOptions { pool_size: Some(3), ..DatabaseOptions::inherited("app") };
+    let options = SandboxOptions {
+        databases: vec![app],
+        pgbouncer_program: version.program()?,
+        ..SandboxOptions::default()
+    };
+    Some(Bench::start(options).await)
+}
+
+fn with_override(bench: &Bench) -> Setup {
+    let mut setup = bench.setup();
+    "shrink_after_ms = 600000\n".clone_into(&mut setup.autosize);
+    let path = bench.sandbox.folder().join("override.ini");
+    setup.target().overrides = format!("path = \"{}\"", path.display());
+    setup
+}
+
+async fn size(bench: &Bench) -> u32 {
+    let rows = bench.sandbox.pgbouncer().console(ConsoleRole::Stats, "SHOW DATABASES").await;
+    let rows = rows.unwrap_or_else(|error| panic!("{error}"));
+    let app = rows.iter().find(|row| text(row, "name") == "app").expect("the database");
+    text(app, "pool_size").parse().expect("a size")
+}
+
+async fn wanted(sidecar: &Sidecar) -> Option<u32> {
+    let target = sidecar.target();
+    let scope = target.scopes.iter().find(|scope| scope.setting == database("app"))?;
+    Some(scope.wanted?.get())
+}
+
+async fn a_database_s_own_size_follows_the_load(version: Version) {
+    let Some(bench) = bench(version).await else { return };
+    let mut setup = with_override(&bench);
+    setup.sizes = "hand_back";
+    let sidecar = bench.sidecar(&setup).await;
+    let _load = bench.load(12).await;
+    let grown = bench
+        .until("the database's size has grown", seconds(20), async || {
+            let size = size(&bench).await;
+            (size > 8 && wanted(&sidecar).await == Some(size)).then_some(size)
+        })
+        .await;
+    assert_eq!(bench.size().await, 5, "the default is untouched");
+    let changes = sidecar.changes().await;
+    let change = changes.iter().find(|one| one.kind() == Kind::Resize).expect("a change");
+    assert_ne!(change.status, Status::Failed);
+    let shown = sidecar.json(&format!("/v1/decisions/{}", change.id)).await.to_string();
+    assert!(shown.contains("RELOAD") && shown.contains("SET conffile"), "{shown}");
+    let password = bench.sandbox.postgres().password("app").to_owned();
+    let reach = sidecar.json("/v1/targets").await["targets"][0]["reach"].clone();
+    let settings = reach["settings"].as_array().expect("settings");
+    let app = settings.iter().find(|one| one["scope"] == "database:app").expect("the database");
+    assert_eq!((app["means"].as_str(), app["file_size"].as_u64()), (Some("override"), Some(3)));
+    assert!(!reach.to_string().contains(&password));
+
+    bench.sandbox.pgbouncer().restart().await.expect("restarted");
+    bench
+        .until("the size is in force again", seconds(20), async || {
+            (size(&bench).await >= grown).then_some(())
+        })
+        .await;
+    assert!(sidecar.stop().await);
+    assert_eq!(size(&bench).await, 3, "handed back");
+    assert!(!bench.sandbox.folder().join("override.ini").exists());
+}
+
+mod system {
+    use super::Version;
+
+    #[tokio::test]
+    async fn a_database_s_own_size_follows_the_load() {
+        super::a_database_s_own_size_follows_the_load(Version::System).await;
+    }
+}
+
+mod newer {
+    use super::Version;
+
+    #[tokio::test]
+    async fn a_database_s_own_size_follows_the_load() {
+        super::a_database_s_own_size_follows_the_load(Version::Newer).await;
+    }
+}
+
+/// Waits for the recommended size and for the alert that says why it is only that.
+async fn recommended(bench: &Bench, sidecar: &Sidecar, named: &str) {
+    bench
+        .until("the size is recommended instead", seconds(15), async || {
+            // The policy sees that it cannot be acted on, and recommends it itself.
+            let advice = sidecar.target().advice.into_iter();
+            advice.into_iter().find(|one| format!("{:?}", one.proposal).contains("database app"))
+        })
+        .await;
+    let alert = bench
+        .until("the reason is told", seconds(5), async || sidecar.firing("sizes-out-of-reach"))
+        .await;
+    let told = format!("{:?}", alert.proposal);
+    assert!(told.contains(named), "{told}");
+}
+
+#[tokio::test]
+async fn a_login_that_may_only_watch_recommends_and_says_so() {
+    let bench = bench(Version::System).await.expect("the system's is there");
+    let mut setup = with_override(&bench);
+    let password = bench.sandbox.pgbouncer().console_password().to_owned();
+    setup.target().act = Some((ConsoleRole::Stats.user().to_owned(), password));
+    let sidecar = bench.sidecar(&setup).await;
+    let _load = bench.load(12).await;
+    recommended(&bench, &sidecar, "admin_users").await;
+    assert_eq!((size(&bench).await, bench.size().await), (3, 5));
+    assert!(bench.log().contains("may only watch"), "said at the start");
+    assert!(sidecar.stop().await);
+}
+
+#[tokio::test]
+async fn an_ini_that_cannot_be_parsed_recommends_and_says_so() {
+    let bench = bench(Version::System).await.expect("the system's is there");
+    bench.sandbox.pgbouncer().rewrite(|ini| format!("{ini}\nnonsense\n")).expect("written");
+    let setup = with_override(&bench);
+    let sidecar = bench.sidecar(&setup).await;
+    let _load = bench.load(12).await;
+    recommended(&bench, &sidecar, "is not of the form key = value").await;
+    assert_eq!(size(&bench).await, 3);
+    // Mended: it acts.
+    bench.sandbox.pgbouncer().rewrite(|ini| ini.replace("\nnonsense\n", "")).expect("written");
+    bench.until("it acts", seconds(20), async || (size(&bench).await > 3).then_some(())).await;
+    assert!(sidecar.stop().await);
+}
+
+#[tokio::test]
+async fn check_shows_what_can_be_acted_on() {
+    let bench = bench(Version::System).await.expect("the system's is there");
+    let ran = run(&with_override(&bench), &["check"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.text);
+    for part in ["--probe", "RESERVE_POOL_SIZE", "database:app  override"] {
+        assert!(ran.text.contains(part), "no {part:?}: {}", ran.text);
+    }
+    let probed = run(&with_override(&bench), &["check", "--probe"]);
+    assert!(probed.code == Some(0) && probed.text.contains("PgBouncer reads /"), "{}", probed.text);
+    let plain = run(&bench.setup(), &["check"]);
+    assert_eq!(plain.code, Some(0), "{}", plain.text);
+    assert!(plain.text.contains("recommended (1)"), "{}", plain.text);
+    bench.sandbox.pgbouncer().rewrite_setting("max_client_conn", "77").expect("written");
+    let ran = run(&with_override(&bench), &["check", "--output", "json"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.text);
+    let shown: serde_json::Value = serde_json::from_str(&ran.text).expect("JSON");
+    let findings = shown["findings"].to_string();
+    assert!(findings.contains("max_client_conn (500 in force, 77 in "), "{findings}");
+    let settings = shown["targets"][0]["settings"].as_array().expect("settings");
+    let app = settings.iter().find(|one| one["scope"] == "database:app").expect("the database");
+    assert!(app["means"].is_null() && app["obstacle"]["remedy"].is_string(), "{app}");
+}
