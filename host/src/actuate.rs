@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Console;
-use crate::console::{ConsoleError, Role, Session, read_default, reconnect, set_default};
+use crate::console::{
+    ConsoleError, Role, Session, first_before, read_default, reconnect, set_default,
+};
 use crate::model::{Knob, PoolSize, ScopeKey, Setting};
 use crate::report::chain;
 
@@ -40,6 +42,19 @@ impl Login {
     pub async fn log_out(self) {
         if let Ok(session) = self.0 {
             session.close().await;
+        }
+    }
+
+    /// Says why nothing may be sent, if another sidecar goes before this one: what was known of it at
+    /// the decision may be old by now.
+    ///
+    /// A console that cannot be asked will not take a change either, and says why there.
+    pub async fn objection(&mut self, console: &Console) -> Option<String> {
+        let (session, instance) = (self.0.as_mut().ok()?, console.instance.as_ref()?);
+        match first_before(session, instance).await {
+            Ok(first) => first
+                .map(|first| format!("another sidecar acts here: {}; nothing was sent", first.id)),
+            Err(error) => Some(format!("{}; nothing was sent", chain(&error))),
         }
     }
 

@@ -5,6 +5,7 @@
 //! calm target there are glances: quick polls that nobody hears of unless a queue has begun.
 
 mod look;
+mod presence;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,10 +20,11 @@ use crate::clock::Clock;
 use crate::config::{Database, Poll, Target};
 use crate::console::{Cost, Depth, Poller};
 use crate::database::Observer;
-use crate::model::{DatabaseSample, PoolKey, Snapshot, TargetName};
+use crate::model::{DatabaseSample, Peer, PoolKey, Snapshot, TargetName};
 use crate::report::chain;
 
 pub use look::{Looked, look};
+pub use presence::attend;
 
 /// What a collector saw.
 #[derive(Debug)]
@@ -35,6 +37,17 @@ pub enum Collected {
         snapshot: Box<Snapshot>,
         /// What it cost PgBouncer.
         costs: Vec<Cost>,
+    },
+    /// Somebody looked who is on the console.
+    Attended {
+        /// The target.
+        target: TargetName,
+        /// The sidecars there, this one included.
+        peers: Vec<Peer>,
+        /// Time to the next look.
+        every: Duration,
+        /// What it cost PgBouncer.
+        cost: Cost,
     },
     /// A poll failed.
     Failed {

@@ -22,6 +22,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::console::Instance;
 use crate::model::{EffectLimits, Labels, Limits, Mode, SessionLimits, TargetName};
 
 pub use example::{environment_table, example};
@@ -215,6 +216,8 @@ pub struct Console {
     pub connect_timeout: Duration,
     /// Time for one command.
     pub command_timeout: Duration,
+    /// What this sidecar calls itself there; not configured, but given at its start.
+    pub instance: Option<Instance>,
 }
 
 /// Where a server listens.

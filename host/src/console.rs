@@ -7,6 +7,7 @@
 mod change;
 mod clients;
 mod error;
+mod instance;
 mod poll;
 mod session;
 mod table;
@@ -14,6 +15,7 @@ mod table;
 pub use change::{may_act, read_default, reconnect, set_default};
 pub use clients::{ClientRow, Clients, ServerRow, read_clients};
 pub use error::ConsoleError;
+pub use instance::{Instance, first_before, read_peers};
 pub use poll::{Cost, Depth, Polled, Poller};
 pub use session::{Role, Session, connect_options};
 pub use table::{Row, Table};

@@ -15,6 +15,7 @@ mod drift;
 mod effect;
 mod going_back;
 mod host;
+mod ledger;
 mod orders;
 mod record;
 mod scope;
@@ -24,30 +25,34 @@ mod shrink;
 mod silences;
 mod target;
 mod view;
+mod writer;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
 pub use crate::history::PoolView;
 use crate::model::{
-    Databases, DecisionId, Digest, Ended, Look, Mode, PolicyName, PoolSize, Proposal, ScopeKey,
-    SessionKey, Setting, Silence, Snapshot, TargetName, Timestamp, Window,
+    Claim, Databases, DecisionId, Digest, Ended, Look, Mode, Peer, PolicyName, PoolSize, Proposal,
+    ScopeKey, SessionKey, Setting, Silence, Snapshot, TargetName, Timestamp, Window,
 };
 use crate::record::{Batch, Evaluation};
 use alerts::Anew;
 pub use effect::LastChange;
+pub use ledger::Account;
 pub use orders::{Order, OrderRefusal, TheirSizes};
 pub use shadow::{Difference, ShadowView};
 use silences::SilenceBook;
 pub use silences::SilenceRefusal;
 use target::TargetControl;
 pub use target::{HandBack, Known, TargetSetup};
-pub use view::{AdviceView, AlertView, ScopeView, TargetView, View};
+pub use view::{AdviceView, AlertView, ScopeView, TargetView, View, WriterView};
+pub use writer::Role;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -104,6 +109,15 @@ pub enum Event {
         id: DecisionId,
         /// What came of it.
         ended: Ended,
+    },
+    /// Somebody looked who is on the console.
+    Attended {
+        /// The target.
+        target: TargetName,
+        /// The sidecars there, this one perhaps included.
+        peers: Vec<Peer>,
+        /// Time to the next such look.
+        every: Duration,
     },
     /// A person asks for something.
     Ordered(Box<Order>),
@@ -198,6 +212,13 @@ pub enum Effect {
     Record(Box<Batch>),
     /// Put the intent into the store, then change the size, then say what came of it.
     Resize(Box<Resize>),
+    /// Say on the console what this sidecar does from now on.
+    Announce {
+        /// The target.
+        target: TargetName,
+        /// What it does.
+        claim: Claim,
+    },
     /// Look at single sessions, then say what was seen.
     Look {
         /// The target.
@@ -345,14 +366,64 @@ impl Control {
         }
     }
 
+    /// Reckons what PostgreSQL can take from a target's pools, at the beginning of its turn.
+    fn balance(&mut self, name: &TargetName, now: Timestamp) {
+        let account = ledger::account(&self.targets, name, now);
+        if let Some(target) = self.targets.get_mut(name) {
+            target.account = account;
+        }
+    }
+
+    /// Takes in a poll, and gives back what PostgreSQL cannot take, whosever it is.
+    fn polled(&mut self, name: &TargetName, snapshot: Snapshot, now: Timestamp) -> Vec<Effect> {
+        let Some(target) = self.targets.get_mut(name) else { return Vec::new() };
+        target.see(snapshot, now);
+        self.balance(name, now);
+        let turn = &mut Turn { now, ids: &mut self.ids };
+        let target = self.targets.get_mut(name);
+        let own = |target: &mut TargetControl| {
+            let mut effects = target.polled(turn);
+            effects.extend(target.go_back(turn));
+            effects
+        };
+        let mut effects = target.map(own).unwrap_or_default();
+        effects.extend(ledger::give_back(&mut self.targets, name, turn));
+        effects
+    }
+
+    /// Hands every target's sizes back, one after the other: each may take what the others leave.
+    fn hand_back(&mut self, now: Timestamp) -> Vec<Effect> {
+        let names: Vec<TargetName> = self.targets.keys().cloned().collect();
+        let mut effects = Vec::new();
+        for name in names {
+            self.balance(&name, now);
+            let turn = &mut Turn { now, ids: &mut self.ids };
+            let target = self.targets.get_mut(&name);
+            effects.extend(target.map(|target| target.stop(turn)).unwrap_or_default());
+        }
+        effects
+    }
+
     fn take(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        let event = match event {
+            Event::Polled { target, snapshot } => return self.polled(&target, snapshot, now),
+            Event::Stopping => return self.hand_back(now),
+            Event::Evaluated { ref target, .. } | Event::Acted { ref target, .. } => {
+                self.balance(target, now);
+                event
+            }
+            Event::OrderKept { .. } => {
+                let names: Vec<TargetName> = self.targets.keys().cloned().collect();
+                names.iter().for_each(|name| self.balance(name, now));
+                event
+            }
+            other => other,
+        };
         let turn = &mut Turn { now, ids: &mut self.ids };
         match event {
-            Event::Polled { target, snapshot } => self.targets.get_mut(&target).map(|t| {
-                let mut effects = t.polled(snapshot, turn);
-                effects.extend(t.go_back(turn));
-                effects
-            }),
+            Event::Attended { target, peers, every } => {
+                self.targets.get_mut(&target).map(|t| t.attended(&peers, every, now))
+            }
             Event::PollFailed { target, kind, problem } => {
                 self.targets.get_mut(&target).map(|t| t.poll_failed(kind, problem, now))
             }
@@ -378,10 +449,7 @@ impl Control {
             }
             Event::Ordered(order) => Some(vec![self.ordered(*order, now)]),
             Event::OrderKept { order, kept } => Some(self.order_kept(*order, kept, now)),
-            Event::Stopping => {
-                let targets = self.targets.values_mut();
-                Some(targets.flat_map(|target| target.stop(turn)).collect())
-            }
+            Event::Polled { .. } | Event::Stopping => None,
         }
         .unwrap_or_default()
     }
@@ -404,11 +472,16 @@ impl Control {
         self.targets.iter().flat_map(|(name, target)| target.memory_rows(name)).collect()
     }
 
+    fn view_of(&self, target: &TargetControl, now: Timestamp) -> TargetView {
+        let budget = ledger::account(&self.targets, &target.facts.name, now);
+        TargetView { budget, ..target.view(now) }
+    }
+
     /// Shows everything at one moment.
     pub fn view(&self, now: Timestamp) -> View {
         View {
             at: now,
-            targets: self.targets.values().map(|target| target.view(now)).collect(),
+            targets: self.targets.values().map(|target| self.view_of(target, now)).collect(),
             silences: self.silences.holding().filter(|one| one.holds(now)).cloned().collect(),
         }
     }

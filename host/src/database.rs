@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::config::{Address, Database};
 use crate::console::connect_options;
-use crate::model::{DatabaseSample, PgSessions, Timestamp, XactEnds};
+use crate::model::{DatabaseSample, PgSessions, ServerIdentity, Timestamp, XactEnds};
 
 pub use sessions::{Backend, end_session, read_backends};
 
@@ -34,6 +34,11 @@ pub enum DatabaseError {
 const SLOTS: &str = "select current_setting('max_connections')::int4 as max_connections, \
      current_setting('superuser_reserved_connections')::int4 \
      + coalesce(current_setting('reserved_connections', true)::int4, 0) as reserved";
+
+/// Asked once a connection, because neither changes while it lives. Some hosted servers refuse it.
+const IDENTITY: &str = "select system_identifier, \
+     (extract(epoch from pg_postmaster_start_time()) * 1000000)::int8 as started_us \
+     from pg_control_system()";
 
 /// Client backends by database, role and application. Without `pg_read_all_stats` the states of other
 /// roles are NULL; those sessions still count. So does this connection, which takes a slot too, except
@@ -62,12 +67,13 @@ const ENDS: &str = "select coalesce(sum(xact_commit), 0)::int8 as commits, \
 pub struct Observer {
     config: Database,
     connection: Option<(PgConnection, Instant)>,
+    identity: Option<ServerIdentity>,
 }
 
 impl Observer {
     /// Makes an observer that has not connected yet.
     pub fn new(config: Database) -> Self {
-        Self { config, connection: None }
+        Self { config, connection: None, identity: None }
     }
 
     /// Takes one look; a connection that failed is dropped.
@@ -78,13 +84,23 @@ impl Observer {
         let within = self.config.connect_timeout;
         let mut connection = match self.connection.take() {
             Some((connection, _)) => connection,
-            None => timeout(within, self.connect())
-                .await
-                .map_err(|_| DatabaseError::Timeout(within))??,
+            None => {
+                let connecting = async {
+                    let mut connection = self.connect().await?;
+                    let identity = identity(&mut connection).await?;
+                    Ok::<_, sqlx::Error>((connection, identity))
+                };
+                let (connection, identity) = timeout(within, connecting)
+                    .await
+                    .map_err(|_| DatabaseError::Timeout(within))??;
+                self.identity = identity;
+                connection
+            }
         };
         let within = self.config.command_timeout;
         let look = sample(&mut connection, at, place(&self.config));
         let sample = timeout(within, look).await.map_err(|_| DatabaseError::Timeout(within))??;
+        let sample = DatabaseSample { identity: self.identity, ..sample };
         self.connection = Some((connection, Instant::now()));
         Ok(sample)
     }
@@ -94,6 +110,7 @@ impl Observer {
         DatabaseSample {
             at,
             server: place(&self.config),
+            identity: None,
             reachable: false,
             max_connections: 0,
             reserved_connections: 0,
@@ -133,6 +150,18 @@ fn place(config: &Database) -> (Option<String>, Option<u32>) {
     }
 }
 
+/// Asks which running server this is; `None` where that is not allowed.
+async fn identity(db: &mut PgConnection) -> Result<Option<ServerIdentity>, sqlx::Error> {
+    match sqlx::query(IDENTITY).fetch_one(&mut *db).await {
+        Ok(row) => Ok(Some(ServerIdentity {
+            system: row.try_get("system_identifier")?,
+            started_us: row.try_get("started_us")?,
+        })),
+        Err(sqlx::Error::Database(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 async fn sample(
     db: &mut PgConnection,
     at: Timestamp,
@@ -147,6 +176,7 @@ async fn sample(
     Ok(DatabaseSample {
         at,
         server,
+        identity: None,
         reachable: true,
         max_connections: count(&slots, "max_connections")?,
         reserved_connections: count(&slots, "reserved")?,

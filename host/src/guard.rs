@@ -61,7 +61,7 @@ pub struct Facts<'a> {
     pub status: TargetStatus,
     /// Age of the pool numbers that the proposal rests on.
     pub data_age: Duration,
-    /// Who else acts on this PgBouncer, if another sidecar does.
+    /// Why this sidecar leaves acting on this PgBouncer to another one, if it does.
     pub writer: Option<String>,
     /// Since when a person's size is being respected.
     pub stood_down: Option<Timestamp>,

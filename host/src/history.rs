@@ -5,7 +5,6 @@
 
 mod bucket;
 mod counters;
-mod others;
 mod own_sizes;
 mod pool;
 mod scopes;
@@ -27,7 +26,6 @@ use crate::model::{
 };
 pub use bucket::Bucket;
 use counters::CounterTrack;
-use others::Others;
 use own_sizes::OwnSizes;
 use pool::PoolTrack;
 pub use pool::{Backends, PoolView};
@@ -77,7 +75,6 @@ pub struct History {
     status_since: Option<Timestamp>,
     latest: Option<Snapshot>,
     restarted: Option<Timestamp>,
-    others: Others,
     /// What the pools of each scope did together.
     together: BTreeMap<ScopeKey, ScopeTrack>,
     ends: Ends,
@@ -96,7 +93,6 @@ impl History {
             status_since: None,
             latest: None,
             restarted: None,
-            others: Others::default(),
             together: BTreeMap::new(),
             ends: Ends::default(),
         }
@@ -111,7 +107,6 @@ impl History {
         self.absorb_counters(&snapshot);
         self.note_restart(&snapshot);
         self.own_sizes.note(&snapshot);
-        self.others.note(&snapshot);
         let known: BTreeSet<&PoolKey> = snapshot.pools.iter().map(|row| &row.key).collect();
         self.pools.retain(|key, _| known.contains(key));
         for row in &snapshot.pools {
@@ -145,11 +140,6 @@ impl History {
     /// Gives the first poll that saw a new PgBouncer process.
     pub fn restarted(&self) -> Option<Timestamp> {
         self.restarted
-    }
-
-    /// Gives PostgreSQL's connections that did not come through this target's pools.
-    pub fn other_connections(&self) -> u32 {
-        self.others.count
     }
 
     /// Gives the scope that sizes a pool: its user's, else its database's, else the default.

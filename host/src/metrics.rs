@@ -70,6 +70,11 @@ impl Metrics {
         }
     }
 
+    /// Counts what a look at who is on the console cost.
+    pub fn attended(&self, target: &TargetName, cost: &Cost) {
+        self.lock().poll(target, cost);
+    }
+
     /// Counts a failed poll by the short name of its failure.
     pub fn poll_failed(&self, target: &TargetName, kind: &str) {
         self.lock().poll_failed(target, kind);

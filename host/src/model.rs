@@ -8,6 +8,7 @@ mod decision;
 mod effect;
 mod hold;
 mod name;
+mod presence;
 mod session;
 mod setting;
 mod settings;
@@ -23,9 +24,10 @@ pub use decision::{Decision, DecisionId, Evidence, Kind, Origin, Status, Transit
 pub use effect::{EffectPoint, EffectReport, Measure};
 pub use hold::{Hold, HoldKind, Signature, SignatureError};
 pub use name::{Digest, NameError, PolicyName, PoolKey, ScopeKey, TargetName};
+pub use presence::{Claim, OWN_APPLICATION, Peer, is_own_application};
 pub use session::{
-    BackendIdentity, ClientGroup, Ended, Holder, HolderRow, Look, OWN_APPLICATION, SessionKey,
-    SessionState, SessionsWindow,
+    BackendIdentity, ClientGroup, Ended, Holder, HolderRow, Look, SessionKey, SessionState,
+    SessionsWindow,
 };
 pub use setting::{Knob, Setting};
 pub use settings::{EffectLimits, Labels, Limits, Mode, SessionLimits, Settings};
@@ -34,8 +36,8 @@ pub use silence::{
 };
 pub use size::{PoolSize, SizeError};
 pub use snapshot::{
-    Counters, DatabaseRow, DatabaseSample, Databases, PgSessions, PoolRow, Server, Snapshot,
-    XactEnds,
+    Counters, DatabaseRow, DatabaseSample, Databases, PgSessions, PoolRow, Server, ServerIdentity,
+    Snapshot, XactEnds,
 };
 pub use time::Timestamp;
 pub use verdict::{Outcome, Rule, RuleWord, Verdict, Word};

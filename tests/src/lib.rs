@@ -10,11 +10,13 @@ pub mod page;
 pub mod plugins;
 pub mod process;
 pub mod sampler;
+pub mod second;
 pub mod setup;
 pub mod sidecar;
 
 pub use bench::{Bench, seconds};
 pub use process::{Ran, SidecarProcess};
 pub use sampler::Sampler;
+pub use second::{SecondLoad, SecondPgBouncer};
 pub use setup::{Setup, TargetSetup};
-pub use sidecar::{Sidecar, came_into_force};
+pub use sidecar::{Sidecar, ask_json, came_into_force};

@@ -201,3 +201,13 @@ pub fn changes(decisions: Vec<Decision>) -> Vec<Decision> {
     };
     decisions.into_iter().filter(acts).collect()
 }
+
+/// Reads JSON of a sidecar in another process; `None` while it does not answer.
+pub async fn ask_json(address: &str, path: &str) -> Option<Value> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
+}

@@ -191,6 +191,13 @@ fn runbooks_in(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
+/// Names of alerts that the sidecar itself raises in so many words; each has a page of its name.
+fn host_alerts_in(text: &str) -> impl Iterator<Item = String> {
+    let starts = text.split("host_alert(").skip(1);
+    let literal = starts.filter_map(|rest| rest.trim_start().strip_prefix('"'));
+    literal.filter_map(|rest| rest.split('"').next().map(str::to_owned))
+}
+
 /// Names of alerts that a plugin's source raises in so many words.
 fn alerts_in(text: &str) -> impl Iterator<Item = String> {
     let starts = text.split("Alert::new(\"").skip(1);
@@ -226,11 +233,12 @@ fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
         }
     }
     for (_, text) in sources("host/src/control") {
-        named.extend(code(&text).flat_map(runbooks_in));
+        let code: String = code(&text).collect::<Vec<_>>().join("\n");
+        named.extend(runbooks_in(&code).chain(host_alerts_in(&code)));
     }
     broken.extend(named.difference(&written).map(|name| format!("runbook {name} is missing")));
     broken.extend(written.difference(&named).map(|name| format!("no alert names {name}")));
-    assert!(named.contains("size-set-by-a-person") && named.len() > 10, "{named:?}");
+    assert!(named.contains("budget-exceeded") && named.len() > 10, "{named:?}");
     assert!(broken.is_empty(), "{broken:#?}");
 }
 

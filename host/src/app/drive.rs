@@ -1,5 +1,6 @@
 //! The control task: takes events one by one, lets control decide, and carries out what it says.
 
+mod resize;
 mod sessions;
 
 use std::collections::BTreeMap;
@@ -15,16 +16,13 @@ use super::EVENTS;
 use super::cadence::Cadence;
 use super::past::Pasts;
 use super::recorder::{Recorder, bytes_of};
-use crate::actuate::{Actuated, bring_into_force, log_in, reconnect_databases};
 use crate::clock::Clock;
 use crate::collect::Collected;
-use crate::config::{Console, Target};
-use crate::control::{
-    Acted, Control, Effect, Event, Heard, Memories, Order, PoolBucket, Reconnect, Resize, View,
-};
+use crate::config::Target;
+use crate::control::{Control, Effect, Event, Heard, Memories, Order, PoolBucket, View};
 use crate::evaluate::{Part, Policy, Registry, Round};
 use crate::history::Bucket;
-use crate::model::{TargetName, Window};
+use crate::model::{Claim, TargetName, Window};
 use crate::record::{Batch, HistorySample, Memory, PoolCounts};
 use crate::report::chain;
 use crate::serve::{Ask, Refused, Reply};
@@ -165,6 +163,10 @@ impl Drive {
                 self.tick_start.insert(target.clone(), Instant::now());
                 Event::Polled { target, snapshot: *snapshot }
             }
+            Collected::Attended { target, peers, every, cost } => {
+                metrics.attended(&target, &cost);
+                Event::Attended { target, peers, every }
+            }
             Collected::Failed { target, kind, problem } => {
                 metrics.poll_failed(&target, kind);
                 // A target that stays away is news once.
@@ -230,6 +232,7 @@ impl Drive {
                 self.evaluate(target, window, memories);
             }
             Effect::Record(batch) => self.record(batch),
+            Effect::Announce { target, claim } => self.announce(&target, claim),
             Effect::Resize(resize) => self.resize(resize),
             Effect::Look { target, policy, reason, databases } => {
                 self.look(target, &policy, &reason, databases);
@@ -301,6 +304,13 @@ impl Drive {
         }
     }
 
+    fn announce(&self, target: &TargetName, claim: Claim) {
+        let instance = self.actors.get(target).and_then(|one| one.target.console.instance.as_ref());
+        if let Some(instance) = instance {
+            instance.announce(claim);
+        }
+    }
+
     fn keep_order(&self, order: Box<Order>, batch: Box<Batch>) {
         let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
         self.work.spawn(async move {
@@ -314,57 +324,6 @@ impl Drive {
                 }
             };
             let _ = events.send(Event::OrderKept { order, kept }).await;
-        });
-    }
-
-    fn resize(&self, resize: Box<Resize>) {
-        let Some(actor) = self.actors.get(&resize.target) else { return };
-        let (target, nudge) = (Arc::clone(&actor.target), Arc::clone(&actor.nudge));
-        let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
-        let turn = Arc::clone(&actor.turn);
-        self.work.spawn(async move {
-            let start = Instant::now();
-            let _turn = turn.lock().await;
-            let acted = act(&recorder, &target.console, &resize).await;
-            recorder.metrics.resized(&resize.target, start.elapsed(), kind_of(&acted));
-            let (target, id, size) = (resize.target, resize.id, resize.size);
-            match &acted {
-                Acted::Verified => {
-                    tracing::info!(target = target.as_str(), %id, %size, "a size was changed");
-                }
-                other => tracing::warn!(
-                    target = target.as_str(), %id, %size, outcome = kind_of(other), ?other,
-                    "a size could not be changed"
-                ),
-            }
-            // Nothing was sent, so there is nothing to look at: the next try comes with the next poll.
-            let sent = !matches!(acted, Acted::NotRecorded(_));
-            let _ = events.send(Event::Acted { target, id, acted }).await;
-            if sent {
-                nudge.notify_one();
-            }
-        });
-    }
-
-    fn reconnect(&self, reconnect: Reconnect) {
-        let Reconnect { id, target, databases, intent } = reconnect;
-        let Some(actor) = self.actors.get(&target) else { return };
-        let (console, turn) = (Arc::clone(&actor.target), Arc::clone(&actor.turn));
-        let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
-        self.work.spawn(async move {
-            let _turn = turn.lock().await;
-            let sent = match recorder.write(&intent).await {
-                Ok(()) => reconnect_databases(&console.console, &databases).await,
-                Err(error) => Err(chain(&error)),
-            };
-            let names = databases.join(", ");
-            match &sent {
-                Ok(()) => tracing::info!(target = target.as_str(), %id, names, "reconnecting"),
-                Err(why) => {
-                    tracing::warn!(target = target.as_str(), %id, names, why, "RECONNECT failed");
-                }
-            }
-            let _ = events.send(Event::Reconnected { target, id, sent }).await;
         });
     }
 
@@ -451,35 +410,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn is_evaluation(effect: &Effect) -> bool {
     matches!(effect, Effect::Evaluate { .. })
-}
-
-/// Records the intent and only then changes the size, if that is still what was decided about.
-async fn act(recorder: &Recorder, console: &Console, resize: &Resize) -> Acted {
-    // The login takes as long as the disk and changes nothing.
-    let (written, login) = tokio::join!(recorder.write(&resize.intent), log_in(console));
-    if let Err(error) = written {
-        login.log_out().await;
-        return Acted::NotRecorded(chain(&error));
-    }
-    if recorder.clock.now() > resize.until {
-        login.log_out().await;
-        return Acted::Failed("recording took too long; the decision is too old to act on".into());
-    }
-    let Resize { setting, from, size, .. } = resize;
-    match bring_into_force(console, login, setting, *from, *size).await {
-        Actuated::InForce => Acted::Verified,
-        Actuated::Other(read) => Acted::NotInForce(read),
-        Actuated::Failed(why) => Acted::Failed(why),
-    }
-}
-
-fn kind_of(acted: &Acted) -> &'static str {
-    match acted {
-        Acted::Verified => "in_force",
-        Acted::NotInForce(_) => "not_in_force",
-        Acted::Failed(_) => "failed",
-        Acted::NotRecorded(_) => "not_recorded",
-    }
 }
 
 fn sample(target: &TargetName, (pool, bucket): PoolBucket) -> HistorySample {

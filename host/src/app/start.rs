@@ -16,14 +16,15 @@ use super::drive::{Actor, Drive};
 use super::recorder::{BATCHES, Recorder};
 use super::{App, EVENTS};
 use crate::clock::Clock;
-use crate::collect::{Collector, observe};
+use crate::collect::{Collector, attend, observe};
 use crate::config::{Config, ExitSizes, Target};
+use crate::console::Instance;
 use crate::control::{Control, Ids, Known, TargetSetup};
 use crate::evaluate::{Compile, Registry, Runtime, RuntimeError, watch as watch_policies};
 use crate::history::{Spans, TargetFacts};
 use crate::metrics::Metrics;
 use crate::model::{
-    Decision, Kind, Mode, Outcome, Proposal, Setting, Status, TargetName, Timestamp,
+    Claim, Decision, Kind, Mode, Outcome, Proposal, Setting, Status, TargetName, Timestamp,
 };
 use crate::record::{DecisionFilter, RecordError, Store, StoreOptions};
 use crate::serve::{ASKS, ServeState, router, serve};
@@ -67,8 +68,10 @@ impl App {
     ///
     /// # Errors
     /// As [`App::start`].
-    pub async fn start_with(config: Config, compile: Compile) -> Result<Self, StartError> {
+    pub async fn start_with(mut config: Config, compile: Compile) -> Result<Self, StartError> {
         let clock = Clock::start();
+        let id = Uuid::now_v7();
+        config.targets.iter_mut().for_each(|target| name_instance(target, id));
         let store = Arc::new(Store::open(&store_options(&config)).await?);
         let cache = config.store.dir.join("compiled");
         let runtime = Arc::new(Runtime::with_cache(&cache, compile)?);
@@ -123,7 +126,14 @@ impl App {
                     nudge: Arc::clone(&nudge),
                 };
                 tasks.spawn(collector.run(collected.clone(), stop.clone()));
-                (target.name.clone(), Actor::new(target.clone(), nudge))
+                let actor = Actor::new(target.clone(), nudge);
+                if let Some(instance) = target.console.instance.clone().filter(|_| may_act(target))
+                {
+                    // Until the end, because until then something may be sent.
+                    let (target, out) = (Arc::clone(&actor.target), collected.clone());
+                    tasks.spawn(attend(target, instance, out, drained.clone()));
+                }
+                (target.name.clone(), actor)
             })
             .collect();
         let (show, view) = watch::channel(Arc::new(control.view(clock.now())));
@@ -191,6 +201,17 @@ fn watch_postgres(
         ));
     }
     sample
+}
+
+/// Gives this sidecar a name on a target's console, so that others there can be told from it.
+fn name_instance(target: &mut Target, id: Uuid) {
+    let claim = if may_act(target) { Claim::Waits } else { Claim::Watches };
+    target.console.instance = Some(Instance::new(id, claim));
+}
+
+/// Says whether anything may ever be changed on a target.
+fn may_act(target: &Target) -> bool {
+    target.mode == Mode::Enforce && target.console.act.is_some()
 }
 
 fn store_options(config: &Config) -> StoreOptions {
@@ -305,6 +326,13 @@ fn setup(config: &Config, target: &Target, known: Known) -> TargetSetup {
             ExitSizes::HandBack => HandBack::HandBack,
         },
         known,
+        asks_postgres: target.database.is_some(),
+        instance: target
+            .console
+            .instance
+            .as_ref()
+            .filter(|_| may_act(target))
+            .map(|instance| instance.peer().id),
     }
 }
 

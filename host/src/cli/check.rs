@@ -1,5 +1,6 @@
 //! `poolwarden check`: says everything that is wrong, and exits.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -8,10 +9,10 @@ use clap::Args;
 use super::{ConfigArg, bad_config, failed, runtime};
 use crate::clock::Clock;
 use crate::config::{Config, Target};
-use crate::console::{ConsoleError, Role, Session, may_act};
+use crate::console::{ConsoleError, Role, Session, may_act, read_peers};
 use crate::database::Observer;
 use crate::evaluate::{PolicyState, Registry, Runtime};
-use crate::model::Mode;
+use crate::model::{Claim, DatabaseSample, Mode, Peer, TargetName};
 use crate::report::chain;
 
 /// Checks configuration, policies, console access and PostgreSQL access.
@@ -107,6 +108,7 @@ fn check_policies(
 }
 
 async fn check_targets(config: &Config, findings: &mut Findings) {
+    let mut servers = Vec::new();
     for target in &config.targets {
         match check_watch(target).await {
             Ok(version) => findings.good(&format!("target {}: {version}", target.name)),
@@ -116,7 +118,58 @@ async fn check_targets(config: &Config, findings: &mut Findings) {
             }
         }
         check_act(target, findings).await;
-        check_database(target, findings).await;
+        check_company(target, findings).await;
+        if let Some(sample) = check_database(target, findings).await {
+            check_shared(target, &sample, &servers, findings);
+            servers.push((target.name.clone(), sample));
+        }
+    }
+}
+
+/// Says which other sidecars are on the console.
+async fn check_company(target: &Target, findings: &mut Findings) {
+    let name = &target.name;
+    let peers = async {
+        let mut session = Session::open(&target.console, Role::Watch).await?;
+        let peers = read_peers(&mut session).await;
+        session.close().await;
+        peers
+    };
+    match peers.await {
+        Ok((peers, _)) => {
+            let peers: BTreeSet<Peer> = peers.into_iter().collect();
+            for peer in peers {
+                let does = match peer.claim {
+                    Claim::Watches => "watches it",
+                    Claim::Waits => "waits for its turn to act on it",
+                    Claim::Acts => "acts on it; one started now would wait until it is gone",
+                    Claim::Left => "is stopping",
+                };
+                findings.note(&format!("target {name}: the sidecar {} {does}", peer.id));
+            }
+        }
+        Err(error) => findings.bad(&format!("target {name}: {}", chain(&error))),
+    }
+}
+
+/// Says which targets share a PostgreSQL server, and so its connections.
+fn check_shared(
+    target: &Target,
+    sample: &DatabaseSample,
+    servers: &[(TargetName, DatabaseSample)],
+    findings: &mut Findings,
+) {
+    let name = &target.name;
+    if sample.identity.is_none() {
+        findings.note(&format!(
+            "target {name}: PostgreSQL does not say which server it is (pg_control_system()); it \
+             counts as the same as another target's if host and port are"
+        ));
+    }
+    for (other, _) in servers.iter().filter(|(_, server)| server.is_same_server(sample)) {
+        findings.note(&format!(
+            "target {name}: the same PostgreSQL as of target {other}; they share its connections"
+        ));
     }
 }
 
@@ -153,22 +206,29 @@ async fn check_act(target: &Target, findings: &mut Findings) {
     }
 }
 
-async fn check_database(target: &Target, findings: &mut Findings) {
+async fn check_database(target: &Target, findings: &mut Findings) -> Option<DatabaseSample> {
     let name = &target.name;
     let Some(database) = &target.database else {
         let ceiling = target.limits.ceiling;
         findings.note(&format!(
             "target {name}: PostgreSQL is not asked; no size passes the ceiling of {ceiling}"
         ));
-        return;
+        return None;
     };
     let mut observer = Observer::new(database.clone());
-    match observer.look(Clock::start().now()).await {
-        Ok(sample) => findings.good(&format!(
-            "target {name}: PostgreSQL takes {} connections, {} reserved",
-            sample.max_connections, sample.reserved_connections
-        )),
-        Err(error) => findings.bad(&format!("target {name}: {}", chain(&error))),
-    }
+    let looked = observer.look(Clock::start().now()).await;
     observer.close().await;
+    match looked {
+        Ok(sample) => {
+            findings.good(&format!(
+                "target {name}: PostgreSQL takes {} connections, {} reserved",
+                sample.max_connections, sample.reserved_connections
+            ));
+            Some(sample)
+        }
+        Err(error) => {
+            findings.bad(&format!("target {name}: {}", chain(&error)));
+            None
+        }
+    }
 }

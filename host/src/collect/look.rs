@@ -14,7 +14,7 @@ use crate::config::Target;
 use crate::console::{ClientRow, ConsoleError, Cost, ServerRow, read_clients};
 use crate::database::{Backend, read_backends};
 use crate::model::{
-    ClientGroup, Databases, Holder, Look, OWN_APPLICATION, PoolKey, SessionKey, SessionState,
+    ClientGroup, Databases, Holder, Look, PoolKey, SessionKey, SessionState, is_own_application,
 };
 use crate::report::chain;
 
@@ -172,7 +172,7 @@ fn groups(
     let held: HashMap<&str, &ServerRow> =
         pairs.iter().map(|(client, server)| (client.ptr.as_str(), *server)).collect();
     let mut counts: BTreeMap<GroupKey<'_>, (u32, u32, Duration)> = BTreeMap::new();
-    for client in clients.iter().filter(|client| client.application != OWN_APPLICATION) {
+    for client in clients.iter().filter(|client| !is_own_application(&client.application)) {
         let forced = databases.get(client.database.as_str());
         let forced = forced.and_then(|row| row.force_user.as_deref());
         let server = held.get(client.ptr.as_str());

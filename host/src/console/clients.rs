@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::{ConsoleError, Cost, Role, Row, Session, Table};
 use crate::config::Console;
-use crate::model::OWN_APPLICATION;
+use crate::model::is_own_application;
 
 /// What a summer time change can make an age too large by.
 const ZONE_CHANGE: u64 = 3_600;
@@ -188,7 +188,9 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
 /// else of any console session, else of anybody.
 fn now(table: &Table) -> Option<Stamp<'_>> {
     let console = |row: &Row<'_>| row.text("database") == Some("pgbouncer");
-    let own = |row: &Row<'_>| console(row) && row.text("application_name") == Some(OWN_APPLICATION);
+    let own = |row: &Row<'_>| {
+        console(row) && row.text("application_name").is_some_and(is_own_application)
+    };
     newest(table, own).or_else(|| newest(table, console)).or_else(|| newest(table, |_| true))
 }
 

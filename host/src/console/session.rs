@@ -75,7 +75,10 @@ impl Session {
             Role::Watch => &console.watch,
             Role::Act => console.act.as_ref().unwrap_or(&console.watch),
         };
-        let options = connect_options(&console.address, &console.tls, login, "pgbouncer");
+        let mut options = connect_options(&console.address, &console.tls, login, "pgbouncer");
+        if let Some(instance) = &console.instance {
+            options = options.application_name(&instance.peer().application());
+        }
         let address = place(&console.address);
         let within = console.connect_timeout;
         let connection = match timeout(within, PgConnection::connect_with(&options)).await {

@@ -1,42 +1,9 @@
-//! What PostgreSQL can take, seen from one scope of one target.
+//! What of a target the sidecar can change.
 
 use super::target::TargetControl;
-use crate::guard::Budget;
 use crate::model::{Knob, ScopeKey, Setting, Window};
 
 impl TargetControl {
-    /// Gives what a setting may be raised to; `None` while PostgreSQL has never answered, and for what
-    /// opens no connection beyond the size.
-    pub fn budget_of(&self, setting: &Setting) -> Option<Budget> {
-        if setting.knob == Knob::MinPoolSize {
-            return None;
-        }
-        let snapshot = self.history.latest()?;
-        let postgres =
-            snapshot.postgres.as_ref().filter(|postgres| postgres.max_connections > 0)?;
-        let leads_there = snapshot.leads_to_postgres();
-        let mut budget = Budget {
-            max_connections: postgres.max_connections,
-            reserved: postgres.reserved_connections,
-            others: self.history.other_connections(),
-            margin: self.facts.limits.database_margin,
-            ..Budget::default()
-        };
-        for row in snapshot.pools.iter().filter(|row| leads_there(&row.key)) {
-            let reserve = snapshot.reserve_of(&row.key);
-            let size = snapshot.size_of(&row.key);
-            if self.history.scope_of(&row.key) == setting.scope {
-                budget.pools += 1;
-                let rest = if setting.knob == Knob::PoolSize { reserve } else { size };
-                budget.reserve = budget.reserve.saturating_add(rest);
-            } else {
-                let could_open = size.saturating_add(reserve);
-                budget.elsewhere = budget.elsewhere.saturating_add(could_open);
-            }
-        }
-        Some(budget)
-    }
-
     /// Marks what of each scope can be changed.
     pub fn show_reach(&self, window: &mut Window) {
         for (scope, bits) in window.scope_keys.iter().zip(&mut window.scopes.actionable) {

@@ -385,7 +385,7 @@ impl TargetControl {
             not_actionable: self.not_actionable(setting),
             status: self.history.status().0,
             data_age: latest.map_or(Duration::MAX, |latest| now.since(latest.at)),
-            writer: None,
+            writer: self.writer.objection(now),
             stood_down: control.and_then(|control| control.stood_down),
             held: self.held(now),
             in_flight: control.is_some_and(|control| control.in_flight.is_some()),

@@ -85,6 +85,10 @@ impl TargetControl {
             return None;
         }
         let current = self.size_of(setting)?;
+        if !self.writer.may_act(turn.now) {
+            self.follow(setting, current, signs.restart.is_some(), batch);
+            return None;
+        }
         let scope =
             self.scopes.entry(setting.clone()).or_insert_with(|| ScopeControl::first_seen(current));
         let drift = recognise(scope, current, signs);
@@ -122,6 +126,25 @@ impl TargetControl {
         }
     }
 
+    /// Takes what another sidecar sets for its own, so that it goes on from there if it has to take
+    /// over. The file's value stays as it was first seen; before it is known who acts, nothing is told.
+    fn follow(&mut self, setting: &Setting, current: PoolSize, restarted: bool, batch: &mut Batch) {
+        let first = ScopeControl::first_seen(current);
+        let scope = self.scopes.entry(setting.clone()).or_insert_with(|| first.clone());
+        if !self.writer.follows() {
+            return;
+        }
+        let before = scope.clone();
+        if restarted {
+            *scope = first;
+        }
+        scope.wanted = (current != scope.base).then_some(current);
+        scope.stood_down = None;
+        if (before.base, before.wanted, before.stood_down) != (scope.base, scope.wanted, None) {
+            batch.scopes.push(scope.state(&self.facts.name, setting));
+        }
+    }
+
     /// Says, once, how PgBouncer has started anew; only when the sizes were read after that, because a
     /// quick poll may see the start and still carry the sizes of before.
     fn has_restarted(&mut self) -> Option<Restart> {
@@ -139,7 +162,8 @@ impl TargetControl {
 
     /// Puts sizes back to the file's values before the sidecar stops, if it should.
     pub fn hand_back(&mut self, turn: &mut Turn<'_>) -> Vec<Effect> {
-        if self.mode != Mode::Enforce || self.hand_back != HandBack::HandBack {
+        let acts = self.mode == Mode::Enforce && self.writer.may_act(turn.now);
+        if !acts || self.hand_back != HandBack::HandBack {
             return Vec::new();
         }
         let settings: Vec<Setting> = self.scopes.keys().cloned().collect();
@@ -149,8 +173,12 @@ impl TargetControl {
             if scope.wanted != Some(current) || base == current {
                 return None;
             }
-            let reason = "Poolwarden stops and hands the file's size back".to_owned();
-            let change = OwnChange { setting, size: base, reason, verdict: None };
+            let size = self.fitting(setting, base, current);
+            let mut reason = "Poolwarden stops and hands the file's size back".to_owned();
+            if size != base {
+                reason = format!("{reason}, as far as PostgreSQL can take it: {base} is too large");
+            }
+            let change = OwnChange { setting, size, reason, verdict: None };
             Some(self.resize_by_host(change, Afterwards::LetGo, turn))
         });
         effects.collect()

@@ -43,7 +43,7 @@ pub(super) fn number(name: &str, size: PoolSize) -> Evidence {
 }
 
 /// Names the runbook of an alert that shares it with others.
-fn with_runbook(mut alert: Proposal, path: &str) -> Proposal {
+pub(super) fn with_runbook(mut alert: Proposal, path: &str) -> Proposal {
     if let Proposal::Alert { runbook, .. } = &mut alert {
         path.clone_into(runbook);
     }
@@ -55,13 +55,41 @@ impl TargetControl {
     /// over. All of it at once, because what is left out counts as over.
     pub fn tell(&mut self, turn: &mut Turn<'_>, batch: &mut Batch) {
         let held = self.hold(turn.now).map(target_held);
-        let holding = self.stand_downs().chain(self.new_files(turn.now)).chain(held);
+        let own = self.budget_exceeded().into_iter().chain(self.writer.news(turn.now));
+        let holding = self.stand_downs().chain(self.new_files(turn.now)).chain(held).chain(own);
         let holding = holding.chain(self.shrinks_held_up());
         let holding: Vec<Proposal> = holding.collect();
         let host = PolicyName::host();
         for one in self.alerts.observe(&host, &holding, Sight::of(1), turn.now) {
             self.record_move(one, Origin::Host, &host, turn, batch);
         }
+    }
+
+    /// Tells that more could be opened than PostgreSQL can take.
+    fn budget_exceeded(&self) -> Option<Proposal> {
+        let account = self.account.as_ref().filter(|account| account.exceeded() > 0)?;
+        let could_open = account.could_open.saturating_add(account.rest);
+        let number =
+            |name: &str, value: u32| Evidence { name: name.to_owned(), value: value.into() };
+        let evidence = vec![
+            number("capacity", account.capacity()),
+            number("others", account.others_least),
+            number("could_open", account.could_open),
+            number("could_open_in_other_targets", account.rest),
+            number("exceeded_by", account.exceeded()),
+        ];
+        let summary = format!(
+            "pools could open {could_open} connections and others have {} open: {} more than the \
+             {} that PostgreSQL can take ({} less {} reserved and {} margin)",
+            account.others_least,
+            account.exceeded(),
+            account.capacity(),
+            account.max_connections,
+            account.reserved,
+            account.margin,
+        );
+        let subject = Subject::DatabaseServer;
+        Some(host_alert("budget-exceeded", subject, Severity::Warning, summary, evidence))
     }
 
     /// Tells of sizes that a person has set.

@@ -30,6 +30,9 @@ pub(super) struct ScopeControl {
     pub new_file: Option<NewFile>,
     /// The change that is under way.
     pub in_flight: Option<InFlight>,
+    /// The newest size that was sent, and when its outcome came: until sizes are read again it may be
+    /// in force, whatever the outcome was.
+    pub sent: Option<(PoolSize, Timestamp)>,
     /// When the sidecar changed it, within the last hour.
     changes: VecDeque<Timestamp>,
     /// Failed tries in a row, and when the next may be.
@@ -94,6 +97,7 @@ impl ScopeControl {
             seen: None,
             new_file: None,
             in_flight: None,
+            sent: None,
             changes: VecDeque::new(),
             failures: 0,
             retry_at: None,
@@ -117,6 +121,19 @@ impl ScopeControl {
             changes,
             ..Self::first_seen(state.base)
         }
+    }
+
+    /// Notes a size that was sent; one before it that has not been `read` since may still be in force,
+    /// unless this one was read back.
+    pub fn note_sent(
+        &mut self,
+        size: PoolSize,
+        read_back: bool,
+        read: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        let open = self.sent.filter(|(_, at)| !read_back && read.is_none_or(|read| read <= *at));
+        self.sent = Some((open.map_or(size, |(before, _)| before.max(size)), now));
     }
 
     /// Gives the file's value: as read, or else what was in force before the first change.

@@ -277,7 +277,7 @@ impl TargetControl {
             allowed: false,
             session_pooling: self.is_session_pooling(&session.pool),
             status: self.history.status().0,
-            held: self.held(now),
+            held: self.held(now).or_else(|| self.writer.objection(now)),
             look_age: self.sessions.latest(now).map(|look| now.since(look.at)),
             tried: self.sessions.was_tried(session),
             ends_last_minute: self.sessions.ends_last_minute(now),

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::host::host_alert;
+use super::host::{host_alert, with_runbook};
 use super::scope::{InFlight, Measured};
 use super::target::TargetControl;
 use super::{Effect, Reconnect};
@@ -183,7 +183,9 @@ impl TargetControl {
             let name = "servers_beyond_size".to_owned();
             let evidence = vec![Evidence { name, value: f64::from(more) }];
             let subject = Subject::Scope(setting.scope.clone());
-            host_alert("shrink-held-up", subject, Severity::Info, summary, evidence)
+            let alert =
+                host_alert("shrink-held-up", subject, Severity::Info, summary, evidence);
+            with_runbook(alert, "docs/runbooks/shrink-held-up.md")
         })
     }
 }

@@ -4,17 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::advice::AdviceBook;
 use super::alerts::{AlertBook, Anew, Sight};
 use super::contest::Contest;
 use super::decide::Said;
 use super::effect::EffectBook;
+use super::ledger::{Account, Bracket};
 use super::record::{is_empty, memories};
 use super::scope::{Afterwards, ScopeControl};
 use super::sessions::SessionBook;
 use super::shadow::ShadowBook;
 use super::shrink::ShrinkBook;
 use super::silences::SilenceBook;
+use super::writer::Writer;
 use super::{Acted, Effect, Heard, Memories, Turn};
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
@@ -42,6 +46,10 @@ pub struct TargetSetup {
     pub rejected_for: Duration,
     /// What the store knows.
     pub known: Known,
+    /// Whether PostgreSQL is to be looked at.
+    pub asks_postgres: bool,
+    /// This sidecar's own instance, where it may act; it first looks who else does.
+    pub instance: Option<Uuid>,
 }
 
 /// What becomes of the sizes when the sidecar stops.
@@ -111,6 +119,18 @@ pub(super) struct TargetControl {
     evaluation: Evaluation,
     /// What the policies that are being asked can see.
     pub sight: Sight,
+    /// Whether PostgreSQL is to be looked at.
+    pub asks_postgres: bool,
+    /// Servers around the looks at PostgreSQL.
+    pub servers: Bracket,
+    /// What PostgreSQL can take, as of this turn.
+    pub account: Option<Account>,
+    /// Connections that the pools that lead there needed lately.
+    pub demand: u32,
+    /// When a size was last given back for want of connections.
+    pub gave_back: Option<Timestamp>,
+    /// Who acts on this PgBouncer.
+    pub writer: Writer,
 }
 
 /// A change of which nobody knows whether PgBouncer took it.
@@ -170,13 +190,24 @@ impl TargetControl {
             memories: memories(known.memories),
             evaluation: Evaluation::Idle,
             sight: Sight::of(0),
+            asks_postgres: setup.asks_postgres,
+            servers: Bracket::default(),
+            account: None,
+            demand: 0,
+            gave_back: None,
+            writer: Writer::new(setup.instance),
         }
     }
 
-    pub fn polled(&mut self, snapshot: Snapshot, turn: &mut Turn<'_>) -> Vec<Effect> {
-        let now = turn.now;
+    /// Takes in what a poll saw; what follows from it comes with [`TargetControl::polled`].
+    pub fn see(&mut self, snapshot: Snapshot, now: Timestamp) {
         self.problem = None;
+        self.servers.note(&snapshot, now);
         self.history.absorb(snapshot);
+    }
+
+    pub fn polled(&mut self, turn: &mut Turn<'_>) -> Vec<Effect> {
+        let now = turn.now;
         let mut batch = self.settle(now);
         self.settle_lost(now, &mut batch);
         let mut effects = self.reconcile(turn, &mut batch);
@@ -231,12 +262,16 @@ impl TargetControl {
 
     pub fn acted(&mut self, id: DecisionId, acted: &Acted, now: Timestamp) -> Vec<Effect> {
         let name = self.facts.name.clone();
+        let read = self.history.latest().map(|latest| latest.sizes_at);
         let Some((key, scope)) =
             self.scopes.iter_mut().find(|(_, s)| s.in_flight.is_some_and(|f| f.id == id))
         else {
             return Vec::new();
         };
         let Some(flight) = scope.in_flight.take() else { return Vec::new() };
+        if !matches!(acted, Acted::NotRecorded(_)) {
+            scope.note_sent(flight.size, *acted == Acted::Verified, read, now);
+        }
         let setting = key.clone();
         let mut batch = Batch::default();
         if let Acted::NotInForce(None) = acted {
@@ -303,6 +338,7 @@ impl TargetControl {
         self.show_reach(&mut window);
         self.show_changes(&mut window, now);
         self.show_sessions(&mut window, now);
+        self.show_share(&mut window);
         self.evaluation = Evaluation::Running;
         let old = window.target.data_age > self.spans.stale_after;
         let blind = old || window.target.status == TargetStatus::Down;

@@ -4,7 +4,7 @@ mod alerts;
 mod effect;
 mod orders;
 mod policies;
-mod scene;
+pub(super) mod scene;
 mod sessions;
 
 use std::time::Duration;

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::LastChange;
+use super::ledger::Account;
 use super::shadow::ShadowView;
 use super::target::TargetControl;
+use super::writer::Role;
 use crate::guard::Hindrance;
 use crate::history::PoolView;
 use crate::model::{
@@ -68,6 +72,23 @@ pub struct TargetView {
     pub going_back: Vec<Setting>,
     /// Asks for a look at single sessions that were not granted.
     pub looks_refused: u64,
+    /// What PostgreSQL can take; `None` while it has never answered.
+    pub budget: Option<Account>,
+    /// Who acts on it.
+    pub writer: WriterView,
+}
+
+/// Who acts on a PgBouncer, as this sidecar knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriterView {
+    /// What this sidecar is there.
+    pub role: Role,
+    /// Since when; the beginning of time until the first look.
+    pub since: Timestamp,
+    /// This sidecar's instance, where it may act.
+    pub instance: Option<Uuid>,
+    /// Whether it would act now.
+    pub acts: bool,
 }
 
 /// A size scope at one moment.
@@ -171,6 +192,13 @@ impl TargetControl {
             hold: self.hold(now).cloned(),
             going_back: self.going_back(now),
             looks_refused: self.sessions.refused,
+            budget: self.account.clone(),
+            writer: WriterView {
+                role: self.writer.role(),
+                since: self.writer.since(),
+                instance: self.writer.me(),
+                acts: self.writer.role() == Role::Acts && self.writer.may_act(now),
+            },
         }
     }
 

@@ -1,17 +1,19 @@
 //! How large a scope may be before PostgreSQL runs out of connections.
 
-/// The connections of one PostgreSQL server, as far as one target's pools concern them.
+/// The connections of one PostgreSQL server, seen from one scope; all 0 before the first look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Budget {
     /// `max_connections`.
     pub max_connections: u32,
     /// Slots that ordinary users cannot take.
     pub reserved: u32,
-    /// Connections that did not come through this target's pools.
+    /// Connections of nobody's pools.
     pub others: u32,
     /// What is to stay free.
     pub margin: u32,
-    /// What the target's pools outside the scope could open, reserves included.
+    /// What stays free for a while because connections had to be given back.
+    pub held_back: u32,
+    /// What the pools outside the scope could open, reserves included, in all targets that lead there.
     pub elsewhere: u32,
     /// Reserve connections that the scope's pools could open, all together.
     pub reserve: u32,
@@ -22,9 +24,10 @@ pub struct Budget {
 impl Budget {
     /// Gives the largest size at which all that could be opened still fits; may be 0.
     ///
-    /// pools · size + reserve + elsewhere ≤ `max_connections` − reserved − others − margin
+    /// pools · size + reserve + elsewhere ≤ `max_connections` − reserved − others − margin − `held_back`
     pub fn largest(&self) -> u32 {
-        let taken = [self.reserved, self.others, self.margin, self.elsewhere, self.reserve];
+        let taken =
+            [self.reserved, self.others, self.margin, self.held_back, self.elsewhere, self.reserve];
         let free = taken.iter().fold(self.max_connections, |free, part| free.saturating_sub(*part));
         free / self.pools.max(1)
     }

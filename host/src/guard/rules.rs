@@ -94,7 +94,7 @@ fn target_state(case: &Case<'_>) -> Said {
 /// One sidecar acts on a PgBouncer.
 fn writer(case: &Case<'_>) -> Said {
     match &case.facts.writer {
-        Some(other) => reject(case.size, format!("another sidecar acts on it: {other}")),
+        Some(why) => reject(case.size, why.clone()),
         None => pass(case.size, "no other sidecar acts on it"),
     }
 }
@@ -168,9 +168,16 @@ fn budget(case: &Case<'_>) -> Said {
         return pass(size, format!("PostgreSQL is not asked; the ceiling of {ceiling} holds"));
     };
     let (largest, current) = (budget.largest(), current(facts));
+    if budget.max_connections == 0 && size > current {
+        return clamp(current, "PostgreSQL was not looked at yet");
+    }
+    let held_back = match budget.held_back {
+        0 => String::new(),
+        some => format!("{some} held back, "),
+    };
     let reason = format!(
-        "{} connections less {} reserved, {} of others, {} margin and {} elsewhere leave {largest} \
-         for each of {} pools",
+        "{} connections less {} reserved, {} of others, {held_back}{} margin and {} elsewhere leave \
+         {largest} for each of {} pools",
         budget.max_connections,
         budget.reserved,
         budget.others,

@@ -90,6 +90,7 @@ fn growth_never_passes_what_postgresql_can_take() {
         elsewhere: 30,
         reserve: 6,
         pools: 3,
+        ..Budget::default()
     };
     assert_eq!(budget.largest(), 12, "(100 - 3 - 20 - 5 - 30 - 6) / 3");
     let facts = Facts { budget: Some(budget), ..facts(&limits) };

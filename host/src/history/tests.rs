@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::model::{
-    Condition, Counters, DatabaseRow, DatabaseSample, PgSessions, PoolRow, PoolSize,
-};
+use crate::model::{Condition, Counters, DatabaseRow, DatabaseSample, PoolRow, PoolSize};
 
 struct Watch {
     history: History,
@@ -126,6 +124,7 @@ fn postgres(reachable: bool) -> DatabaseSample {
     DatabaseSample {
         at: Timestamp::default(),
         server: (None, None),
+        identity: None,
         reachable,
         max_connections: 100,
         reserved_connections: 3,
@@ -315,33 +314,6 @@ fn a_restart_shows_in_the_consoles_own_counter() {
     watch.console_queries = 0;
     watch.poll(&[row("app", 1, 0, 0)], 0);
     assert_eq!(watch.history.restarted(), Some(watch.now));
-}
-
-#[test]
-fn others_do_not_vanish_as_our_pools_grow_after_the_look() {
-    let mut watch = Watch::new();
-    let sessions = vec![PgSessions {
-        database: Arc::from("app"),
-        user: Arc::from("app"),
-        application: Arc::from(""),
-        total: 15,
-        active: 0,
-        idle_in_transaction: 0,
-        idle_in_transaction_max: Duration::ZERO,
-        waiting_on_lock: 0,
-        waiting_on_io: 0,
-        waiting_on_other: 0,
-    }];
-    let look = DatabaseSample { at: Timestamp::from_millis(1), sessions, ..postgres(true) };
-    watch.poll(&[row("app", 5, 0, 0)], 1);
-    watch.postgres = Some(look.clone());
-    watch.poll(&[row("app", 5, 0, 0)], 1);
-    assert_eq!(watch.history.other_connections(), 10);
-    watch.poll(&[row("app", 12, 0, 0)], 1);
-    assert_eq!(watch.history.other_connections(), 10, "the look is still the old one");
-    watch.postgres = Some(DatabaseSample { at: Timestamp::from_millis(2), ..look });
-    watch.poll(&[row("app", 12, 0, 0)], 1);
-    assert_eq!(watch.history.other_connections(), 10, "which of the polls it saw is not known");
 }
 
 #[test]

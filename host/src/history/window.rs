@@ -28,10 +28,7 @@ impl History {
             short_span: self.spans.short,
             long_span: self.spans.long,
             target: self.target_window(latest, now),
-            database: latest
-                .postgres
-                .as_ref()
-                .map(|pg| database_window(pg, self.others.count, now)),
+            database: latest.postgres.as_ref().map(|pg| database_window(pg, now)),
             scope_keys: scopes.keys,
             scopes: scopes.columns,
             beyond: Vec::new(),
@@ -65,7 +62,8 @@ impl History {
     }
 }
 
-fn database_window(pg: &DatabaseSample, others: u32, now: Timestamp) -> DatabaseWindow {
+/// What the server has for this target's pools is for others to fill in.
+fn database_window(pg: &DatabaseSample, now: Timestamp) -> DatabaseWindow {
     let connections = pg.sum(|s| s.total);
     let active = pg.sum(|s| s.active);
     let waiting_on_lock = pg.sum(|s| s.waiting_on_lock);
@@ -84,7 +82,7 @@ fn database_window(pg: &DatabaseSample, others: u32, now: Timestamp) -> Database
         waiting_on_lock,
         waiting_on_io,
         waiting_on_other,
-        others,
+        others: 0,
         budget: 0,
     }
 }

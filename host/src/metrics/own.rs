@@ -2,7 +2,7 @@
 
 use super::Scrape;
 use super::text::Text;
-use crate::control::{AlertView, ScopeView, TargetView, View};
+use crate::control::{Account, AlertView, Role, ScopeView, TargetView, View};
 use crate::evaluate::PolicyState;
 use crate::history::PoolView;
 use crate::model::{Condition, HoldKind, PoolSize, Proposal, Severity, Status, TargetStatus};
@@ -68,6 +68,8 @@ pub(super) fn write(text: &mut Text, scrape: &Scrape<'_>) {
     text.gauge("poolwarden_view_age_seconds", "Time since the loop last showed its state.")
         .sample(&[], age.as_secs_f64());
     write_targets(text, scrape.view);
+    write_budgets(text, scrape.view);
+    write_writers(text, scrape.view);
     write_holds(text, scrape.view);
     write_pools(text, scrape.view);
     write_scopes(text, scrape.view);
@@ -92,6 +94,58 @@ fn write_targets(text: &mut Text, view: &View) {
     for target in &view.targets {
         if let Some(data_age) = target.data_age {
             age.sample(&[("target", target.name.as_str())], data_age.as_secs_f64());
+        }
+    }
+}
+
+type BudgetColumn = (&'static str, &'static str, fn(&Account) -> u32);
+
+const BUDGETS: [BudgetColumn; 5] = [
+    (
+        "poolwarden_database_capacity_connections",
+        "What pools and others may have open together in PostgreSQL.",
+        Account::capacity,
+    ),
+    ("poolwarden_database_others_connections", "Connections of nobody's pools.", |it| it.others),
+    (
+        "poolwarden_database_could_open_connections",
+        "What the target's pools could open, reserves included.",
+        |it| it.could_open,
+    ),
+    (
+        "poolwarden_database_left_connections",
+        "What the sizes of all targets there can still be raised by.",
+        Account::left,
+    ),
+    (
+        "poolwarden_database_exceeded_connections",
+        "By how much all that could be opened exceeds the capacity.",
+        Account::exceeded,
+    ),
+];
+
+fn write_budgets(text: &mut Text, view: &View) {
+    for (name, help, value) in &BUDGETS {
+        let mut family = text.gauge(name, help);
+        for target in &view.targets {
+            if let Some(account) = &target.budget {
+                family.sample(&[("target", target.name.as_str())], value(account));
+            }
+        }
+    }
+}
+
+const ROLES: [Role; 4] =
+    [Role::Acts, Role::Waits(uuid::Uuid::nil()), Role::Starting, Role::Observer];
+
+fn write_writers(text: &mut Text, view: &View) {
+    let help = "1 for who acts on the PgBouncer: this sidecar (self) or another one (other).";
+    let mut writer = text.gauge("poolwarden_target_writer", help);
+    for target in &view.targets {
+        for role in ROLES {
+            let is = target.writer.role.as_str() == role.as_str();
+            let labels = [("target", target.name.as_str()), ("writer", role.as_str())];
+            writer.sample(&labels, u8::from(is));
         }
     }
 }

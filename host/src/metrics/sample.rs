@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::control::{AdviceView, AlertView, LastChange, ScopeView, TargetView, View};
+use crate::control::{
+    Account, AdviceView, AlertView, LastChange, Role, ScopeView, TargetView, View, WriterView,
+};
 use crate::guard::Hindrance;
 use crate::history::{Backends, PoolView};
 use crate::model::{
@@ -84,6 +86,13 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
         hold: None,
         going_back: Vec::new(),
         looks_refused: 3,
+        budget: Some(account()),
+        writer: WriterView {
+            role: Role::Acts,
+            since: Timestamp::from_millis(5_000),
+            instance: Some(Uuid::from_u128(7)),
+            acts: true,
+        },
     }
 }
 
@@ -119,6 +128,20 @@ pub(crate) fn alert_proposal(name: &str) -> Proposal {
         labels: Vec::new(),
         runbook: String::new(),
         evidence: vec![Evidence { name: "cl_waiting".into(), value: 7.0 }],
+    }
+}
+
+fn account() -> Account {
+    Account {
+        max_connections: 100,
+        reserved: 3,
+        margin: 10,
+        others: 2,
+        others_least: 2,
+        could_open: 20,
+        share: 85,
+        members: vec![TargetName::new("main").expect("a fine name")],
+        ..Account::default()
     }
 }
 
@@ -263,6 +286,7 @@ fn postgres(at: Timestamp) -> DatabaseSample {
     DatabaseSample {
         at,
         server: (None, None),
+        identity: None,
         reachable: true,
         max_connections: 100,
         reserved_connections: 3,

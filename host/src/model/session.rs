@@ -9,9 +9,6 @@ use std::time::Duration;
 
 use super::{PoolKey, Timestamp};
 
-/// Application name under which the sidecar itself logs in.
-pub const OWN_APPLICATION: &str = "poolwarden";
-
 /// What the backend behind a client does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SessionState {

@@ -195,6 +195,17 @@ pub struct PgSessions {
     pub waiting_on_other: u32,
 }
 
+/// Tells one running PostgreSQL server from every other, under whatever name it is reached.
+///
+/// A replica shares the system identifier with its primary, and not the moment of its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServerIdentity {
+    /// `system_identifier` of `pg_control_system()`.
+    pub system: i64,
+    /// `pg_postmaster_start_time()`, microseconds since 1970 on PostgreSQL's clock.
+    pub started_us: i64,
+}
+
 /// What one look at PostgreSQL saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseSample {
@@ -202,6 +213,8 @@ pub struct DatabaseSample {
     pub at: Timestamp,
     /// Host (none for a unix socket) and port of the server, as configured.
     pub server: (Option<String>, Option<u32>),
+    /// Which running server it is; `None` where it may not be asked, or has never answered.
+    pub identity: Option<ServerIdentity>,
     /// Whether the newest look succeeded; all numbers are 0 until one has.
     pub reachable: bool,
     /// `max_connections`.
@@ -244,6 +257,19 @@ impl XactEnds {
 }
 
 impl DatabaseSample {
+    /// Says whether two looks were at the same server: by its identity, else by where it is.
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        match (self.identity, other.identity) {
+            (Some(one), Some(another)) => one == another,
+            _ => self.server == other.server,
+        }
+    }
+
+    /// Says whether the server has ever answered.
+    pub fn is_known(&self) -> bool {
+        self.max_connections > 0
+    }
+
     /// Sums a number over all sessions.
     pub fn sum(&self, number: impl Fn(&PgSessions) -> u32) -> u32 {
         self.sessions.iter().fold(0, |sum, s| sum.saturating_add(number(s)))

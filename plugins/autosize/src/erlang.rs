@@ -12,8 +12,6 @@
 //! Rejected: H. Sakasegawa's closed form, 1977, which approximates the mean wait well and the
 //! probability of a long one not at all.
 
-use poolwarden_policy::numbers::servers_up;
-
 /// Beyond so many servers nothing is asked.
 const SERVERS_MAX: u32 = 10_000;
 
@@ -35,7 +33,16 @@ pub(crate) fn waits(servers: u32, load: f64) -> f64 {
     if load <= 0.0 {
         return 0.0;
     }
-    let blocking = (1..=servers).fold(1.0, |b, n| load * b / (f64::from(n) + load * b));
+    let blocking = (1..=servers).fold(1.0, |b, n| next(b, load, n));
+    of_blocking(blocking, load, count)
+}
+
+/// Takes the recursion of the blocking probability to the next server.
+fn next(blocking: f64, load: f64, servers: u32) -> f64 {
+    load * blocking / (f64::from(servers) + load * blocking)
+}
+
+fn of_blocking(blocking: f64, load: f64, count: f64) -> f64 {
     blocking / (1.0 - load / count * (1.0 - blocking))
 }
 
@@ -54,11 +61,23 @@ pub(crate) fn queues(servers: u32, load: f64, queue: u32) -> f64 {
     waiting * (load / f64::from(servers)).powf(f64::from(queue))
 }
 
-/// Gives the least number of servers with which the goal is met.
+/// Gives the least number of servers with which the goal is met; 1 for a load that is no number.
 pub(crate) fn servers_for(load: f64, goal: &WaitGoal) -> u32 {
-    let mut count = servers_up(load).clamp(1, SERVERS_MAX);
-    while count < SERVERS_MAX && waits_longer(count, load, goal.services) > goal.exceeding {
+    if load.is_nan() || load <= 0.0 {
+        return 1;
+    }
+    let (mut count, mut blocking) = (0, 1.0);
+    // One pass: what n servers block follows from what n − 1 do.
+    while count < SERVERS_MAX {
         count += 1;
+        blocking = next(blocking, load, count);
+        let room = f64::from(count) - load;
+        if room > 0.0 {
+            let waits = of_blocking(blocking, load, f64::from(count));
+            if waits * (-room * goal.services).exp() <= goal.exceeding {
+                break;
+            }
+        }
     }
     count
 }
@@ -103,6 +122,7 @@ mod tests {
         // 1/3 · exp(−1.3) = 0.0908.
         assert_eq!(servers_for(1.0, &WaitGoal { services: 1.3, exceeding: 0.1 }), 2);
         assert_eq!(servers_for(0.0, &WaitGoal { services: 0.0, exceeding: 0.0 }), 1);
+        assert_eq!(servers_for(f64::NAN, &WaitGoal { services: 0.0, exceeding: 0.1 }), 1);
         assert_eq!(servers_for(1e9, &WaitGoal { services: 0.0, exceeding: 0.1 }), SERVERS_MAX);
     }
 }

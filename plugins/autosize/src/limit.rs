@@ -58,7 +58,7 @@ pub(crate) fn bound(
     let at_ms = window.at_ms();
     learn(settings, at_ms, scope, load, memory);
     let size = scope.size();
-    let slowdown = memory.curve.slowdown(load.speed.servers, load.speed.time_us());
+    let slowdown = memory.curve.slowdown(load.speed.servers, load.speed.surely_us());
     let mut bound = Bound { most: u32::MAX, limit: None, is_beyond: false };
     let mut lower = |most: u32, limit: Limit| {
         if most < bound.most {
@@ -162,7 +162,7 @@ impl Growth {
 ///
 /// Where they take as long as before, more servers do more as soon as more is asked for.
 fn is_slower(settings: &Settings, growth: &Growth, speed: &Speed) -> bool {
-    speed.time_us() > growth.time_us * (1.0 + 2.0 * settings.growth_gain_min)
+    speed.surely_us() > growth.time_us * (1.0 + settings.growth_gain_min)
 }
 
 /// Says whether a growth raised throughput, or shortened the time from question to answer.

@@ -13,7 +13,7 @@ use poolwarden_policy::{ChangeOutcome, Condition, Pool, Window};
 use crate::erlang::queues;
 use crate::formula::Sizing;
 use crate::hidden::{self, Before};
-use crate::memory::Memory;
+use crate::memory::{Memory, QUEUES_MAX};
 use crate::settings::Settings;
 
 /// A queue that is this rare in a pool of the right size is no chance.
@@ -72,17 +72,20 @@ pub(crate) struct Speed {
     /// Servers that were held by transactions that finished.
     pub servers: f64,
     pub per_s: f64,
+    /// Transactions of the short span.
+    transactions: f64,
     /// Time in servers and in the queue, µs for each second.
     busy_us: f64,
     wait_us: f64,
 }
 
 impl Speed {
-    fn add(&mut self, pool: &Pool<'_>) {
+    fn add(&mut self, pool: &Pool<'_>, span: Duration) {
         let per_s = pool.transactions_per_s();
         if per_s > 0.0 {
             self.servers += pool.busy_finished();
             self.per_s += per_s;
+            self.transactions += per_s * span.as_secs_f64();
             self.busy_us += per_s * pool.transaction_mean_us();
             self.wait_us += per_s * pool.wait_mean_us();
         }
@@ -91,6 +94,13 @@ impl Speed {
     /// Returns the mean time of a transaction in the server, µs; 0 without transactions.
     pub(crate) fn time_us(&self) -> f64 {
         if self.per_s > 0.0 { self.busy_us / self.per_s } else { 0.0 }
+    }
+
+    /// Returns what the mean time of a transaction is at the least, but for once in forty times.
+    ///
+    /// The mean of n times that vary as exponential ones do has a standard deviation of 1/√n of it.
+    pub(crate) fn surely_us(&self) -> f64 {
+        self.time_us() / (1.0 + 2.0 / self.transactions.max(1.0).sqrt())
     }
 
     /// Returns the mean time of a transaction with its wait, µs; 0 without transactions.
@@ -106,7 +116,11 @@ pub(crate) fn by_scope<'w>(
     before: &Memory,
 ) -> Vec<ScopeLoad<'w>> {
     let mut loads = vec![ScopeLoad::default(); window.scopes().len()];
+    // Only so many queues are remembered; of the others nothing is known, not that there was none.
+    let mut unremembered = QUEUES_MAX;
     for pool in window.pools() {
+        let before = (unremembered > 0).then_some(before);
+        unremembered = unremembered.saturating_sub(usize::from(pool.cl_waiting() > 0));
         let load = &mut loads[pool.scope_index()];
         match pool.condition() {
             Condition::Idle | Condition::Serving | Condition::Queueing => {}
@@ -115,7 +129,7 @@ pub(crate) fn by_scope<'w>(
                 continue;
             }
         }
-        load.speed.add(&pool);
+        load.speed.add(&pool, window.short_span());
         let sizing = Sizing { settings, transaction_us: pool.transaction_mean_us() };
         let need = need(window, &pool, &sizing, before);
         if grows(&need, &sizing) {
@@ -127,13 +141,19 @@ pub(crate) fn by_scope<'w>(
 }
 
 /// Finds out what a pool needs.
-fn need<'w>(window: &Window, pool: &Pool<'w>, sizing: &Sizing<'_>, before: &Memory) -> Need<'w> {
+fn need<'w>(
+    window: &Window,
+    pool: &Pool<'w>,
+    sizing: &Sizing<'_>,
+    before: Option<&Memory>,
+) -> Need<'w> {
     let mean = mean(pool);
     let size = pool.size();
     let busy = f64::from(pool.sv_active());
     let mut work_off = 0.0;
     let (load, cause) = if counts(pool, mean, sizing) {
-        let hidden = hidden::load(pool, queue_before(window, pool, before));
+        let hidden =
+            hidden::load(pool, before.and_then(|before| queue_before(window, pool, before)));
         work_off = hidden.work_off;
         (hidden.load.max(mean), Cause::Queue)
     } else if busy >= f64::from(size) * sizing.settings.grow_utilization

@@ -3,6 +3,7 @@
 //! One program instead of one a file, because linking costs more than most of these stories.
 
 mod alerts;
+mod budget;
 mod capture;
 mod closes;
 mod command_line;
@@ -22,3 +23,4 @@ mod people;
 mod rules;
 mod several;
 mod shutdown;
+mod writers;

@@ -152,6 +152,7 @@ impl Reader<'_> {
             act,
             connect_timeout: Duration::from_millis(raw.connect_timeout_ms),
             command_timeout: Duration::from_millis(raw.command_timeout_ms),
+            instance: None,
         })
     }
 

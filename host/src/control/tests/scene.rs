@@ -35,6 +35,26 @@ pub fn resize(size: u32) -> Proposal {
     Proposal::Resize { setting: Setting::DEFAULT, size, reason, evidence: Vec::new() }
 }
 
+pub fn resize_setting(setting: Setting, size: u32) -> Proposal {
+    Proposal::Resize { setting, size, reason: "because".to_owned(), evidence: Vec::new() }
+}
+
+/// A policy that may act, saying this.
+pub fn heard(proposals: Vec<Proposal>) -> Heard {
+    Heard {
+        policy: PolicyName::new("p").expect("a fine name"),
+        mode: Mode::Enforce,
+        priority: 0,
+        shadow_of: None,
+        may_end_sessions: false,
+        digest: Digest([7; 32]),
+        version: Arc::from("1.0.0"),
+        beyond: Vec::new(),
+        answer: Some(Answer { proposals, look: None, memory: Arc::from([]) }),
+        evaluation: Arc::new(Blank),
+    }
+}
+
 pub fn alert() -> Proposal {
     Proposal::Alert {
         name: "pool-exhausted".into(),
@@ -187,6 +207,8 @@ impl Scene {
             hand_back,
             rejected_for: Duration::from_secs(3_600),
             known,
+            asks_postgres: false,
+            instance: None,
         };
         let now = start();
         Self {
@@ -430,7 +452,7 @@ impl Scene {
     }
 }
 
-fn limits() -> Limits {
+pub fn limits() -> Limits {
     Limits {
         floor: size(1),
         ceiling: size(50),
@@ -445,7 +467,7 @@ fn limits() -> Limits {
     }
 }
 
-fn effect() -> EffectLimits {
+pub fn effect() -> EffectLimits {
     EffectLimits {
         window: Duration::from_secs(10),
         settle: Duration::from_millis(200),
@@ -457,7 +479,7 @@ fn effect() -> EffectLimits {
     }
 }
 
-fn spans() -> Spans {
+pub fn spans() -> Spans {
     Spans {
         short: Duration::from_secs(10),
         long: Duration::from_secs(600),

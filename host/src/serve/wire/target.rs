@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Hold, Text, millis};
-use crate::control::{ScopeView, TargetView, View};
+use crate::control::{Role, ScopeView, TargetView, View, WriterView};
 use crate::model::{self, DecisionId, PoolSize, Timestamp};
 
 /// One PgBouncer.
@@ -39,6 +39,43 @@ struct Target<'a> {
     limits: Limits,
     /// What PostgreSQL can take; null where the sidecar may not look.
     connections: Option<Budget>,
+    writer: Writer,
+}
+
+/// Which sidecar acts on the PgBouncer.
+#[derive(Debug, Serialize, ToSchema)]
+struct Writer {
+    /// `self` acts, `other` does, it is `starting` and looks, or `none`: it may not act.
+    #[schema(pattern = "^(self|other|starting|none)$")]
+    role: &'static str,
+    /// Whether this sidecar may send a change right now.
+    acts: bool,
+    /// The instance that acts, if it is known.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    instance: Option<Text<uuid::Uuid>>,
+    /// This sidecar's instance; null where it may not act.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    this_instance: Option<Text<uuid::Uuid>>,
+    /// Since when it is so; null until the first look at the console.
+    since_ms: Option<u64>,
+}
+
+impl From<&WriterView> for Writer {
+    fn from(writer: &WriterView) -> Self {
+        let instance = match writer.role {
+            Role::Acts => writer.instance,
+            Role::Waits(other) => Some(other),
+            Role::Observer | Role::Starting => None,
+        };
+        let since = writer.since.as_millis();
+        Self {
+            role: writer.role.as_str(),
+            acts: writer.acts,
+            instance: instance.map(Text),
+            this_instance: writer.instance.map(Text),
+            since_ms: (since > 0).then_some(since),
+        }
+    }
 }
 
 /// A poll that failed.
@@ -111,10 +148,25 @@ struct Budget {
     reserved_connections: u32,
     /// Server connections of this target's pools.
     pools: u32,
-    /// Connections that did not come through this target's pools.
+    /// Connections of nobody's pools: neither this target's nor those of `shared_by`.
     others: u32,
     /// What ordinary users can still open.
     free: u32,
+    /// What pools and others may have open together: `max_connections` less what is reserved and
+    /// the margin.
+    capacity: u32,
+    /// What this target's pools could open, reserves included.
+    could_open: u32,
+    /// What the pools of the other targets in `shared_by` could open.
+    could_open_elsewhere: u32,
+    /// What the sizes can still be raised by, all pools of all targets together.
+    left: u32,
+    /// By how much all that could be opened exceeds the capacity.
+    exceeded_by: u32,
+    /// What this target's pools may open all together when everybody gets a fair share.
+    share: u32,
+    /// The targets whose databases are this PostgreSQL server.
+    shared_by: Vec<String>,
 }
 
 impl<'a> Target<'a> {
@@ -139,6 +191,7 @@ impl<'a> Target<'a> {
             scopes: target.scopes.iter().map(Into::into).collect(),
             limits: (&target.limits).into(),
             connections: Budget::new(target, at),
+            writer: (&target.writer).into(),
         }
     }
 }
@@ -179,6 +232,7 @@ impl From<&model::Limits> for Limits {
 impl Budget {
     fn new(target: &TargetView, at: Timestamp) -> Option<Self> {
         let postgres = target.postgres.as_ref()?;
+        let account = target.budget.clone().unwrap_or_default();
         let all = postgres.sum(|sessions| sessions.total);
         let pools = target
             .pools
@@ -190,11 +244,18 @@ impl Budget {
             max_connections: postgres.max_connections,
             reserved_connections: postgres.reserved_connections,
             pools,
-            others: all.saturating_sub(pools),
+            others: account.others,
             free: postgres
                 .max_connections
                 .saturating_sub(postgres.reserved_connections)
                 .saturating_sub(all),
+            capacity: account.capacity(),
+            could_open: account.could_open,
+            could_open_elsewhere: account.rest,
+            left: account.left(),
+            exceeded_by: account.exceeded(),
+            share: account.share,
+            shared_by: account.members.iter().map(ToString::to_string).collect(),
         })
     }
 }

@@ -1,0 +1,112 @@
+//! Two sidecars with two stores on one PgBouncer: one acts, the other is there for when it is gone.
+
+use std::time::{Duration, Instant};
+
+use poolwarden::control::Role;
+use poolwarden::model::PoolSize;
+use poolwarden_tests::{Bench, Setup, Sidecar, SidecarProcess, ask_json, seconds};
+
+fn restless(bench: &Bench) -> Setup {
+    let mut setup = bench.setup();
+    let target = setup.target();
+    target.limit("step_up", 1).limit("cooldown_up_ms", 300).limit("changes_per_hour", 10_000);
+    setup
+}
+
+fn url(process: &SidecarProcess) -> Option<String> {
+    let log = process.log();
+    let line = log.lines().rev().find(|line| line.contains("serving"))?;
+    let address = line.split("127.0.0.1:").nth(1)?;
+    let port: String = address.chars().take_while(char::is_ascii_digit).collect();
+    Some(format!("127.0.0.1:{port}"))
+}
+
+/// The role of a sidecar in a process of its own.
+async fn role(process: &SidecarProcess) -> Option<String> {
+    let shown = ask_json(&url(process)?, "/v1/targets").await?;
+    shown["targets"][0]["writer"]["role"].as_str().map(str::to_owned)
+}
+
+fn acts(sidecar: &Sidecar) -> bool {
+    sidecar.target().writer.acts
+}
+
+#[tokio::test]
+async fn one_acts_and_the_other_takes_over_when_it_is_killed() {
+    let bench = Bench::small().await;
+    let first = SidecarProcess::start(&restless(&bench));
+    bench
+        .until("the first acts", seconds(15), async || {
+            (role(&first).await.as_deref() == Some("self")).then_some(())
+        })
+        .await;
+    let second = bench.sidecar(&restless(&bench)).await;
+    bench
+        .until("the second waits", seconds(10), async || {
+            matches!(second.target().writer.role, Role::Waits(_)).then_some(())
+        })
+        .await;
+    let mut loads = vec![bench.load(6).await];
+    bench
+        .until("the first grows the pool", seconds(20), async || {
+            (bench.size().await >= 6).then_some(())
+        })
+        .await;
+    bench
+        .stays("one of them acts", seconds(3), async || {
+            !acts(&second) && role(&first).await.as_deref() == Some("self")
+        })
+        .await;
+    assert!(second.changes().await.is_empty(), "{}", bench.story().await);
+    assert!(second.firing("size-set-by-a-person").is_none(), "what the first sets is no person's");
+
+    first.kill9();
+    let (killed, size) = (Instant::now(), bench.size().await);
+    bench.until("the second takes over", seconds(16), async || acts(&second).then_some(())).await;
+    println!("taken over {} ms after the kill", killed.elapsed().as_millis());
+    assert!(
+        killed.elapsed() >= Duration::from_secs(7),
+        "one that is away for a moment is waited for"
+    );
+    let changes = second.changes().await;
+    let from = changes.first().map(|one| one.size_from.map(PoolSize::get));
+    assert!(from.is_none_or(|from| from == Some(size)), "it goes on from there: {changes:?}");
+    assert!(second.firing("writer-changed").is_some());
+    loads.push(bench.load(10).await);
+    bench
+        .until("it goes on growing", seconds(20), async || {
+            (bench.size().await > size + 2).then_some(())
+        })
+        .await;
+    assert!(second.firing("size-set-by-a-person").is_none());
+
+    let again = SidecarProcess::start(&restless(&bench));
+    bench
+        .until("the restarted one waits", seconds(15), async || {
+            (role(&again).await.as_deref() == Some("other")).then_some(())
+        })
+        .await;
+    bench
+        .stays("it does not take the role back", seconds(5), async || {
+            acts(&second) && role(&again).await.as_deref() == Some("other")
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_sidecar_that_is_stopped_hands_over_at_once() {
+    let bench = Bench::small().await;
+    let first = bench.sidecar(&restless(&bench)).await;
+    bench.until("the first acts", seconds(15), async || acts(&first).then_some(())).await;
+    let second = bench.sidecar(&restless(&bench)).await;
+    bench
+        .until("the second waits", seconds(10), async || {
+            matches!(second.target().writer.role, Role::Waits(_)).then_some(())
+        })
+        .await;
+    let asked = Instant::now();
+    assert!(first.stop().await, "the grace period is enough");
+    bench.until("the second acts", seconds(8), async || acts(&second).then_some(())).await;
+    println!("taken over {} ms after the stop", asked.elapsed().as_millis());
+    assert!(asked.elapsed() < seconds(6), "nobody waited for it to come back");
+}
