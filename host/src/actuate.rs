@@ -17,7 +17,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use actuator::{Actuator, Probe};
+pub use actuator::Actuator;
 
 use crate::config::Console;
 use crate::console::{ConsoleError, Role, Session, first_before, read_default, reconnect};
@@ -27,6 +27,17 @@ use crate::report::chain;
 /// Oldest session that is still used: an open one holds up PgBouncer's shutdown, and a restart in
 /// between has ended it.
 const LOGIN_AGE_MAX: Duration = Duration::from_millis(500);
+
+/// Whether it may be tried out that PgBouncer sees the override file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// Once, by a `RELOAD` of a file that overrides nothing.
+    Once,
+    /// Nothing is sent; an override file that is in use is kept up to date.
+    Never,
+    /// Nothing is touched at all.
+    LookOnly,
+}
 
 /// A size that is to be in force.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,23 +14,12 @@ use super::overrides::{self, Found, Sizes};
 use super::reach::{reach, tls_obstacle};
 use super::reload::{MARK_KEY, Order, Reloaded, is_marked, mark, reload};
 use super::site::{Signature, Site};
-use super::{Actuated, Change, Done, Login, Sent, outcome, overtaken, set};
+use super::{Actuated, Change, Done, Login, Probe, Sent, outcome, overtaken, set};
 use crate::config::{Override, Target};
 use crate::console::{ConsoleError, InForce, Role, Session, may_act, read_in_force};
 use crate::ini::Ini;
 use crate::model::{Mode, Obstacle, PoolSize, Reach, ScopeKey, Setting, Settings};
 use crate::report::chain;
-
-/// Whether it may be tried out that PgBouncer sees the override file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Probe {
-    /// Once, by a `RELOAD` of a file that overrides nothing.
-    Once,
-    /// Nothing is sent; an override file that is in use is kept up to date.
-    Never,
-    /// Nothing is touched at all.
-    LookOnly,
-}
 
 /// Acts on one PgBouncer.
 #[derive(Debug)]

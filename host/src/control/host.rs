@@ -119,8 +119,7 @@ impl TargetControl {
 fn sizes_out_of_reach(problems: &[Obstacle]) -> Proposal {
     let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
     let summary = format!("sizes are only recommended: {}", problems.join("; "));
-    let name = "sizes-out-of-reach";
-    host_alert(name, Subject::Target, Severity::Warning, summary, Vec::new())
+    host_alert("sizes-out-of-reach", Subject::Target, Severity::Warning, summary, Vec::new())
 }
 
 /// Tells that a person has stopped the sidecar, so that it is not forgotten.
