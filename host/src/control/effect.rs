@@ -59,7 +59,7 @@ impl TargetControl {
                     format!("decision {} set {} before it could be told", flight.id, flight.size);
                 (Status::Inconclusive, words)
             };
-            self.conclude(setting, running, status, &words, now, batch);
+            self.conclude(setting, running, (status, &words), now, batch);
         }
         if !grows || taken_back {
             self.effects.record(setting).climb = None;
@@ -92,7 +92,11 @@ impl TargetControl {
         for setting in self.effects.on_trial() {
             let Some(trial) = self.effects.record(&setting).trial.take() else { continue };
             if let Some(why) = self.disturbed(&setting, &trial) {
-                self.conclude(&setting, &trial, Status::Inconclusive, &why, now, batch);
+                self.conclude(&setting, &trial, (Status::Inconclusive, &why), now, batch);
+                // A person has acted: that lets go of what an unclear growth would hold back.
+                if self.scopes.get(&setting).is_some_and(|scope| scope.stood_down.is_some()) {
+                    self.forgive(&setting, batch);
+                }
             } else {
                 self.weigh_one(&setting, trial, now, batch);
             }
@@ -124,13 +128,13 @@ impl TargetControl {
             _ if in_flight => self.effects.record(setting).trial = Some(trial),
             Finding::Open(_) | Finding::Gain(_) => self.effects.record(setting).trial = Some(trial),
             Finding::Good(words) => {
-                self.conclude(setting, &trial, Status::Verified, &words, now, batch);
+                self.conclude(setting, &trial, (Status::Verified, &words), now, batch);
             }
             Finding::Unclear(words) => {
-                self.conclude(setting, &trial, Status::Inconclusive, &words, now, batch);
+                self.conclude(setting, &trial, (Status::Inconclusive, &words), now, batch);
             }
             Finding::Incomparable(words) => {
-                self.conclude(setting, &trial, Status::Inconclusive, &words, now, batch);
+                self.conclude(setting, &trial, (Status::Inconclusive, &words), now, batch);
                 self.forgive(setting, batch);
             }
             Finding::Harm(words) => {
@@ -167,7 +171,7 @@ impl TargetControl {
         let mut batch = Batch::default();
         for setting in self.effects.on_trial() {
             if let Some(trial) = self.effects.record(&setting).trial.take() {
-                self.conclude(&setting, &trial, Status::Inconclusive, why, now, &mut batch);
+                self.conclude(&setting, &trial, (Status::Inconclusive, why), now, &mut batch);
             }
         }
         batch
@@ -182,8 +186,7 @@ impl TargetControl {
         &mut self,
         setting: &Setting,
         trial: &Trial,
-        status: Status,
-        words: &str,
+        (status, words): (Status, &str),
         now: Timestamp,
         batch: &mut Batch,
     ) {
@@ -266,7 +269,7 @@ impl TargetControl {
         now: Timestamp,
     ) {
         let mut rows = Batch::default();
-        self.conclude(setting, trial, Status::RolledBack, words, now, &mut rows);
+        self.conclude(setting, trial, (Status::RolledBack, words), now, &mut rows);
         let words =
             format!("takes back decision {} ({} to {}): {words}", trial.id, trial.from, trial.to);
         let of = trial.to;

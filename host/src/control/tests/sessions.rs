@@ -3,7 +3,7 @@
 use super::scene::Scene;
 use super::*;
 use crate::model::{
-    BackendIdentity, ClientGroup, Holder, Look, PoolKey, SessionKey, SessionState, Subject,
+    BackendIdentity, ClientGroup, Ended, Holder, Look, PoolKey, SessionKey, SessionState, Subject,
 };
 
 fn session(pid: u32) -> SessionKey {
