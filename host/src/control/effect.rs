@@ -93,10 +93,6 @@ impl TargetControl {
             let Some(trial) = self.effects.record(&setting).trial.take() else { continue };
             if let Some(why) = self.disturbed(&setting, &trial) {
                 self.conclude(&setting, &trial, (Status::Inconclusive, &why), now, batch);
-                // A person has acted: that lets go of what an unclear growth would hold back.
-                if self.scopes.get(&setting).is_some_and(|scope| scope.stood_down.is_some()) {
-                    self.forgive(&setting, batch);
-                }
             } else {
                 self.weigh_one(&setting, trial, now, batch);
             }
