@@ -178,6 +178,7 @@ impl TargetControl {
         self.history.latest().is_none_or(|latest| now.since(latest.at) > AWAY_MAX)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what is known at the end of a trial")]
     fn conclude(
         &mut self,
         setting: &Setting,

@@ -195,8 +195,8 @@ fn seconds_before(
     let is_pressed = |stretch: &Stretch| stretch.waiting_share() >= PRESSED;
     let tells = |stretch: &Stretch| stretch.transactions() >= least;
     let newest = ALIKE_MS.first().map(of).map(|(_, stretch)| is_pressed(&stretch));
-    let alike = ALIKE_MS.iter().map(of).filter(|(_, one)| Some(is_pressed(one)) == newest);
-    if let Some(found) = alike.filter(|(_, one)| tells(one)).last() {
+    let mut alike = ALIKE_MS.iter().map(of).filter(|(_, one)| Some(is_pressed(one)) == newest);
+    if let Some(found) = alike.rfind(|(_, one)| tells(one)) {
         return found;
     }
     let farther = FARTHER_MS.iter().map(of).find(|(_, one)| tells(one));

@@ -98,8 +98,7 @@ impl World {
     }
 
     fn one(&mut self) -> TargetName {
-        let at = self.roll(2);
-        name(["one", "two"][at as usize])
+        name(if self.roll(2) == 0 { "one" } else { "two" })
     }
 
     fn size_of(real: &Real, database: &str) -> u32 {

@@ -37,12 +37,14 @@ fn grow(scene: &mut Scene, to: u32) -> DecisionId {
 }
 
 fn batches(effects: &Effects) -> Vec<&Batch> {
-    let batch = |effect| match effect {
-        &Effect::Record(ref batch) => Some(&**batch),
-        Effect::Resize(resize) => Some(&resize.intent),
-        Effect::Reconnect(reconnect) => Some(&reconnect.intent),
-        _ => None,
-    };
+    fn batch(effect: &Effect) -> Option<&Batch> {
+        match effect {
+            Effect::Record(batch) => Some(batch),
+            Effect::Resize(resize) => Some(&resize.intent),
+            Effect::Reconnect(reconnect) => Some(&reconnect.intent),
+            _ => None,
+        }
+    }
     effects.0.iter().filter_map(batch).collect()
 }
 

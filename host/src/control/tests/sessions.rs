@@ -1,9 +1,11 @@
 //! Looks at single sessions and ends of them, without any I/O.
 
+use std::sync::Arc;
+
 use super::scene::Scene;
 use super::*;
 use crate::model::{
-    BackendIdentity, ClientGroup, Holder, Look, PoolKey, SessionKey, SessionState, Subject,
+    BackendIdentity, ClientGroup, Ended, Holder, Look, PoolKey, SessionKey, SessionState, Subject,
 };
 
 fn session(pid: u32) -> SessionKey {
