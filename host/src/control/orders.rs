@@ -228,7 +228,7 @@ impl TargetControl {
         let target = self.facts.name.as_str();
         tracing::warn!(target, kind = kind.as_str(), author = by.author, "a person holds it");
         self.hold = Some(self.new_hold(kind, until, by, turn.now));
-        self.told(turn)
+        self.told(Batch::default(), turn)
     }
 
     fn panic(&mut self, by: &Signature, turn: &mut Turn<'_>) -> Vec<Effect> {
@@ -262,6 +262,7 @@ impl TargetControl {
         let target = self.facts.name.as_str();
         tracing::warn!(target, author = by.author, "a person resumes it");
         self.hold = None;
+        let mut batch = Batch::default();
         if sizes == TheirSizes::Adopt {
             let theirs = self.scopes.iter().filter(|(_, one)| one.stood_down.is_some());
             let theirs: Vec<_> = theirs.map(|(setting, _)| setting.clone()).collect();
@@ -270,11 +271,13 @@ impl TargetControl {
                 if let Some(scope) = self.scopes.get_mut(&setting) {
                     scope.adopt(current);
                 }
+                // What was on trial when they set it could not be told; that hinders nothing now.
+                self.forgive(&setting, &mut batch);
             }
         }
         // What was refused while it was held is news again.
         self.said.clear();
-        self.told(turn)
+        self.told(batch, turn)
     }
 
     /// Lets go of a hold that has ended by itself.
@@ -287,8 +290,7 @@ impl TargetControl {
         }
     }
 
-    fn told(&mut self, turn: &mut Turn<'_>) -> Vec<Effect> {
-        let mut batch = Batch::default();
+    fn told(&mut self, mut batch: Batch, turn: &mut Turn<'_>) -> Vec<Effect> {
         self.tell(turn, &mut batch);
         if super::record::is_empty(&batch) {
             return Vec::new();
