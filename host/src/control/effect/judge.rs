@@ -17,6 +17,10 @@ use std::time::Duration;
 use crate::history::Stretch;
 use crate::model::{EffectLimits, Measure};
 
+/// Logarithm of the odds from which a growth is likely to help, so that a further step may follow.
+const LIKELY: f64 = 0.5;
+/// Logarithm of the odds from which a growth has surely not helped: nineteen to one.
+const SURE: f64 = 2.9;
 /// Standard errors by which a number must be clear of its border before the window ends.
 const SIGMAS: f64 = 2.0;
 /// What must have been seen before the next step may follow a growth.
@@ -144,7 +148,7 @@ impl Case<'_> {
         let all = self.climb.and_then(|first| self.scaling(first, after.clipped()[1]));
         let words = self.words(&step, used);
         let harm = |words: String| match all {
-            Some(all) if !self.is_gain(&all, moment) && self.is_harm(&all, moment) => {
+            Some(all) if !self.is_gain(&all, moment) && self.is_harm(&all) => {
                 Finding::HarmOfAll(words)
             }
             _ => Finding::Harm(words),
@@ -155,7 +159,7 @@ impl Case<'_> {
                 seen if seen >= EARLY => Finding::Gain(words),
                 _ => Finding::Open(words),
             },
-            Moment::Early if self.after.observed() >= CLEAR_HARM && self.is_harm(&step, moment) => {
+            Moment::Early if self.after.observed() >= CLEAR_HARM && self.is_harm(&step) => {
                 harm(format!("{words}: the database is the limit"))
             }
             Moment::Early => Finding::Open(words),
@@ -177,12 +181,12 @@ impl Case<'_> {
         if self.is_gain(step, moment) {
             return Finding::Good(words);
         }
-        if self.is_harm(step, moment) {
+        if self.is_harm(step) {
             return harm(format!("{words}: the database is the limit"));
         }
         // A small step alone tells little; many of them in a row do.
         match all {
-            Some(all) if !self.is_gain(all, moment) && self.is_harm(all, moment) => {
+            Some(all) if !self.is_gain(all, moment) && self.is_harm(all) => {
                 Finding::HarmOfAll(format!("{words}; so it was with the growths before it"))
             }
             _ => Finding::Good(format!("{words}, which is within tolerance")),
@@ -295,17 +299,37 @@ impl Case<'_> {
         }
     }
 
+    /// The later of two ways of counting decides, because what has finished lags behind what has begun.
     fn is_gain(&self, scaling: &Scaling, moment: Moment) -> bool {
-        let x = scaling.x * (1.0 - margin(scaling.error, moment));
-        scaling.b > 1.0 && scaling.gain(x) >= part(self.limits.min_gain_percent)
+        let slowdown = scaling.w.max(scaling.b / scaling.x);
+        let enough = match moment {
+            Moment::Early => LIKELY,
+            Moment::Last => 0.0,
+        };
+        scaling.b > 1.0 && self.evidence(scaling, slowdown) > enough
     }
 
-    /// Both ways of counting must say so: what has finished lags behind what has begun.
-    fn is_harm(&self, scaling: &Scaling, moment: Moment) -> bool {
-        let margin = margin(scaling.error, moment);
-        let slower = scaling.w * (1.0 - margin) > 1.0 + part(self.limits.tolerance_percent);
-        let x = scaling.x.max(scaling.b / scaling.w) * (1.0 + margin);
-        slower && scaling.gain(x) < part(self.limits.min_gain_percent)
+    /// Both ways of counting must say so.
+    fn is_harm(&self, scaling: &Scaling) -> bool {
+        let slowdown = scaling.w.min(scaling.b / scaling.x);
+        let slower = slowdown > 1.0 + part(self.limits.tolerance_percent);
+        slower && scaling.b > 1.0 && self.evidence(scaling, slowdown) < -SURE
+    }
+
+    /// Weighs whether the added servers did work against whether they only shared the database's.
+    ///
+    /// The logarithm of how much likelier the first is than the second (A. Wald, "Sequential Tests of
+    /// Statistical Hypotheses", 1945), given by how much longer transactions take. Were the database the
+    /// limit, they would take as much longer as there are more of them, b; where the added servers gave
+    /// twice the least gain, b / (1 + 2·gain·(b − 1)). The logarithm of a mean of n times that vary as an
+    /// exponential distribution does has a standard error of about 1/√n.
+    fn evidence(&self, scaling: &Scaling, slowdown: f64) -> f64 {
+        let gain = (2.0 * part(self.limits.min_gain_percent)).min(1.0);
+        let useless = scaling.b.ln();
+        let useful = useless - (1.0 + gain * (scaling.b - 1.0)).ln();
+        let seen = slowdown.max(f64::MIN_POSITIVE).ln();
+        let away = |from: f64| ((seen - from) / scaling.error.max(1e-3)).powi(2);
+        (away(useless) - away(useful)) / 2.0
     }
 
     fn is_slower(&self) -> bool {
