@@ -21,10 +21,12 @@ use crate::model::{EffectLimits, Measure};
 const LIKELY: f64 = 0.5;
 /// Logarithm of the odds from which a growth has surely not helped: nineteen to one.
 const SURE: f64 = 2.9;
+/// The same at the end of the window: five to one.
+const PROBABLE: f64 = 1.6;
 /// Standard errors by which a number must be clear of its border before the window ends.
 const SIGMAS: f64 = 2.0;
 /// What must have been seen before the next step may follow a growth.
-const EARLY: Duration = Duration::from_millis(250);
+pub(super) const EARLY: Duration = Duration::from_millis(250);
 /// What must have been seen before a gain ends the measuring.
 const CLEAR_GAIN: Duration = Duration::from_secs(1);
 /// What must have been seen before harm does: new servers begin with cold caches.
@@ -84,6 +86,8 @@ pub(in crate::control) struct Baseline {
 #[derive(Debug)]
 pub(in crate::control) struct Case<'a> {
     pub course: Course,
+    /// The largest growth at once.
+    pub step: u32,
     pub to: u32,
     pub limits: &'a EffectLimits,
     pub before: &'a Baseline,
@@ -148,18 +152,20 @@ impl Case<'_> {
         let all = self.climb.and_then(|first| self.scaling(first, after.clipped()[1]));
         let words = self.words(&step, used);
         let harm = |words: String| match all {
-            Some(all) if !self.is_gain(&all, moment) && self.is_harm(&all) => {
+            Some(all) if !self.is_gain(&all, moment) && self.is_harm(&all, moment) => {
                 Finding::HarmOfAll(words)
             }
             _ => Finding::Harm(words),
         };
         match moment {
-            Moment::Early if self.is_gain(&step, moment) => match self.after.observed() {
-                seen if seen >= CLEAR_GAIN => Finding::Good(words),
-                seen if seen >= EARLY => Finding::Gain(words),
-                _ => Finding::Open(words),
-            },
-            Moment::Early if self.after.observed() >= CLEAR_HARM && self.is_harm(&step) => {
+            Moment::Early if self.is_gain(&step, moment) || self.is_part_of_a_step(&step, all) => {
+                match self.after.observed() {
+                    seen if seen >= CLEAR_GAIN => Finding::Good(words),
+                    seen if seen >= EARLY => Finding::Gain(words),
+                    _ => Finding::Open(words),
+                }
+            }
+            Moment::Early if self.after.observed() >= CLEAR_HARM && self.is_harm(&step, moment) => {
                 harm(format!("{words}: the database is the limit"))
             }
             Moment::Early => Finding::Open(words),
@@ -181,16 +187,29 @@ impl Case<'_> {
         if self.is_gain(step, moment) {
             return Finding::Good(words);
         }
-        if self.is_harm(step) {
+        if self.is_harm(step, moment) {
             return harm(format!("{words}: the database is the limit"));
         }
         // A small step alone tells little; many of them in a row do.
         match all {
-            Some(all) if !self.is_gain(all, moment) && self.is_harm(all) => {
+            Some(all) if !self.is_gain(all, moment) && self.is_harm(all, moment) => {
                 Finding::HarmOfAll(format!("{words}; so it was with the growths before it"))
             }
             _ => Finding::Good(format!("{words}, which is within tolerance")),
         }
+    }
+
+    /// Says whether the growths so far are too small to tell anything, and no more than one large step
+    /// together: a load that rises evenly must not wait for each of them to be told.
+    fn is_part_of_a_step(&self, step: &Scaling, all: Option<Scaling>) -> bool {
+        let first = self.climb.map_or(self.before.size, |climb| climb.size);
+        let likely = |one: &Scaling| {
+            let slowdown = one.w.min(one.b / one.x);
+            self.evidence(one, slowdown) > -LIKELY
+        };
+        self.to.saturating_sub(first) <= self.step
+            && likely(step)
+            && all.is_none_or(|all| likely(&all))
     }
 
     /// Judges a growth whose servers nobody needed.
@@ -310,10 +329,14 @@ impl Case<'_> {
     }
 
     /// Both ways of counting must say so.
-    fn is_harm(&self, scaling: &Scaling) -> bool {
+    fn is_harm(&self, scaling: &Scaling, moment: Moment) -> bool {
         let slowdown = scaling.w.min(scaling.b / scaling.x);
         let slower = slowdown > 1.0 + part(self.limits.tolerance_percent);
-        slower && scaling.b > 1.0 && self.evidence(scaling, slowdown) < -SURE
+        let enough = match moment {
+            Moment::Early => SURE,
+            Moment::Last => PROBABLE,
+        };
+        slower && scaling.b > 1.0 && self.evidence(scaling, slowdown) < -enough
     }
 
     /// Weighs whether the added servers did work against whether they only shared the database's.
