@@ -7,6 +7,8 @@
 
 mod actuator;
 mod compare;
+mod ground;
+mod leave;
 mod overrides;
 mod reach;
 mod reload;
@@ -28,15 +30,15 @@ use crate::report::chain;
 /// between has ended it.
 const LOGIN_AGE_MAX: Duration = Duration::from_millis(500);
 
-/// Whether it may be tried out that PgBouncer sees the override file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether it may be tried out that PgBouncer sees the override file; the later, the more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Probe {
-    /// Once, by a `RELOAD` of a file that overrides nothing.
-    Once,
-    /// Nothing is sent; an override file that is in use is kept up to date.
-    Never,
     /// Nothing is touched at all.
     LookOnly,
+    /// Nothing is sent; an override file that is in use is kept up to date.
+    Never,
+    /// Once, by a `RELOAD` of a file that overrides nothing.
+    Once,
 }
 
 /// A size that is to be in force.

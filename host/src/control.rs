@@ -13,7 +13,7 @@ mod contest;
 mod decide;
 mod drift;
 mod effect;
-mod event;
+mod events;
 mod going_back;
 mod host;
 mod ledger;
@@ -32,19 +32,17 @@ mod writer;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use uuid::Uuid;
 
 pub use crate::history::PoolView;
-use crate::model::{
-    Claim, Databases, DecisionId, PolicyName, PoolSize, SessionKey, Setting, Silence, Snapshot,
-    TargetName, Timestamp, Window,
-};
+use crate::model::{DecisionId, Silence, Snapshot, TargetName, Timestamp};
 use crate::record::Batch;
 use alerts::Anew;
 pub use effect::LastChange;
-pub use event::{Acted, Answer, Event, Heard, Replayable};
+pub use events::{
+    Acted, Answer, Effect, EndSession, Event, Heard, Memories, Reconnect, Replayable, Resize,
+};
 pub use ledger::Account;
 pub use orders::{Order, OrderRefusal, TheirSizes};
 pub use shadow::{Difference, ShadowView};
@@ -54,106 +52,6 @@ use target::TargetControl;
 pub use target::{HandBack, Known, TargetSetup};
 pub use view::{AdviceView, AlertView, ScopeView, TargetView, View, WriterView};
 pub use writer::Role;
-
-/// Something to be done.
-#[derive(Debug)]
-pub enum Effect {
-    /// Ask the policies.
-    Evaluate {
-        /// The target.
-        target: TargetName,
-        /// What they may know.
-        window: Box<Window>,
-        /// What they remember.
-        memories: Memories,
-    },
-    /// Put this into the store.
-    Record(Box<Batch>),
-    /// Put the intent into the store, then change the size, then say what came of it.
-    Resize(Box<Resize>),
-    /// Say on the console what this sidecar does from now on.
-    Announce {
-        /// The target.
-        target: TargetName,
-        /// What it does.
-        claim: Claim,
-    },
-    /// Look at single sessions, then say what was seen.
-    Look {
-        /// The target.
-        target: TargetName,
-        /// The policy that asked first.
-        policy: PolicyName,
-        /// Why it asks.
-        reason: String,
-        /// `SHOW DATABASES`, which tells the pools of clients.
-        databases: Arc<Databases>,
-    },
-    /// Put the intent into the store, then end the session, then say what came of it.
-    EndSession(Box<EndSession>),
-    /// Put the intent into the store, then have servers closed as they are released, then say what came
-    /// of it.
-    Reconnect(Box<Reconnect>),
-    /// Put this order into the store, then say what came of it.
-    KeepOrder {
-        /// The order.
-        order: Box<Order>,
-        /// The order as it is to be recorded.
-        batch: Box<Batch>,
-    },
-    /// Tell who gave an order that it cannot be carried out.
-    RefuseOrder(OrderRefusal),
-}
-
-/// The end of a session that passed the guard.
-#[derive(Debug)]
-pub struct EndSession {
-    /// The decision.
-    pub id: DecisionId,
-    /// The target.
-    pub target: TargetName,
-    /// The session; one that has moved on is another one.
-    pub session: SessionKey,
-    /// After this moment the decision is too old to be carried out.
-    pub until: Timestamp,
-    /// The intent, to be recorded before anything is done.
-    pub intent: Batch,
-}
-
-/// Servers that are to be closed as they are released, because their pool has more than its size.
-#[derive(Debug)]
-pub struct Reconnect {
-    /// The decision whose shrink it is for.
-    pub id: DecisionId,
-    /// The target.
-    pub target: TargetName,
-    /// The databases.
-    pub databases: Vec<Arc<str>>,
-    /// The intent, to be recorded before anything is sent.
-    pub intent: Batch,
-}
-
-/// What the policies remember of one target.
-pub type Memories = BTreeMap<PolicyName, Arc<[u8]>>;
-
-/// A change of a size that passed the guard.
-#[derive(Debug)]
-pub struct Resize {
-    /// The decision.
-    pub id: DecisionId,
-    /// The target.
-    pub target: TargetName,
-    /// The setting.
-    pub setting: Setting,
-    /// The size that must be in force before; another one is somebody else's.
-    pub from: Option<PoolSize>,
-    /// The size to set.
-    pub size: PoolSize,
-    /// After this moment the decision is too old to be carried out.
-    pub until: Timestamp,
-    /// The intent, to be recorded before anything is sent.
-    pub intent: Batch,
-}
 
 /// Makes identities; passed in because randomness is not pure.
 pub type Ids = Box<dyn FnMut(Timestamp) -> Uuid + Send>;

@@ -10,14 +10,15 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use tokio::sync::Mutex;
 
 use super::compare::{Ours, differences};
-use super::overrides::{self, Found, Sizes};
+use super::ground::{Ground, unreachable};
+use super::leave::Leave;
+use super::overrides::{self, Sizes};
 use super::reach::{reach, tls_obstacle};
 use super::reload::{MARK_KEY, Order, Reloaded, is_marked, mark, reload};
 use super::site::{Signature, Site};
 use super::{Actuated, Change, Done, Login, Probe, Sent, outcome, overtaken, set};
 use crate::config::{Override, Target};
 use crate::console::{ConsoleError, InForce, Role, Session, may_act, read_in_force};
-use crate::ini::Ini;
 use crate::model::{Mode, Obstacle, PoolSize, Reach, ScopeKey, Setting, Settings};
 use crate::report::chain;
 
@@ -33,7 +34,8 @@ pub struct Actuator {
     files: StdMutex<Option<(String, Vec<String>, Signature)>>,
     /// Whether a look is due before its time.
     due: AtomicBool,
-    may_touch: AtomicBool,
+    /// The most that a look may do.
+    leave: Leave,
 }
 
 #[derive(Debug, Default)]
@@ -44,18 +46,10 @@ struct State {
     may_act: bool,
     /// Whether PgBouncer was seen to read the override file.
     is_proved: bool,
+    /// Whether somebody reloaded before the override file was renewed, and nothing could be sent then.
+    is_unread: bool,
     /// Why nothing is reloaded any more, until the operator's files are others.
     halted: Option<(Obstacle, Signature)>,
-}
-
-/// What a `RELOAD` would start from.
-struct Ground<'a> {
-    site: Site<'a>,
-    ini: Ini,
-    before: InForce,
-    /// The override file that is in use.
-    found: Option<Found>,
-    signature: Signature,
 }
 
 /// Why a change was not made.
@@ -82,7 +76,7 @@ impl Actuator {
             marked: StdMutex::default(),
             files: StdMutex::default(),
             due: AtomicBool::new(true),
-            may_touch: AtomicBool::new(true),
+            leave: Leave::default(),
         }
     }
 
@@ -296,7 +290,7 @@ impl Actuator {
     ) -> Result<Box<InForce>, Obstacle> {
         match came {
             Reloaded::Read(after) => {
-                state.is_proved = true;
+                (state.is_proved, state.is_unread) = (true, false);
                 Ok(after)
             }
             Reloaded::Unread(obstacle) | Reloaded::Broken(obstacle) => {
@@ -342,10 +336,11 @@ impl Actuator {
             let found = found.as_ref().map_or(0, |found| found.sizes.len());
             tracing::info!(target = %self.target.name, sizes = found, "the override file is new");
         }
+        state.is_unread |= is_new && has_reloaded;
         if is_blocked || !(is_new || has_reloaded) {
             return Ok(());
         }
-        if !is_new {
+        if !is_new && !state.is_unread {
             // Somebody else has reloaded, and it made no difference.
             return session.run(&format!("SET {MARK_KEY} = '{mark}'")).await.map(drop);
         }
@@ -470,25 +465,22 @@ impl Actuator {
         changed || self.due.load(Ordering::Relaxed)
     }
 
-    /// Lets it touch PgBouncer at a look, or not: while another sidecar acts, it does not.
-    pub fn let_touch(&self, touch: bool) {
-        self.may_touch.store(touch, Ordering::Relaxed);
+    /// Says what a look may do at the most from now on, for a short while; one that may do more than
+    /// before is due.
+    pub fn allow(&self, most: Probe) {
+        if self.leave.renew(most) < most {
+            self.due.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Says what a look may do in the target's mode.
     pub fn probe(&self) -> Probe {
-        match (self.target.mode, self.may_touch.load(Ordering::Relaxed)) {
-            (_, false) => Probe::LookOnly,
-            (Mode::Enforce, true) => Probe::Once,
-            (Mode::Observe | Mode::Recommend, true) => Probe::Never,
-        }
+        let most = match self.target.mode {
+            Mode::Enforce => Probe::Once,
+            Mode::Observe | Mode::Recommend => Probe::Never,
+        };
+        most.min(self.leave.now())
     }
-}
-
-/// Says why one of some changes cannot be made here.
-fn unreachable(ground: &Ground<'_>, changes: &[Change]) -> Option<Obstacle> {
-    let reach = reach(&ground.before, Ok(&ground.ini), None);
-    changes.iter().find_map(|change| reach.obstacle(&change.setting).cloned())
 }
 
 fn lock<T>(mutex: &StdMutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -16,11 +16,13 @@ use super::EVENTS;
 use super::cadence::Cadence;
 use super::past::Pasts;
 use super::recorder::{Recorder, bytes_of};
-use crate::actuate::Actuator;
+use crate::actuate::{Actuator, Probe};
 use crate::clock::Clock;
 use crate::collect::Collected;
 use crate::config::Target;
-use crate::control::{Control, Effect, Event, Heard, Memories, Order, PoolBucket, View};
+use crate::control::{
+    Control, Effect, Event, Heard, Memories, Order, PoolBucket, Role, TargetView, View,
+};
 use crate::evaluate::{Part, Policy, Registry, Round};
 use crate::history::Bucket;
 use crate::model::{Claim, TargetName, Window};
@@ -223,7 +225,13 @@ impl Drive {
 
     fn show(&mut self) {
         self.shown = Instant::now();
-        self.show.send_replace(Arc::new(self.control.view(self.clock.now())));
+        let view = self.control.view(self.clock.now());
+        for target in &view.targets {
+            if let Some(actor) = self.actors.get(&target.name) {
+                actor.actuator.allow(leave(target));
+            }
+        }
+        self.show.send_replace(Arc::new(view));
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -406,6 +414,18 @@ impl Drive {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says what a look at what can be acted on may do: nothing beside another sidecar that acts, and
+/// nothing on PgBouncer while a person holds the target.
+fn leave(target: &TargetView) -> Probe {
+    match target.writer.role {
+        Role::Acts if target.writer.acts && target.hold.is_none() => Probe::Once,
+        Role::Acts if target.writer.acts => Probe::Never,
+        // By its configuration it does not act; its mode says the rest.
+        Role::Observer => Probe::Never,
+        Role::Acts | Role::Starting | Role::Waits(_) => Probe::LookOnly,
+    }
 }
 
 fn is_evaluation(effect: &Effect) -> bool {

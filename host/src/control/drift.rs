@@ -117,7 +117,8 @@ impl TargetControl {
         if before.stood_down != scope.stood_down || anew {
             batch.scopes.push(scope.state(&self.facts.name, setting));
         }
-        if matches!(drift, Drift::Foreign(_)) && before.stood_down.is_none() {
+        // A person has set it, or handed it back: what hindered before them is settled.
+        if before.stood_down.is_some() != scope.stood_down.is_some() {
             self.forgive(setting, batch);
         }
         match drift {

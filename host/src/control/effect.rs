@@ -46,10 +46,11 @@ impl TargetControl {
         let running = record.trial.take();
         let grows = flight.from.is_some_and(|from| flight.size > from);
         if let Some(running) = &running {
-            let extends = flight.measured == Measured::Effect && grows && running.may_go_on();
+            let further = if grows { running.may_go_on() } else { running.may_shrink_on() };
+            let extends = flight.measured == Measured::Effect && further;
             let (status, words) = if extends {
                 let words = format!(
-                    "it helps so far ({}); decision {} goes on",
+                    "all is well so far ({}); decision {} goes on",
                     running.words(),
                     flight.id
                 );
@@ -59,7 +60,7 @@ impl TargetControl {
                     format!("decision {} set {} before it could be told", flight.id, flight.size);
                 (Status::Inconclusive, words)
             };
-            self.conclude(setting, running, (status, &words), now, batch);
+            self.conclude(setting, running, status, &words, now, batch);
         }
         if !grows || taken_back {
             self.effects.record(setting).climb = None;
@@ -92,7 +93,7 @@ impl TargetControl {
         for setting in self.effects.on_trial() {
             let Some(trial) = self.effects.record(&setting).trial.take() else { continue };
             if let Some(why) = self.disturbed(&setting, &trial) {
-                self.conclude(&setting, &trial, (Status::Inconclusive, &why), now, batch);
+                self.conclude(&setting, &trial, Status::Inconclusive, &why, now, batch);
             } else {
                 self.weigh_one(&setting, trial, now, batch);
             }
@@ -117,20 +118,21 @@ impl TargetControl {
         trial.settle(&mut self.history, setting);
         let moment =
             if now >= trial.began.plus(limits.window) { Moment::Last } else { Moment::Early };
-        let finding = trial.weigh(&self.history, setting, &limits, now, moment);
+        let finding =
+            trial.weigh(&self.history, setting, (&limits, self.facts.limits.step_up), now, moment);
         let in_flight = self.scopes.get(setting).is_some_and(|scope| scope.in_flight.is_some());
         match finding {
             // A change under way may be in force already without our knowing: nothing is judged now.
             _ if in_flight => self.effects.record(setting).trial = Some(trial),
             Finding::Open(_) | Finding::Gain(_) => self.effects.record(setting).trial = Some(trial),
             Finding::Good(words) => {
-                self.conclude(setting, &trial, (Status::Verified, &words), now, batch);
+                self.conclude(setting, &trial, Status::Verified, &words, now, batch);
             }
             Finding::Unclear(words) => {
-                self.conclude(setting, &trial, (Status::Inconclusive, &words), now, batch);
+                self.conclude(setting, &trial, Status::Inconclusive, &words, now, batch);
             }
             Finding::Incomparable(words) => {
-                self.conclude(setting, &trial, (Status::Inconclusive, &words), now, batch);
+                self.conclude(setting, &trial, Status::Inconclusive, &words, now, batch);
                 self.forgive(setting, batch);
             }
             Finding::Harm(words) => {
@@ -167,7 +169,7 @@ impl TargetControl {
         let mut batch = Batch::default();
         for setting in self.effects.on_trial() {
             if let Some(trial) = self.effects.record(&setting).trial.take() {
-                self.conclude(&setting, &trial, (Status::Inconclusive, why), now, &mut batch);
+                self.conclude(&setting, &trial, Status::Inconclusive, why, now, &mut batch);
             }
         }
         batch
@@ -178,11 +180,13 @@ impl TargetControl {
         self.history.latest().is_none_or(|latest| now.since(latest.at) > AWAY_MAX)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what is known at the end of a trial")]
     fn conclude(
         &mut self,
         setting: &Setting,
         trial: &Trial,
-        (status, words): (Status, &str),
+        status: Status,
+        words: &str,
         now: Timestamp,
         batch: &mut Batch,
     ) {
@@ -265,7 +269,7 @@ impl TargetControl {
         now: Timestamp,
     ) {
         let mut rows = Batch::default();
-        self.conclude(setting, trial, (Status::RolledBack, words), now, &mut rows);
+        self.conclude(setting, trial, Status::RolledBack, words, now, &mut rows);
         let words =
             format!("takes back decision {} ({} to {}): {words}", trial.id, trial.from, trial.to);
         let of = trial.to;

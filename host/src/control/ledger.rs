@@ -307,12 +307,7 @@ fn reserve_scope(snapshot: &Snapshot, pool: &PoolKey) -> ScopeKey {
 /// Rounds a mean number of connections up to whole ones.
 fn connections(mean: f64) -> u32 {
     // No pool comes near; a NaN is 0.
-    #[expect(
-        clippy::as_conversions,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "clamped before; std has no checked conversion from a float"
-    )]
+    #[expect(clippy::as_conversions, reason = "clamped before")]
     let whole = mean.ceil().clamp(0.0, 2_147_483_647.0) as u32;
     whole
 }

@@ -271,7 +271,7 @@ impl TargetControl {
                 if let Some(scope) = self.scopes.get_mut(&setting) {
                     scope.adopt(current);
                 }
-                // What our own last change did, which nobody could tell any more, hinders no longer.
+                // What was on trial when they set it could not be told; that hinders nothing now.
                 self.forgive(&setting, &mut batch);
             }
         }

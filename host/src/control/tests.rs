@@ -2,6 +2,7 @@
 
 mod alerts;
 mod effect;
+mod fixtures;
 mod orders;
 mod policies;
 mod reach;
@@ -10,7 +11,7 @@ mod sessions;
 
 use std::time::Duration;
 
-use crate::model::{Kind, Mode, Origin, Outcome, PolicyName, Proposal, ScopeKey, Status};
+use crate::model::{Kind, Mode, Origin, Outcome, PolicyName, Proposal, ScopeKey, Setting, Status};
 use crate::record::ScopeState;
 
 use super::*;

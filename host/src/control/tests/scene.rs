@@ -1,33 +1,26 @@
 //! One target with one pool and one policy, driven by hand.
 
-mod made;
-
 use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-pub use made::{effect, limits, snapshot, spans};
-
+pub use super::fixtures::{effect, limits, size, snapshot, spans};
 use crate::control::{
     Acted, Answer, Control, Effect, EndSession, Event, HandBack, Heard, Known, Memories, Order,
     OrderRefusal, Replayable, Resize, SilenceRefusal, TargetSetup, TargetView,
 };
 use crate::history::TargetFacts;
 use crate::model::{
-    Counters, DecisionId, Digest, Ended, Limits, Look, Mode, PolicyName, PoolKey, PoolSize,
-    Proposal, ScopeKey, SessionLimits, SessionsWindow, Setting, Severity, Silence, Snapshot,
-    Subject, TargetName, Timestamp, Window,
+    Counters, DecisionId, Digest, Ended, Limits, Look, Mode, PolicyName, PoolKey, Proposal,
+    ScopeKey, SessionLimits, SessionsWindow, Setting, Severity, Silence, Snapshot, Subject,
+    TargetName, Timestamp, Window,
 };
 use crate::record::{Batch, Evaluation, SilenceChange};
 
 /// The moment at which every scene begins.
 pub fn start() -> Timestamp {
     Timestamp::from_millis(1_000_000)
-}
-
-pub fn size(size: u32) -> PoolSize {
-    PoolSize::new(size).expect("above zero")
 }
 
 pub fn target() -> TargetName {
@@ -264,7 +257,11 @@ impl Scene {
             self.counters.xact_count += done;
             self.counters.xact_time_us += done * works.us;
             snapshot.pools[0].sv_active = works.busy;
-            snapshot.counters = vec![(Arc::from("app"), self.counters)];
+            // PgBouncer counts those that wait and those that hold a server too.
+            let held = u64::from(waiting) + u64::from(works.busy);
+            let xact_count = self.counters.xact_count + held;
+            let counters = Counters { xact_count, ..self.counters };
+            snapshot.counters = vec![(Arc::from("app"), counters)];
         }
         (self.more)(&mut snapshot);
         self.apply(Event::Polled { target: target(), snapshot })

@@ -1,5 +1,7 @@
 //! Looks at single sessions and ends of them, without any I/O.
 
+use std::sync::Arc;
+
 use super::scene::Scene;
 use super::*;
 use crate::model::{

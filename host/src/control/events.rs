@@ -1,16 +1,20 @@
-//! What comes in: polls, the answers of the policies, orders, and what came of things that were tried.
+//! What comes to control, and what it wants done.
+//!
+//! Events carry what has happened elsewhere, effects what is to be done elsewhere: control itself does
+//! no I/O.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::Order;
+use super::{Order, OrderRefusal};
 use crate::model::{
-    DecisionId, Digest, Ended, Look, Mode, Peer, PolicyName, Proposal, Reach, ScopeKey, Snapshot,
-    TargetName, Timestamp,
+    Claim, Databases, DecisionId, Digest, Ended, Look, Mode, Peer, PolicyName, PoolSize, Proposal,
+    Reach, ScopeKey, SessionKey, Setting, Snapshot, TargetName, Timestamp, Window,
 };
-use crate::record::Evaluation;
+use crate::record::{Batch, Evaluation};
 
 /// Something that happened.
 #[derive(Debug)]
@@ -168,4 +172,104 @@ pub enum Acted {
     Failed(String),
     /// The intent could not be recorded, so nothing was sent.
     NotRecorded(String),
+}
+
+/// Something to be done.
+#[derive(Debug)]
+pub enum Effect {
+    /// Ask the policies.
+    Evaluate {
+        /// The target.
+        target: TargetName,
+        /// What they may know.
+        window: Box<Window>,
+        /// What they remember.
+        memories: Memories,
+    },
+    /// Put this into the store.
+    Record(Box<Batch>),
+    /// Put the intent into the store, then change the size, then say what came of it.
+    Resize(Box<Resize>),
+    /// Say on the console what this sidecar does from now on.
+    Announce {
+        /// The target.
+        target: TargetName,
+        /// What it does.
+        claim: Claim,
+    },
+    /// Look at single sessions, then say what was seen.
+    Look {
+        /// The target.
+        target: TargetName,
+        /// The policy that asked first.
+        policy: PolicyName,
+        /// Why it asks.
+        reason: String,
+        /// `SHOW DATABASES`, which tells the pools of clients.
+        databases: Arc<Databases>,
+    },
+    /// Put the intent into the store, then end the session, then say what came of it.
+    EndSession(Box<EndSession>),
+    /// Put the intent into the store, then have servers closed as they are released, then say what came
+    /// of it.
+    Reconnect(Box<Reconnect>),
+    /// Put this order into the store, then say what came of it.
+    KeepOrder {
+        /// The order.
+        order: Box<Order>,
+        /// The order as it is to be recorded.
+        batch: Box<Batch>,
+    },
+    /// Tell who gave an order that it cannot be carried out.
+    RefuseOrder(OrderRefusal),
+}
+
+/// The end of a session that passed the guard.
+#[derive(Debug)]
+pub struct EndSession {
+    /// The decision.
+    pub id: DecisionId,
+    /// The target.
+    pub target: TargetName,
+    /// The session; one that has moved on is another one.
+    pub session: SessionKey,
+    /// After this moment the decision is too old to be carried out.
+    pub until: Timestamp,
+    /// The intent, to be recorded before anything is done.
+    pub intent: Batch,
+}
+
+/// Servers that are to be closed as they are released, because their pool has more than its size.
+#[derive(Debug)]
+pub struct Reconnect {
+    /// The decision whose shrink it is for.
+    pub id: DecisionId,
+    /// The target.
+    pub target: TargetName,
+    /// The databases.
+    pub databases: Vec<Arc<str>>,
+    /// The intent, to be recorded before anything is sent.
+    pub intent: Batch,
+}
+
+/// What the policies remember of one target.
+pub type Memories = BTreeMap<PolicyName, Arc<[u8]>>;
+
+/// A change of a size that passed the guard.
+#[derive(Debug)]
+pub struct Resize {
+    /// The decision.
+    pub id: DecisionId,
+    /// The target.
+    pub target: TargetName,
+    /// The setting.
+    pub setting: Setting,
+    /// The size that must be in force before; another one is somebody else's.
+    pub from: Option<PoolSize>,
+    /// The size to set.
+    pub size: PoolSize,
+    /// After this moment the decision is too old to be carried out.
+    pub until: Timestamp,
+    /// The intent, to be recorded before anything is sent.
+    pub intent: Batch,
 }

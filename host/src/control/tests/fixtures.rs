@@ -1,13 +1,16 @@
-//! What a scene is made of: limits, spans, and what a poll sees.
+//! Limits, spans and polls that tests of control share.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::size;
 use crate::history::Spans;
 use crate::model::{
-    DatabaseRow, EffectLimits, Limits, PoolKey, PoolRow, Server, Snapshot, Timestamp,
+    DatabaseRow, EffectLimits, Limits, PoolKey, PoolRow, PoolSize, Server, Snapshot, Timestamp,
 };
+
+pub fn size(size: u32) -> PoolSize {
+    PoolSize::new(size).expect("above zero")
+}
 
 pub fn limits() -> Limits {
     Limits {

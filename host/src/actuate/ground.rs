@@ -1,0 +1,25 @@
+//! What a `RELOAD` would start from: the operator's file, and what is in force.
+
+use super::Change;
+use super::overrides::Found;
+use super::reach::reach;
+use super::site::{Signature, Site};
+use crate::console::InForce;
+use crate::ini::Ini;
+use crate::model::Obstacle;
+
+/// What a `RELOAD` would start from.
+pub(super) struct Ground<'a> {
+    pub site: Site<'a>,
+    pub ini: Ini,
+    pub before: InForce,
+    /// The override file that is in use.
+    pub found: Option<Found>,
+    pub signature: Signature,
+}
+
+/// Says why one of some changes cannot be made here.
+pub(super) fn unreachable(ground: &Ground<'_>, changes: &[Change]) -> Option<Obstacle> {
+    let reach = reach(&ground.before, Ok(&ground.ini), None);
+    changes.iter().find_map(|change| reach.obstacle(&change.setting).cloned())
+}
