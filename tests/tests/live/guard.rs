@@ -47,7 +47,7 @@ async fn the_pools_never_take_more_connections_than_postgresql_has_left() {
             connections.seen().last().is_some_and(|count| *count >= 9).then_some(())
         })
         .await;
-    let sidecar = bench.sidecar(&setup).await;
+    let _sidecar = bench.sidecar(&setup).await;
     let _load = bench.load(60).await;
     // 30, less 3 reserved, 8 direct ones, the sampler's and the sidecar's own.
     let largest = 17;
