@@ -5,6 +5,7 @@
 
 mod bucket;
 mod counters;
+mod finished;
 mod own_sizes;
 mod pool;
 mod scopes;
@@ -26,6 +27,7 @@ use crate::model::{
 };
 pub use bucket::Bucket;
 use counters::CounterTrack;
+use finished::Held;
 use own_sizes::OwnSizes;
 use pool::PoolTrack;
 pub use pool::{Backends, PoolView};
@@ -176,9 +178,16 @@ impl History {
     fn absorb_counters(&mut self, snapshot: &Snapshot) {
         let known: BTreeSet<&Arc<str>> = snapshot.counters.iter().map(|(name, _)| name).collect();
         self.counters.retain(|name, _| known.contains(name));
+        let mut held: BTreeMap<&Arc<str>, Held> = BTreeMap::new();
+        for row in &snapshot.pools {
+            let sum = held.entry(&row.key.database).or_default();
+            sum.waiting += u64::from(row.cl_waiting);
+            sum.busy += u64::from(row.sv_active);
+        }
         for (name, counters) in &snapshot.counters {
             let track = self.counters.entry(Arc::clone(name)).or_default();
-            track.absorb(snapshot.at, *counters, self.spans.short);
+            let held = held.get(name).copied().unwrap_or_default();
+            track.absorb(snapshot.at, *counters, held, self.spans.short);
         }
     }
 

@@ -48,7 +48,7 @@ fn an_answer_that_differs_is_told_field_by_field() {
         "      evidence.waiting: expected 6, got 7.0\n",
         "    missing: alert queue of pool orders/app\n",
         "1 case: 0 passed, 1 failed; 0 of 23 settings covered\n",
-        "settings that no case changes: blip_ms, capacity_curve, confirm_ms",
+        "settings that no case changes: blip_ms, capacity_curve, ceiling_expires_ms",
     ] {
         assert!(ran.text.contains(part), "no {part:?} in:\n{}", ran.text);
     }
@@ -179,7 +179,7 @@ fn inspect_shows_the_settings_as_a_table() {
     assert_eq!(cells, ["min_headroom", "integer", "1", "0", "to", "1000"]);
     let found = parsed(&policy(dir.path(), &["inspect", "autosize.wasm", "--output", "json"]));
     assert_eq!((&found["name"], &found["every_ms"]), (&json!("autosize"), &json!(0)));
-    assert_eq!(found["settings"].as_array().map(Vec::len), Some(7));
+    assert_eq!(found["settings"].as_array().map(Vec::len), Some(23));
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn each_kind_of_nonsense_is_a_fault_that_says_what() {
         ("unknown-scope", "scope 4294967295 is not in the window"),
         ("nan-evidence", "evidence \"nan\" is not a finite number"),
         ("empty-name", "name \"\" is not 1 to 64 letters, digits, '-', '_' or '.'"),
-        ("all", "two sizes for scope 0"),
+        ("all", "two of pool_size for scope 0"),
     ];
     for (what, why) in cases {
         let text = format!("settings = {{ what = \"{what}\", when = \"with-pools\" }}");

@@ -46,10 +46,11 @@ impl TargetControl {
         let running = record.trial.take();
         let grows = flight.from.is_some_and(|from| flight.size > from);
         if let Some(running) = &running {
-            let extends = flight.measured == Measured::Effect && grows && running.may_go_on();
+            let further = if grows { running.may_go_on() } else { running.may_shrink_on() };
+            let extends = flight.measured == Measured::Effect && further;
             let (status, words) = if extends {
                 let words = format!(
-                    "it helps so far ({}); decision {} goes on",
+                    "all is well so far ({}); decision {} goes on",
                     running.words(),
                     flight.id
                 );
@@ -117,7 +118,8 @@ impl TargetControl {
         trial.settle(&mut self.history, setting);
         let moment =
             if now >= trial.began.plus(limits.window) { Moment::Last } else { Moment::Early };
-        let finding = trial.weigh(&self.history, setting, &limits, now, moment);
+        let finding =
+            trial.weigh(&self.history, setting, (&limits, self.facts.limits.step_up), now, moment);
         let in_flight = self.scopes.get(setting).is_some_and(|scope| scope.in_flight.is_some());
         match finding {
             // A change under way may be in force already without our knowing: nothing is judged now.

@@ -1,11 +1,12 @@
 //! Rates from counters that may start again or stand still for a while.
 //!
 //! PgBouncer's own averages move once a minute and changed their meaning in 1.23, so rates are taken
-//! from the totals.
+//! from the totals, as far as they are of what has finished.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::finished::{Finished, Held};
 use crate::model::{Counters, Timestamp};
 
 /// Rates and means over the short span.
@@ -29,6 +30,7 @@ pub struct Rates {
 #[derive(Debug, Default)]
 pub struct CounterTrack {
     samples: VecDeque<(Timestamp, Counters)>,
+    finished: Finished,
 }
 
 /// What happened between two samples.
@@ -48,15 +50,16 @@ pub struct Delta {
 
 impl CounterTrack {
     /// Takes in a sample; counters that fell, or a gap, start the track again.
-    pub fn absorb(&mut self, at: Timestamp, counters: Counters, span: Duration) {
+    pub fn absorb(&mut self, at: Timestamp, counters: Counters, held: Held, span: Duration) {
+        let finished = self.finished.take(counters, held);
+        let restarted = finished.is_none();
         let last = self.samples.back();
-        let restarted = last.is_some_and(|(_, last)| delta(last, &counters).is_none());
         // After a gap longer than the span the difference is an old story: start again too.
         let gap = last.is_some_and(|(then, _)| at.since(*then) > span.max(Duration::from_secs(5)));
         if restarted || gap {
             self.samples.clear();
         }
-        self.samples.push_back((at, counters));
+        self.samples.push_back((at, finished.unwrap_or(self.finished.totals())));
         // One sample from before the span stays, so that the span is always covered.
         while self.samples.get(1).is_some_and(|(second, _)| at.since(*second) >= span) {
             self.samples.pop_front();
@@ -126,8 +129,8 @@ mod tests {
     #[test]
     fn littles_law_gives_the_servers_held() {
         let mut track = CounterTrack::default();
-        track.absorb(at(0), count(100, 50_000), Duration::from_secs(10));
-        track.absorb(at(1_000), count(200, 50_000), Duration::from_secs(10));
+        track.absorb(at(0), count(100, 50_000), Held::default(), Duration::from_secs(10));
+        track.absorb(at(1_000), count(200, 50_000), Held::default(), Duration::from_secs(10));
         let rates = track.rates();
         assert_eq!(rates.transactions_per_s, 100.0);
         assert_eq!(rates.transaction_mean_us, 50_000.0);
@@ -137,19 +140,19 @@ mod tests {
     #[test]
     fn counters_that_start_again_give_no_rate_and_no_negative_one() {
         let mut track = CounterTrack::default();
-        track.absorb(at(0), count(100, 10), Duration::from_secs(10));
-        track.absorb(at(1_000), count(3, 10), Duration::from_secs(10));
+        track.absorb(at(0), count(100, 10), Held::default(), Duration::from_secs(10));
+        track.absorb(at(1_000), count(3, 10), Held::default(), Duration::from_secs(10));
         assert_eq!(track.rates(), Rates::default());
         assert_eq!(track.last_delta(), Delta::default());
-        track.absorb(at(2_000), count(5, 10), Duration::from_secs(10));
+        track.absorb(at(2_000), count(5, 10), Held::default(), Duration::from_secs(10));
         assert_eq!(track.rates().transactions_per_s, 2.0);
     }
 
     #[test]
     fn a_gap_longer_than_the_span_starts_again() {
         let mut track = CounterTrack::default();
-        track.absorb(at(0), count(100, 10), Duration::from_secs(10));
-        track.absorb(at(60_000), count(700, 10), Duration::from_secs(10));
+        track.absorb(at(0), count(100, 10), Held::default(), Duration::from_secs(10));
+        track.absorb(at(60_000), count(700, 10), Held::default(), Duration::from_secs(10));
         assert_eq!(track.rates(), Rates::default());
     }
 }

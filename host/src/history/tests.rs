@@ -62,8 +62,10 @@ impl Watch {
         self.now = self.now.plus(Duration::from_secs(1));
         self.xacts += xacts;
         self.console_queries += 4;
+        // PgBouncer counts those that wait and those that hold a server too.
+        let asked = |row: &PoolRow| u64::from(row.cl_waiting) + u64::from(row.sv_active);
         let counters = Counters {
-            xact_count: self.xacts,
+            xact_count: self.xacts + rows.iter().map(asked).sum::<u64>(),
             xact_time_us: self.xacts * 50_000,
             ..Counters::default()
         };

@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use sqlx::postgres::{PgConnectOptions, PgRow};
@@ -24,6 +25,10 @@ use super::site::{Site, free_port, plain_name};
 pub const SUPERUSER: &str = "postgres";
 /// How many ports are tried when others take them between our look and the server's bind.
 pub(super) const PORT_TRIES: usize = 5;
+/// What PostgreSQL says when sessions of a killed server still hold its memory.
+const ORPHANS: &str = "pre-existing shared memory block";
+/// How long they may take to notice that their server is gone.
+const ORPHANS_DEADLINE: Duration = Duration::from_secs(20);
 
 /// A PostgreSQL of our own; the drop ends it.
 #[derive(Debug)]
@@ -65,7 +70,7 @@ impl Postgres {
         if !self.data().exists() {
             self.initialise().await?;
         }
-        self.launch().await?;
+        self.launch_after_orphans().await?;
         self.provision().await
     }
 
@@ -227,6 +232,22 @@ impl Postgres {
             .open(&path)
             .and_then(|mut file| file.write_all(lines.as_bytes()));
         appended.map_err(SandboxError::file("write", &path))
+    }
+
+    /// Launches again while sessions that a crash has orphaned still hold the shared memory: they end
+    /// by themselves, and until then PostgreSQL refuses to start.
+    async fn launch_after_orphans(&self) -> Result<(), SandboxError> {
+        let start = Instant::now();
+        loop {
+            match self.launch().await {
+                Err(SandboxError::Ended { log, .. })
+                    if log.contains(ORPHANS) && start.elapsed() < ORPHANS_DEADLINE =>
+                {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                other => return other,
+            }
+        }
     }
 
     async fn launch(&self) -> Result<(), SandboxError> {

@@ -5,7 +5,7 @@
 //! shrink within the stretch shows that the stretch was too short for this load's rhythm, so it is
 //! doubled, up to eight times, and halved again when a shrink was right.
 
-use poolwarden_policy::{ChangeOutcome, Pool, Scope, Window};
+use poolwarden_policy::{ChangeOutcome, LastChange, Pool, Scope, Window};
 
 use crate::formula;
 use crate::limit::{self, Bound, Limit};
@@ -141,8 +141,11 @@ fn sample(settings: &Settings, window: &Window, load: &ScopeLoad<'_>, memory: &m
     }
 }
 
+/// Says whether it is being measured what a growth has brought; a shrink may follow a shrink.
 fn is_measuring(scope: &Scope<'_>) -> bool {
-    scope.last_change().is_some_and(|change| change.outcome == ChangeOutcome::Measuring)
+    let is_growth =
+        |change: LastChange| change.outcome == ChangeOutcome::Measuring && change.to > change.from;
+    scope.last_change().is_some_and(is_growth)
 }
 
 /// Says in an operator's words what the load of a pool rests on.

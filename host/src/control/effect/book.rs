@@ -216,6 +216,7 @@ impl EffectBook {
         match (grew, trial.may_go_on()) {
             (true, true) => Hindrance { growth, shrink },
             (true, false) => Hindrance { growth: growth.or(Some(words)), shrink },
+            (false, _) if trial.may_shrink_on() => Hindrance { growth, shrink },
             (false, _) => Hindrance { growth, shrink: shrink.or(Some(words)) },
         }
     }

@@ -17,10 +17,16 @@ use std::time::Duration;
 use crate::history::Stretch;
 use crate::model::{EffectLimits, Measure};
 
+/// Logarithm of the odds from which a growth is likely to help, so that a further step may follow.
+const LIKELY: f64 = 0.5;
+/// Logarithm of the odds from which a growth has surely not helped: nineteen to one.
+const SURE: f64 = 2.9;
+/// The same at the end of the window: five to one.
+const PROBABLE: f64 = 1.6;
 /// Standard errors by which a number must be clear of its border before the window ends.
 const SIGMAS: f64 = 2.0;
 /// What must have been seen before the next step may follow a growth.
-const EARLY: Duration = Duration::from_millis(250);
+pub(super) const EARLY: Duration = Duration::from_millis(250);
 /// What must have been seen before a gain ends the measuring.
 const CLEAR_GAIN: Duration = Duration::from_secs(1);
 /// What must have been seen before harm does: new servers begin with cold caches.
@@ -80,6 +86,8 @@ pub(in crate::control) struct Baseline {
 #[derive(Debug)]
 pub(in crate::control) struct Case<'a> {
     pub course: Course,
+    /// The largest growth at once.
+    pub step: u32,
     pub to: u32,
     pub limits: &'a EffectLimits,
     pub before: &'a Baseline,
@@ -150,11 +158,13 @@ impl Case<'_> {
             _ => Finding::Harm(words),
         };
         match moment {
-            Moment::Early if self.is_gain(&step, moment) => match self.after.observed() {
-                seen if seen >= CLEAR_GAIN => Finding::Good(words),
-                seen if seen >= EARLY => Finding::Gain(words),
-                _ => Finding::Open(words),
-            },
+            Moment::Early if self.is_gain(&step, moment) || self.is_part_of_a_step(&step, all) => {
+                match self.after.observed() {
+                    seen if seen >= CLEAR_GAIN => Finding::Good(words),
+                    seen if seen >= EARLY => Finding::Gain(words),
+                    _ => Finding::Open(words),
+                }
+            }
             Moment::Early if self.after.observed() >= CLEAR_HARM && self.is_harm(&step, moment) => {
                 harm(format!("{words}: the database is the limit"))
             }
@@ -187,6 +197,19 @@ impl Case<'_> {
             }
             _ => Finding::Good(format!("{words}, which is within tolerance")),
         }
+    }
+
+    /// Says whether the growths so far are too small to tell anything, and no more than one large step
+    /// together: a load that rises evenly must not wait for each of them to be told.
+    fn is_part_of_a_step(&self, step: &Scaling, all: Option<Scaling>) -> bool {
+        let first = self.climb.map_or(self.before.size, |climb| climb.size);
+        let likely = |one: &Scaling| {
+            let slowdown = one.w.min(one.b / one.x);
+            self.evidence(one, slowdown) > -LIKELY
+        };
+        self.to.saturating_sub(first) <= self.step
+            && likely(step)
+            && all.is_none_or(|all| likely(&all))
     }
 
     /// Judges a growth whose servers nobody needed.
@@ -295,17 +318,41 @@ impl Case<'_> {
         }
     }
 
+    /// The later of two ways of counting decides, because what has finished lags behind what has begun.
     fn is_gain(&self, scaling: &Scaling, moment: Moment) -> bool {
-        let x = scaling.x * (1.0 - margin(scaling.error, moment));
-        scaling.b > 1.0 && scaling.gain(x) >= part(self.limits.min_gain_percent)
+        let slowdown = scaling.w.max(scaling.b / scaling.x);
+        let enough = match moment {
+            Moment::Early => LIKELY,
+            Moment::Last => 0.0,
+        };
+        scaling.b > 1.0 && self.evidence(scaling, slowdown) > enough
     }
 
-    /// Both ways of counting must say so: what has finished lags behind what has begun.
+    /// Both ways of counting must say so.
     fn is_harm(&self, scaling: &Scaling, moment: Moment) -> bool {
-        let margin = margin(scaling.error, moment);
-        let slower = scaling.w * (1.0 - margin) > 1.0 + part(self.limits.tolerance_percent);
-        let x = scaling.x.max(scaling.b / scaling.w) * (1.0 + margin);
-        slower && scaling.gain(x) < part(self.limits.min_gain_percent)
+        let slowdown = scaling.w.min(scaling.b / scaling.x);
+        let slower = slowdown > 1.0 + part(self.limits.tolerance_percent);
+        let enough = match moment {
+            Moment::Early => SURE,
+            Moment::Last => PROBABLE,
+        };
+        slower && scaling.b > 1.0 && self.evidence(scaling, slowdown) < -enough
+    }
+
+    /// Weighs whether the added servers did work against whether they only shared the database's.
+    ///
+    /// The logarithm of how much likelier the first is than the second (A. Wald, "Sequential Tests of
+    /// Statistical Hypotheses", 1945), given by how much longer transactions take. Were the database the
+    /// limit, they would take as much longer as there are more of them, b; where the added servers gave
+    /// twice the least gain, b / (1 + 2·gain·(b − 1)). The logarithm of a mean of n times that vary as an
+    /// exponential distribution does has a standard error of about 1/√n.
+    fn evidence(&self, scaling: &Scaling, slowdown: f64) -> f64 {
+        let gain = (2.0 * part(self.limits.min_gain_percent)).min(1.0);
+        let useless = scaling.b.ln();
+        let useful = useless - (1.0 + gain * (scaling.b - 1.0)).ln();
+        let seen = slowdown.max(f64::MIN_POSITIVE).ln();
+        let away = |from: f64| ((seen - from) / scaling.error.max(1e-3)).powi(2);
+        (away(useless) - away(useful)) / 2.0
     }
 
     fn is_slower(&self) -> bool {

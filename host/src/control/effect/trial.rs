@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::judge::{Baseline, Case, Course, Finding, Moment};
+use super::judge::{Baseline, Case, Course, EARLY, Finding, Moment};
 use crate::control::scope::InFlight;
 use crate::history::{History, Stretch};
 use crate::model::{
@@ -54,6 +54,8 @@ pub(super) struct Trial {
     settled: Option<Timestamp>,
     after: Measure,
     finding: Finding,
+    /// A shrink after which nobody has waited so far.
+    is_quiet: bool,
     expected: (String, Vec<Evidence>),
 }
 
@@ -102,12 +104,18 @@ impl Trial {
             settled: None,
             after: Measure::default(),
             finding: Finding::Open("nothing is known yet".to_owned()),
+            is_quiet: false,
             expected,
         }
     }
 
     pub fn course(&self) -> Course {
         self.course
+    }
+
+    /// Says whether a further shrink may follow now.
+    pub fn may_shrink_on(&self) -> bool {
+        self.is_quiet
     }
 
     /// Says whether a further growth may follow now.
@@ -142,10 +150,11 @@ impl Trial {
         &mut self,
         history: &History,
         setting: &Setting,
-        limits: &EffectLimits,
+        limits: (&EffectLimits, u32),
         now: Timestamp,
         moment: Moment,
     ) -> Finding {
+        let (limits, step) = limits;
         let stretch = match self.settled {
             Some(from) => history.stretch(&setting.scope, from, now),
             None => Stretch::default(),
@@ -153,6 +162,7 @@ impl Trial {
         self.after = history.measure(&stretch, self.settled.unwrap_or(now), now);
         let case = Case {
             course: self.course,
+            step,
             to: self.to.get(),
             limits,
             before: &self.before,
@@ -161,6 +171,10 @@ impl Trial {
             measure: &self.after,
         };
         self.finding = case.judge(moment);
+        let nobody_waits = self.settled.is_some() && stretch.waiting_share() <= 0.0;
+        let is_told = matches!(self.finding, Finding::Open(_) | Finding::Good(_));
+        self.is_quiet =
+            self.course == Course::Shrink && nobody_waits && is_told && stretch.observed() >= EARLY;
         self.finding.clone()
     }
 

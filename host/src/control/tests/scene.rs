@@ -257,7 +257,11 @@ impl Scene {
             self.counters.xact_count += done;
             self.counters.xact_time_us += done * works.us;
             snapshot.pools[0].sv_active = works.busy;
-            snapshot.counters = vec![(Arc::from("app"), self.counters)];
+            // PgBouncer counts those that wait and those that hold a server too.
+            let held = u64::from(waiting) + u64::from(works.busy);
+            let xact_count = self.counters.xact_count + held;
+            let counters = Counters { xact_count, ..self.counters };
+            snapshot.counters = vec![(Arc::from("app"), counters)];
         }
         (self.more)(&mut snapshot);
         self.apply(Event::Polled { target: target(), snapshot })

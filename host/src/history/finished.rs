@@ -1,0 +1,166 @@
+//! What has finished, from totals that count something else.
+//!
+//! PgBouncer's totals do not mean what their names say (measured on 1.18 and 1.24): `xact_count` and
+//! `query_count` count at the moment a client asks, before it has a server; `xact_time` and
+//! `query_time` are added when it ends and contain the wait for a server; `wait_time` is added when a
+//! server is given. While a queue grows, counts run ahead of what is done, and times are those of the
+//! queue. What a database does is what is left when the clients that wait and those that hold a
+//! server are taken out:
+//!
+//! - finished = asked − waiting − holding;
+//! - time in servers = time − wait of those that have finished, which is the wait of all that were
+//!   given a server less that of those that still hold one: about their number times the mean wait of
+//!   those that were given one last.
+
+use super::counters::float;
+use crate::model::Counters;
+
+/// Clients of one database at the moment of its totals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Clients that wait for a server.
+    pub waiting: u64,
+    /// Servers that a client holds.
+    pub busy: u64,
+}
+
+/// Makes totals of what has finished from PgBouncer's; they never fall while PgBouncer's do not.
+#[derive(Debug, Default)]
+pub(super) struct Finished {
+    last: Option<(Counters, Held)>,
+    /// Mean wait of those that were given a server last, in microseconds.
+    wait_us: Option<f64>,
+    totals: Counters,
+    /// Time in servers that is too small to be counted, or was counted too early.
+    transaction_rest: f64,
+    query_rest: f64,
+}
+
+impl Finished {
+    /// Gives the totals of what has finished so far.
+    pub fn totals(&self) -> Counters {
+        self.totals
+    }
+
+    /// Takes in PgBouncer's totals; `None` when they have started again.
+    pub fn take(&mut self, now: Counters, held: Held) -> Option<Counters> {
+        let gone = |asked: u64| asked.saturating_sub(held.waiting).saturating_sub(held.busy);
+        let Some((before, held_before)) = self.last.replace((now, held)) else {
+            self.totals = Counters {
+                xact_count: gone(now.xact_count),
+                query_count: gone(now.query_count),
+                ..now
+            };
+            return Some(self.totals);
+        };
+        let Some(added) = Added::between(&before, &now) else {
+            *self = Self::default();
+            self.take(now, held);
+            return None;
+        };
+        let started = added.transactions + float(held_before.waiting) - float(held.waiting);
+        let wait_before = self.wait_us;
+        if started >= 1.0 {
+            self.wait_us = Some(added.wait_us / started);
+        }
+        let wait_now = self.wait_us.unwrap_or(0.0);
+        let still = float(held.busy) * wait_now;
+        let still_before = float(held_before.busy) * wait_before.unwrap_or(wait_now);
+        let waited = added.wait_us - still + still_before;
+        let totals = &mut self.totals;
+        totals.xact_count = totals.xact_count.max(gone(now.xact_count));
+        totals.query_count = totals.query_count.max(gone(now.query_count));
+        totals.wait_time_us = now.wait_time_us;
+        totals.xact_time_us += whole(&mut self.transaction_rest, added.transaction_us - waited);
+        totals.query_time_us += whole(&mut self.query_rest, added.query_us - waited);
+        Some(*totals)
+    }
+}
+
+/// What was added between two reads of PgBouncer's totals.
+struct Added {
+    transactions: f64,
+    transaction_us: f64,
+    query_us: f64,
+    wait_us: f64,
+}
+
+impl Added {
+    fn between(before: &Counters, now: &Counters) -> Option<Self> {
+        now.query_count.checked_sub(before.query_count)?;
+        Some(Self {
+            transactions: float(now.xact_count.checked_sub(before.xact_count)?),
+            transaction_us: float(now.xact_time_us.checked_sub(before.xact_time_us)?),
+            query_us: float(now.query_time_us.checked_sub(before.query_time_us)?),
+            wait_us: float(now.wait_time_us.checked_sub(before.wait_time_us)?),
+        })
+    }
+}
+
+/// Adds to a rest and takes its whole positive part out of it.
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "there is no TryFrom<f64>; it is positive, and microseconds stay far below 2^53"
+)]
+fn whole(rest: &mut f64, more: f64) -> u64 {
+    *rest += more;
+    let whole = rest.max(0.0).floor();
+    *rest -= whole;
+    whole as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn totals(asked: u64, time_us: u64, wait_us: u64) -> Counters {
+        Counters {
+            xact_count: asked,
+            query_count: asked,
+            xact_time_us: time_us,
+            query_time_us: time_us,
+            wait_time_us: wait_us,
+            ..Counters::default()
+        }
+    }
+
+    /// One server, four clients that ask for two seconds each at once: as `SHOW STATS_TOTALS` of
+    /// 1.18 and 1.24 gave it, in the middle of each.
+    #[test]
+    fn a_queue_shows_neither_in_what_is_done_nor_in_how_long_it_takes() {
+        let mut finished = Finished::default();
+        let mut take = |asked, time_us, wait_us, waiting, busy| {
+            let done = finished.take(totals(asked, time_us, wait_us), Held { waiting, busy });
+            done.map(|done| (done.xact_count, done.xact_time_us))
+        };
+        assert_eq!(take(0, 0, 0, 0, 0), Some((0, 0)));
+        assert_eq!(take(4, 0, 0, 3, 1), Some((0, 0)));
+        assert_eq!(take(4, 2_000_000, 2_000_000, 2, 1), Some((1, 2_000_000)));
+        assert_eq!(take(4, 6_000_000, 6_000_000, 1, 1), Some((2, 4_000_000)));
+        assert_eq!(take(4, 12_000_000, 12_000_000, 0, 1), Some((3, 6_000_000)));
+        assert_eq!(take(4, 20_000_000, 12_000_000, 0, 0), Some((4, 8_000_000)));
+    }
+
+    #[test]
+    fn totals_that_start_again_are_told() {
+        let mut finished = Finished::default();
+        assert!(finished.take(totals(9, 9, 0), Held::default()).is_some());
+        assert_eq!(finished.take(totals(3, 3, 0), Held::default()), None);
+        let next = finished.take(totals(5, 5, 0), Held::default()).map(|done| done.xact_count);
+        assert_eq!(next, Some(5));
+    }
+
+    #[test]
+    fn what_seems_to_be_undone_is_not_counted_twice() {
+        let mut finished = Finished::default();
+        let mut take = |asked, waiting, busy| {
+            finished.take(totals(asked, 0, 0), Held { waiting, busy }).map(|done| done.xact_count)
+        };
+        assert_eq!(take(10, 0, 2), Some(8));
+        assert_eq!(take(10, 3, 2), Some(8), "three clients queue at login and have not asked");
+        assert_eq!(take(13, 0, 5), Some(8));
+        assert_eq!(take(13, 0, 0), Some(13));
+    }
+}
