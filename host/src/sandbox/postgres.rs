@@ -322,6 +322,6 @@ pub(super) async fn ended(process: &mut Process) -> Result<std::process::ExitSta
         if let Some(status) = ended.map_err(failed)? {
             return Ok(status);
         }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

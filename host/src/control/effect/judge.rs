@@ -158,15 +158,18 @@ impl Case<'_> {
             _ => Finding::Harm(words),
         };
         match moment {
-            Moment::Early if self.is_gain(&step, moment) || self.is_part_of_a_step(&step, all) => {
-                match self.after.observed() {
-                    seen if seen >= CLEAR_GAIN => Finding::Good(words),
-                    seen if seen >= EARLY => Finding::Gain(words),
-                    _ => Finding::Open(words),
-                }
-            }
+            Moment::Early if self.is_gain(&step, moment) => match self.after.observed() {
+                seen if seen >= CLEAR_GAIN => Finding::Good(words),
+                seen if seen >= EARLY => Finding::Gain(words),
+                _ => Finding::Open(words),
+            },
             Moment::Early if self.after.observed() >= CLEAR_HARM && self.is_harm(&step, moment) => {
                 harm(format!("{words}: the database is the limit"))
+            }
+            Moment::Early
+                if self.after.observed() >= EARLY && self.is_part_of_a_step(&step, all) =>
+            {
+                Finding::Gain(words)
             }
             Moment::Early => Finding::Open(words),
             Moment::Last => self.last(&step, all.as_ref(), words, harm),
