@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::Mutex;
 
@@ -468,7 +469,7 @@ impl Actuator {
     /// Says what a look may do at the most from now on, for a short while; one that may do more than
     /// before is due.
     pub fn allow(&self, most: Probe) {
-        if self.leave.renew(most) < most {
+        if self.leave.renew(most, Instant::now()) < most {
             self.due.store(true, Ordering::Relaxed);
         }
     }
@@ -479,7 +480,7 @@ impl Actuator {
             Mode::Enforce => Probe::Once,
             Mode::Observe | Mode::Recommend => Probe::Never,
         };
-        most.min(self.leave.now())
+        most.min(self.leave.now(Instant::now()))
     }
 }
 

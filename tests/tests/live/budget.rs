@@ -89,7 +89,10 @@ async fn when_others_take_connections_sizes_go_back_before_anybody_is_refused() 
     let second = SecondPgBouncer::beside(first);
     let connections =
         Sampler::of_connections(bench.sandbox.postgres().connect_options(SUPERUSER, "postgres"));
-    let sidecar = bench.sidecar(&setup(&bench, &second)).await;
+    let mut setup = setup(&bench, &second);
+    // Its policy would give back by itself what nobody needs.
+    setup.autosize = "shrink_after_ms = 600000\n".to_owned();
+    let sidecar = bench.sidecar(&setup).await;
     let main = bench.load(30).await;
     let load = second.load(30, first);
     bench
@@ -97,7 +100,7 @@ async fn when_others_take_connections_sizes_go_back_before_anybody_is_refused() 
             could_open(&sidecar).filter(|(.., left)| *left <= 1)
         })
         .await;
-    // The clients of one go home, and its pool keeps its size for a while.
+    // The clients of one go home, and its pool keeps its size.
     drop(load);
     let direct = LoadOptions { clients: 7, through: Through::Postgres, ..LoadOptions::default() };
     let _direct = Load::start(&bench.sandbox, direct).await.expect("started");

@@ -6,6 +6,7 @@ use poolwarden_tests::process::run;
 use poolwarden_tests::{Bench, Setup, Sidecar, Version, seconds};
 
 use super::overrides::{database, text};
+use super::people::{fine, order};
 
 async fn bench(version: Version) -> Option<Bench> {
     let app = DatabaseOptions { pool_size: Some(3), ..DatabaseOptions::inherited("app") };
@@ -159,4 +160,43 @@ async fn check_shows_what_can_be_acted_on() {
     let settings = shown["targets"][0]["settings"].as_array().expect("settings");
     let app = settings.iter().find(|one| one["scope"] == "database:app").expect("the database");
     assert!(app["means"].is_null() && app["obstacle"]["remedy"].is_string(), "{app}");
+}
+
+#[tokio::test]
+async fn a_pause_reloads_nothing_and_what_was_edited_meanwhile_is_read_afterwards() {
+    let bench = bench(Version::System).await.expect("the system's is there");
+    let sidecar = bench.sidecar(&with_override(&bench)).await;
+    let load = bench.load(12).await;
+    bench
+        .until("the database's size has grown", seconds(20), async || {
+            let size = size(&bench).await;
+            (size > 3 && wanted(&sidecar).await == Some(size)).then_some(())
+        })
+        .await;
+    fine(&order(&sidecar, &["pause", "main", "--comment", "x", "--author", "ada"]).await);
+    load.stop().await.expect("stopped");
+    let pgbouncer = bench.sandbox.pgbouncer();
+    let reloads = || pgbouncer.log().matches("RELOAD command issued").count();
+    pgbouncer
+        .rewrite(|ini| ini.replacen("dbname=app", "dbname=app pool_mode=session", 1))
+        .expect("written");
+    bench.admin("RELOAD").await;
+    let before = reloads();
+    let file = bench.sandbox.folder().join("override.ini");
+    bench
+        .until("the override file is brought up to date", seconds(5), async || {
+            std::fs::read_to_string(&file).ok()?.contains("pool_mode=session").then_some(())
+        })
+        .await;
+    bench.stays("nothing is reloaded", seconds(2), async || reloads() == before).await;
+    fine(&order(&sidecar, &["resume", "main", "--author", "ada"]).await);
+    bench
+        .until("what the operator edited is in force", seconds(5), async || {
+            let rows = pgbouncer.console(ConsoleRole::Stats, "SHOW DATABASES").await.ok()?;
+            let app = rows.iter().find(|row| text(row, "name") == "app")?;
+            (text(app, "pool_mode") == "session").then_some(())
+        })
+        .await;
+    assert!(reloads() > before);
+    assert!(sidecar.stop().await);
 }

@@ -172,6 +172,7 @@ on_both! {
     a_file_that_is_bad_or_not_loaded_is_never_reloaded
     a_database_that_the_operator_removes_is_gone
     an_edit_of_the_operator_is_not_hidden
+    what_changed_while_nothing_might_be_sent_is_read_afterwards
     a_restart_returns_to_the_plain_file
     a_path_that_pgbouncer_cannot_see_is_told
     a_reload_over_tls_is_refused_where_it_recycles
@@ -354,6 +355,28 @@ async fn an_edit_of_the_operator_is_not_hidden(version: Version) {
     stage.bench.admin("RELOAD").await;
     assert_eq!(stage.column("app", "database").await.as_deref(), Some("app"));
     assert_eq!(stage.inspect().await.problems, []);
+    assert_eq!(stage.size("app").await, Some(6));
+}
+
+async fn what_changed_while_nothing_might_be_sent_is_read_afterwards(version: Version) {
+    let Some(stage) = Stage::new(version).await else { return };
+    assert_eq!(stage.actuator.probe(), Probe::LookOnly, "nobody has said that it may");
+    stage.must(&[(database("app"), 3, 6)]).await;
+    stage.rewrite(|ini| ini.replacen("dbname=app", "dbname=shop", 1));
+    stage.bench.admin("RELOAD").await;
+    let file = || fs::read_to_string(&stage.file).expect("the override file");
+    let before = (file(), stage.setting("suspend_timeout").await);
+    stage.actuator.inspect(Probe::LookOnly).await.expect("PgBouncer answers");
+    assert_eq!((file(), stage.setting("suspend_timeout").await), before, "nothing is touched");
+    stage.actuator.inspect(Probe::Never).await.expect("PgBouncer answers");
+    assert!(file().contains("dbname=shop"), "whoever reloads finds it as it should be");
+    assert_eq!(stage.setting("suspend_timeout").await, before.1, "nothing is sent");
+    assert_eq!(stage.column("app", "database").await.as_deref(), Some("app"));
+    stage.actuator.allow(Probe::Once);
+    assert_eq!(stage.actuator.probe(), Probe::Once);
+    assert!(stage.actuator.is_due(), "it may do more than before");
+    assert_eq!(stage.inspect().await.problems, []);
+    assert_eq!(stage.column("app", "database").await.as_deref(), Some("shop"));
     assert_eq!(stage.size("app").await, Some(6));
 }
 

@@ -14,7 +14,7 @@ fn steady(bench: &Bench) -> Setup {
 }
 
 /// Runs a command of the command line against the sidecar, which goes on meanwhile.
-async fn order(sidecar: &Sidecar, words: &[&str]) -> Ran {
+pub async fn order(sidecar: &Sidecar, words: &[&str]) -> Ran {
     let url = sidecar.url();
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     let ran = tokio::task::spawn_blocking(move || {
@@ -24,7 +24,7 @@ async fn order(sidecar: &Sidecar, words: &[&str]) -> Ran {
     ran.await.expect("it ran")
 }
 
-fn fine(ran: &Ran) {
+pub fn fine(ran: &Ran) {
     assert_eq!(ran.code, Some(0), "{}", ran.text);
 }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use poolwarden::control::Role;
 use poolwarden::model::PoolSize;
+use poolwarden::sandbox::{DatabaseOptions, SandboxOptions};
 use poolwarden_tests::{Bench, Setup, Sidecar, SidecarProcess, ask_json, seconds};
 
 fn restless(bench: &Bench) -> Setup {
@@ -109,4 +110,50 @@ async fn a_sidecar_that_is_stopped_hands_over_at_once() {
     bench.until("the second acts", seconds(8), async || acts(&second).then_some(())).await;
     println!("taken over {} ms after the stop", asked.elapsed().as_millis());
     assert!(asked.elapsed() < seconds(6), "nobody waited for it to come back");
+}
+
+/// A sidecar with an override file of its own.
+fn overriding(bench: &Bench, file: &str) -> Setup {
+    let mut setup = restless(bench);
+    let path = bench.sandbox.folder().join(file);
+    setup.target().overrides = format!("path = \"{}\"", path.display());
+    setup
+}
+
+/// How often PgBouncer was told to read its files anew.
+fn reloads(bench: &Bench) -> usize {
+    bench.sandbox.pgbouncer().log().matches("RELOAD command issued").count()
+}
+
+#[tokio::test]
+async fn one_that_waits_tries_nothing_out_until_it_acts() {
+    let app = DatabaseOptions { pool_size: Some(3), ..DatabaseOptions::inherited("app") };
+    let options = SandboxOptions { databases: vec![app], ..SandboxOptions::default() };
+    let bench = Bench::start(options).await;
+    let first = bench.sidecar(&overriding(&bench, "first.ini")).await;
+    bench
+        .until("the first has tried its file out", seconds(15), async || {
+            (acts(&first) && reloads(&bench) > 0).then_some(())
+        })
+        .await;
+    let tried = reloads(&bench);
+    let second = bench.sidecar(&overriding(&bench, "second.ini")).await;
+    bench
+        .until("the second waits and has looked", seconds(10), async || {
+            let target = second.target();
+            (matches!(target.writer.role, Role::Waits(_)) && target.reach.is_some()).then_some(())
+        })
+        .await;
+    bench
+        .stays("it reloads nothing", seconds(3), async || {
+            reloads(&bench) == tried && !bench.sandbox.folder().join("second.ini").exists()
+        })
+        .await;
+    assert!(first.stop().await);
+    bench
+        .until("it tries its own file out when it acts", seconds(15), async || {
+            (acts(&second) && reloads(&bench) > tried).then_some(())
+        })
+        .await;
+    assert!(second.stop().await);
 }
