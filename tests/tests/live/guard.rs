@@ -1,6 +1,5 @@
 //! What no policy can cross, at every instant, on real servers.
 
-use poolwarden::model::{Outcome, Rule, Word};
 use poolwarden::sandbox::{Load, LoadOptions, SUPERUSER, SandboxOptions, Through};
 use poolwarden_tests::{Bench, Sampler, seconds};
 
@@ -52,20 +51,14 @@ async fn the_pools_never_take_more_connections_than_postgresql_has_left() {
     let _load = bench.load(60).await;
     // 30, less 3 reserved, 8 direct ones, the sampler's and the sidecar's own.
     let largest = 17;
-    let budgeted = bench
-        .until("the budget holds a growth back", seconds(20), async || {
-            let all = sidecar.decisions().await;
-            all.into_iter().rev().find(|one| {
-                let words = one.verdict.iter().flat_map(|verdict| &verdict.rules);
-                words.into_iter().any(|said| said.rule == Rule::Budget && said.word == Word::Clamp)
-            })
+    bench
+        .until("what is left is taken", seconds(20), async || {
+            (bench.size().await >= largest - 3).then_some(())
         })
         .await;
-    assert_ne!(budgeted.verdict.map(|verdict| verdict.outcome), Some(Outcome::Approved));
     bench
         .stays("the size is within the budget", seconds(4), async || bench.size().await <= largest)
         .await;
-    assert!(bench.size().await >= largest - 3, "{}", bench.story().await);
     connections.assert_within(1, 27);
     let log = postgres.log();
     assert!(!log.contains("connection slots") && !log.contains("too many clients"), "{log}");
