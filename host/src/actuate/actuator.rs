@@ -11,7 +11,7 @@ use std::time::Instant;
 use tokio::sync::Mutex;
 
 use super::compare::{Ours, differences};
-use super::ground::{Ground, unreachable};
+use super::ground::{Ground, Stop, unreachable};
 use super::leave::Leave;
 use super::overrides::{self, Sizes};
 use super::reach::{reach, tls_obstacle};
@@ -53,20 +53,6 @@ struct State {
     unread: Option<(Signature, BTreeMap<Arc<str>, Entry>)>,
     /// Why nothing is reloaded any more, until the operator's files are others.
     halted: Option<(Obstacle, Signature)>,
-}
-
-/// Why a change was not made.
-enum Stop {
-    /// Nothing was sent.
-    Nothing(String),
-    /// Something was sent, and what came of it is not known.
-    Unknown(ConsoleError),
-}
-
-impl From<Obstacle> for Stop {
-    fn from(obstacle: Obstacle) -> Self {
-        Self::Nothing(format!("{obstacle}; nothing was changed"))
-    }
 }
 
 impl Actuator {
