@@ -283,8 +283,11 @@ fn control(config: &Config, clock: &Clock) -> Control {
             stale_after: Duration::from_secs(5),
         },
         hand_back: HandBack::Keep,
+        effect: target.effect,
         rejected_for: Duration::from_secs(3_600),
         known: Known { now: clock.now(), ..Known::default() },
+        asks_postgres: target.database.is_some(),
+        instance: None,
     };
     Control::new(vec![setup], Box::new(|_| Uuid::now_v7()))
 }

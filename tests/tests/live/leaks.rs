@@ -187,9 +187,9 @@ async fn without_leave_nothing_is_ended_and_the_verdict_says_why() {
         .await;
     let verdict = refused.verdict.expect("a verdict");
     assert_eq!(verdict.outcome, Outcome::Rejected);
-    let no: Vec<_> = verdict.rules.iter().filter(|said| said.word == Word::Reject).collect();
-    let [no] = no.as_slice() else { panic!("{no:?}") };
-    assert_eq!(no.rule, Rule::EndingAllowed);
+    // Beside it the sidecar may still be looking for another one that acts here.
+    let no = verdict.rules.iter().find(|said| said.rule == Rule::EndingAllowed).expect("its word");
+    assert_eq!(no.word, Word::Reject);
     assert!(no.reason.contains("end_sessions = true"), "{}", no.reason);
     bench.stays("it lives", seconds(2), async || state(&bench, pid).await.is_some()).await;
 }
