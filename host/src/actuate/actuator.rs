@@ -11,7 +11,7 @@ use std::time::Instant;
 use tokio::sync::Mutex;
 
 use super::compare::{Ours, differences};
-use super::ground::{Ground, unreachable};
+use super::ground::{Ground, Stop, unreachable};
 use super::leave::Leave;
 use super::overrides::{self, Sizes};
 use super::reach::{reach, tls_obstacle};
@@ -20,6 +20,7 @@ use super::site::{Signature, Site};
 use super::{Actuated, Change, Done, Login, Probe, Sent, outcome, overtaken, set};
 use crate::config::{Override, Target};
 use crate::console::{ConsoleError, InForce, Role, Session, may_act, read_in_force};
+use crate::ini::Entry;
 use crate::model::{Mode, Obstacle, PoolSize, Reach, ScopeKey, Setting, Settings};
 use crate::report::chain;
 
@@ -47,24 +48,11 @@ struct State {
     may_act: bool,
     /// Whether PgBouncer was seen to read the override file.
     is_proved: bool,
-    /// Whether somebody reloaded before the override file was renewed, and nothing could be sent then.
-    is_unread: bool,
+    /// What the override file hid when somebody reloaded, where it was renewed since and nothing could
+    /// be sent; as long as the operator's files stay the same.
+    unread: Option<(Signature, BTreeMap<Arc<str>, Entry>)>,
     /// Why nothing is reloaded any more, until the operator's files are others.
     halted: Option<(Obstacle, Signature)>,
-}
-
-/// Why a change was not made.
-enum Stop {
-    /// Nothing was sent.
-    Nothing(String),
-    /// Something was sent, and what came of it is not known.
-    Unknown(ConsoleError),
-}
-
-impl From<Obstacle> for Stop {
-    fn from(obstacle: Obstacle) -> Self {
-        Self::Nothing(format!("{obstacle}; nothing was changed"))
-    }
 }
 
 impl Actuator {
@@ -238,18 +226,20 @@ impl Actuator {
         ))
     }
 
-    fn ours<'a>(&self, state: &State, ground: &'a Ground<'_>) -> Ours<'a> {
+    fn ours<'a>(&self, state: &'a State, ground: &'a Ground<'_>) -> Ours<'a> {
         let mut sizes: BTreeMap<Setting, Vec<u32>> = BTreeMap::new();
         let found = ground.found.as_ref().map(|found| &found.sizes);
         for (setting, size) in state.held.iter().chain(found.into_iter().flatten()) {
             sizes.entry(setting.clone()).or_default().push(*size);
         }
+        let hidden = ground.found.as_ref().map(|found| &found.databases);
+        let masks = unread(state, ground).or(hidden);
         let mark = mark(&ground.ini, &ground.before);
         let has_reloaded = mark.as_ref().is_some_and(|mark| !is_marked(&ground.before, mark));
         Ours {
             sizes,
             marker: mark.map(|mark| (MARK_KEY, mark)),
-            masks: ground.found.as_ref().filter(|_| has_reloaded).map(|found| &found.databases),
+            masks: masks.filter(|_| has_reloaded),
         }
     }
 
@@ -291,7 +281,7 @@ impl Actuator {
     ) -> Result<Box<InForce>, Obstacle> {
         match came {
             Reloaded::Read(after) => {
-                (state.is_proved, state.is_unread) = (true, false);
+                (state.is_proved, state.unread) = (true, None);
                 Ok(after)
             }
             Reloaded::Unread(obstacle) | Reloaded::Broken(obstacle) => {
@@ -337,11 +327,17 @@ impl Actuator {
             let found = found.as_ref().map_or(0, |found| found.sizes.len());
             tracing::info!(target = %self.target.name, sizes = found, "the override file is new");
         }
-        state.is_unread |= is_new && has_reloaded;
+        if is_new {
+            let hid = found.as_ref().filter(|_| {
+                // Edited twice, it is not known which edit was reloaded.
+                is_blocked && has_reloaded && state.unread.is_none()
+            });
+            state.unread = hid.map(|hid| (ground.signature.clone(), hid.databases.clone()));
+        }
         if is_blocked || !(is_new || has_reloaded) {
             return Ok(());
         }
-        if !is_new && !state.is_unread {
+        if !is_new && unread(state, ground).is_none() {
             // Somebody else has reloaded, and it made no difference.
             return session.run(&format!("SET {MARK_KEY} = '{mark}'")).await.map(drop);
         }
@@ -482,6 +478,12 @@ impl Actuator {
         };
         most.min(self.leave.now(Instant::now()))
     }
+}
+
+/// Gives what the override file hid before it was renewed, while PgBouncer has not read it.
+fn unread<'a>(state: &'a State, ground: &Ground<'_>) -> Option<&'a BTreeMap<Arc<str>, Entry>> {
+    let same = state.unread.as_ref().filter(|(at, _)| *at == ground.signature);
+    same.map(|(_, hid)| hid)
 }
 
 fn lock<T>(mutex: &StdMutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -4,7 +4,7 @@ use super::Change;
 use super::overrides::Found;
 use super::reach::reach;
 use super::site::{Signature, Site};
-use crate::console::InForce;
+use crate::console::{ConsoleError, InForce};
 use crate::ini::Ini;
 use crate::model::Obstacle;
 
@@ -16,6 +16,20 @@ pub(super) struct Ground<'a> {
     /// The override file that is in use.
     pub found: Option<Found>,
     pub signature: Signature,
+}
+
+/// Why a change was not made.
+pub(super) enum Stop {
+    /// Nothing was sent.
+    Nothing(String),
+    /// Something was sent, and what came of it is not known.
+    Unknown(ConsoleError),
+}
+
+impl From<Obstacle> for Stop {
+    fn from(obstacle: Obstacle) -> Self {
+        Self::Nothing(format!("{obstacle}; nothing was changed"))
+    }
 }
 
 /// Says why one of some changes cannot be made here.

@@ -92,6 +92,8 @@ async fn when_others_take_connections_sizes_go_back_before_anybody_is_refused() 
     let mut setup = setup(&bench, &second);
     // Its policy would give back by itself what nobody needs.
     setup.autosize = "shrink_after_ms = 600000\n".to_owned();
+    // While clients queue, a smaller size closes nothing by itself.
+    setup.targets.iter_mut().for_each(|target| target.reconnect = true);
     let sidecar = bench.sidecar(&setup).await;
     let main = bench.load(30).await;
     let load = second.load(30, first);

@@ -80,6 +80,8 @@ async fn a_pause_is_not_load() {
     let bench = Bench::small().await;
     let mut setup = bench.setup();
     setup.target().database = bench.database();
+    // Sized by utilization alone: to be prepared for waits is another matter.
+    setup.autosize.push_str("wait_slo_ms = 0\n");
     let sidecar = bench.sidecar(&setup).await;
     // Fewer than the pool has room for.
     let _load = bench.load(2).await;

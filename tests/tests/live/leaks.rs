@@ -178,6 +178,9 @@ async fn an_idle_session_is_ended_where_that_is_allowed_and_one_that_works_lives
 async fn without_leave_nothing_is_ended_and_the_verdict_says_why() {
     let bench = Bench::small().await;
     let sidecar = bench.sidecar(&setup(&bench, ENDING)).await;
+    bench
+        .until("it acts here", seconds(10), async || sidecar.target().writer.acts.then_some(()))
+        .await;
     let (_connection, pid) = leak(&bench, "leaky-shop").await;
     let refused = bench
         .until("the end is refused", seconds(15), async || ending(&sidecar, Status::Proposed).await)

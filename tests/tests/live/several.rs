@@ -60,7 +60,7 @@ async fn a_shadow_twin_stands_beside_the_real_one_and_changes_nothing() {
     add(
         &setup,
         "generous",
-        "shadow_of = \"autosize\"\npriority = 50\n[settings]\nmin_headroom = 9\n",
+        "shadow_of = \"autosize\"\npriority = 50\n[settings]\ntarget_utilization = 0.3\n",
     );
     let sidecar = bench.sidecar(&setup).await;
     let _load = bench.load(8).await;
