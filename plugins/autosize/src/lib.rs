@@ -91,6 +91,7 @@ fn while_not_up(mut before: Memory, at_ms: u64) -> Memory {
     for (key, mut scope) in scopes {
         // What was not seen was not calm: every shrink has to wait its full time again.
         scope.peaks = peaks::Peaks::default();
+        scope.blind_ms = at_ms;
         memory.keep(key, scope, count);
     }
     memory

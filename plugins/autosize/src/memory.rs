@@ -46,6 +46,9 @@ pub(crate) struct ScopeMemory {
     pub growth: Option<Growth>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<Ceiling>,
+    /// When its numbers last said nothing of its load: a pause, a gap.
+    #[serde(skip_serializing_if = "is_default")]
+    pub blind_ms: u64,
     /// The size that was seen, and the last shrink: moment and the size before.
     pub size: u32,
     #[serde(skip_serializing_if = "is_default")]

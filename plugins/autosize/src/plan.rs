@@ -56,7 +56,7 @@ pub(crate) fn plan<'w>(
     let size = scope.size();
     let bound = limit::bound(settings, window, &scope, load, memory);
     let wanted = load.most.map_or(size, |most| most.wanted);
-    let peak = note_peak(settings, at_ms, &scope, load, memory);
+    let peak = note_peak(settings, (at_ms, span_ms(window)), &scope, load, memory);
     let needs = peak.map_or(size, |peak| peak.max(wanted)).min(size).max(scope.floor());
     let mut plan = Plan { scope, to: size, wanted, needs, why: Why::Enough };
     if let Some(limit) = bound.limit.filter(|_| bound.is_beyond) {
@@ -99,7 +99,7 @@ fn grow<'w>(plan: &mut Plan<'w>, need: Need<'w>, bound: &Bound) {
 /// Notes what the load wants; gives the most that it wanted in the stretch, once that is known.
 fn note_peak(
     settings: &Settings,
-    at_ms: u64,
+    (at_ms, short_span_ms): (u64, u64),
     scope: &Scope<'_>,
     load: &ScopeLoad<'_>,
     memory: &mut ScopeMemory,
@@ -115,11 +115,20 @@ fn note_peak(
     let Some(most) = load.most.filter(|_| !load.is_blind) else {
         // What was not seen was not calm: a shrink has to wait its full time again.
         memory.peaks = crate::peaks::Peaks::default();
+        memory.blind_ms = at_ms;
         return None;
     };
+    // Means over the short span still hold some of the time in which nothing was to be seen.
+    if memory.blind_ms > 0 && at_ms.saturating_sub(memory.blind_ms) < short_span_ms {
+        return None;
+    }
     let stretch_ms = stretch_ms(settings, memory);
     let peak = memory.peaks.note(at_ms, stretch_ms, f64::from(most.wanted))?;
     Some(poolwarden_policy::numbers::servers_up(peak))
+}
+
+fn span_ms(window: &Window) -> u64 {
+    u64::try_from(window.short_span().as_millis()).unwrap_or(u64::MAX)
 }
 
 fn stretch_ms(settings: &Settings, memory: &ScopeMemory) -> u64 {
@@ -131,11 +140,10 @@ fn sample(settings: &Settings, window: &Window, load: &ScopeLoad<'_>, memory: &m
     /// Fewer transactions than these have no mean worth keeping.
     const TRANSACTIONS_MIN: f64 = 20.0;
     let span = window.short_span();
-    let span_ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let transactions = load.speed.per_s * span.as_secs_f64();
     if !load.is_blind
         && transactions >= TRANSACTIONS_MIN
-        && memory.curve.is_due(window.at_ms(), span_ms)
+        && memory.curve.is_due(window.at_ms(), span_ms(window))
     {
         memory.curve.add(window.at_ms(), load.speed.servers, load.speed.time_us(), settings);
     }

@@ -239,14 +239,16 @@ fn shrinks_one_step_after_the_calm_and_not_before() {
 }
 
 #[test]
-fn shrinks_one_step_after_the_other_while_none_is_being_measured() {
+fn shrinks_one_step_after_the_other_while_no_growth_is_being_measured() {
     let pools = [PoolRow::serving("orders", "app", 20, 3)];
     let shrunk = run_twice(20, &pools, AFTER_MS);
     let smaller = [PoolRow::serving("orders", "app", 15, 3)];
     let later = |it: &mut Columns| it.at_ms += AFTER_MS + 1_000;
     let scope = ScopeRow { change_from: 20, change_to: 15, ..ScopeRow::default_size(15) };
     let measured = [ScopeRow { change: 1, ..scope.clone() }];
-    assert_eq!(sizes(&run(&measured, &smaller, "{}", &shrunk.memory, later)), NONE);
+    assert_eq!(sizes(&run(&measured, &smaller, "{}", &shrunk.memory, later)), [12]);
+    let grown = [ScopeRow { change: 1, change_from: 10, ..scope.clone() }];
+    assert_eq!(sizes(&run(&grown, &smaller, "{}", &shrunk.memory, later)), NONE);
     let verified = [ScopeRow { change: 2, ..scope }];
     assert_eq!(sizes(&run(&verified, &smaller, "{}", &shrunk.memory, later)), [12]);
 }

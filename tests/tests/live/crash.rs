@@ -69,7 +69,7 @@ async fn a_killed_sidecar_loses_nothing_recorded_and_settles_what_it_had_begun()
 
     let sidecar = bench.sidecar(&setup).await;
     bench
-        .until("nothing is unsettled and the load is content", seconds(30), async || {
+        .until("nothing is unsettled and the load is content", seconds(60), async || {
             let open = sidecar.store().unsettled().await.expect("readable");
             let content = sidecar.pool("app").is_some_and(|pool| pool.row.cl_waiting == 0);
             (open.is_empty() && content).then_some(())
