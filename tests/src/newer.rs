@@ -23,7 +23,7 @@ impl Version {
         }
         let fetched =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/pgbouncer-new/pgbouncer");
-        let named = std::env::var_os(VARIABLE).map(PathBuf::from);
+        let named = std::env::var_os(VARIABLE).filter(|named| !named.is_empty()).map(PathBuf::from);
         let found = named.or_else(|| fetched.exists().then_some(fetched));
         if found.is_none() {
             eprintln!("NOT TESTED: there is no newer PgBouncer; set {VARIABLE} to one");
