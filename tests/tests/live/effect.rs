@@ -23,6 +23,8 @@ async fn with_status(sidecar: &Sidecar, status: Status) -> Option<Decision> {
 fn measured(bench: &Bench) -> Setup {
     let mut setup = bench.setup();
     setup.target().effect = "window_ms = 4000\nrollback_wait_ms = 60000\n".to_owned();
+    // Sized by utilization alone: the warming up is to grow nothing.
+    setup.autosize.push_str("wait_slo_ms = 0\n");
     setup
 }
 
@@ -56,7 +58,7 @@ async fn a_growth_that_helps_is_verified_with_its_numbers() {
     let detail = sidecar.json(&format!("/v1/decisions/{}", verified.id)).await;
     let number = |path: &str| detail.pointer(path).and_then(serde_json::Value::as_f64);
     let (before, after) = ("/effect/before/throughput_per_s", "/effect/after/throughput_per_s");
-    assert!(number(after) > number(before).map(|was| was * 1.1), "{detail:#}");
+    assert!(number(after) > number(before).map(|was| was * 1.2), "{detail:#}");
     let series = detail.pointer("/effect/series").and_then(|all| all.as_array());
     assert!(series.is_some_and(|all| all.len() > 1), "{detail:#}");
     assert!(sidecar.stop().await);
@@ -75,9 +77,7 @@ async fn a_growth_into_a_lock_convoy_is_taken_back_and_waits_over_a_restart() {
             with_status(&sidecar, Status::RolledBack).await
         })
         .await;
-    // A first server or two may have come with the warming up.
-    let from = rolled_back.size_from.map(PoolSize::get);
-    assert!(from.is_some_and(|from| from <= 5), "{rolled_back:?}");
+    assert_eq!(rolled_back.size_from.map(PoolSize::get), Some(3), "{rolled_back:?}");
     bench
         .until("the size is back", seconds(5), async || (bench.size().await == 3).then_some(()))
         .await;
