@@ -10,7 +10,7 @@ use crate::run::Plan;
 use crate::scenario::Scenario;
 
 /// Starting and ending the servers of a run.
-const AROUND: Duration = Duration::from_secs(8);
+const AROUND: Duration = Duration::from_secs(11);
 
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,6 +25,8 @@ pub struct Setup {
     pub alerts: String,
     /// The whole file of the policy `leak-hunter` after its plugin and mode; `None` leaves it out.
     pub leaks: Option<String>,
+    /// The whole file of the policy `rules` after its plugin and mode; `None` leaves it out.
+    pub rules: Option<String>,
     /// What becomes of sizes at the end: `keep` or `hand_back`.
     pub sizes: &'static str,
     /// Further lines of the configuration, before the targets.
@@ -139,6 +141,7 @@ impl Setup {
             autosize: "shrink_after_ms = 1000\nshrink_step_percent = 60\n".to_owned(),
             alerts: "[settings.pool_exhausted]\nhold_ms = 200\ncooldown_ms = 500\n".to_owned(),
             leaks: None,
+            rules: None,
             sizes: "keep",
             more: String::new(),
             targets: vec![target],
@@ -164,6 +167,7 @@ impl Setup {
         let mut all =
             vec![("autosize", settings(&self.autosize)), ("pool-alerts", settings(&self.alerts))];
         all.extend(self.leaks.iter().map(|more| ("leak-hunter", more.clone())));
+        all.extend(self.rules.iter().map(|more| ("rules", more.clone())));
         for (name, more) in all {
             let built = shipped().join(format!("{name}.wasm"));
             fs::copy(&built, policies.join(format!("{name}.wasm"))).unwrap_or_else(|error| {

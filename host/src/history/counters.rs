@@ -51,7 +51,7 @@ pub struct Delta {
 impl CounterTrack {
     /// Takes in a sample; counters that fell, or a gap, start the track again.
     pub fn absorb(&mut self, at: Timestamp, counters: Counters, held: Held, span: Duration) {
-        let finished = self.finished.take(counters, held);
+        let finished = self.finished.take(at, counters, held);
         let restarted = finished.is_none();
         let last = self.samples.back();
         // After a gap longer than the span the difference is an old story: start again too.

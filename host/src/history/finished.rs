@@ -11,9 +11,13 @@
 //! - time in servers = time − wait of those that have finished, which is the wait of all that were
 //!   given a server less that of those that still hold one: about their number times the mean wait of
 //!   those that were given one last.
+//!
+//! Behind a long queue that is a small difference of two large numbers, and few are given a server
+//! between two reads: the noise would be larger than the time itself. But then no server rests, so what
+//! they do is known without the totals: their number times the time that has passed.
 
 use super::counters::float;
-use crate::model::Counters;
+use crate::model::{Counters, Timestamp};
 
 /// Clients of one database at the moment of its totals.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,10 +28,17 @@ pub(super) struct Held {
     pub busy: u64,
 }
 
+impl Held {
+    /// Says whether waits are longer than what they are for: the queue is longer than the servers.
+    fn is_behind_a_queue(self) -> bool {
+        self.waiting > self.busy
+    }
+}
+
 /// Makes totals of what has finished from PgBouncer's; they never fall while PgBouncer's do not.
 #[derive(Debug, Default)]
 pub(super) struct Finished {
-    last: Option<(Counters, Held)>,
+    last: Option<(Timestamp, Counters, Held)>,
     /// Mean wait of those that were given a server last, in microseconds.
     wait_us: Option<f64>,
     totals: Counters,
@@ -43,9 +54,9 @@ impl Finished {
     }
 
     /// Takes in PgBouncer's totals; `None` when they have started again.
-    pub fn take(&mut self, now: Counters, held: Held) -> Option<Counters> {
+    pub fn take(&mut self, at: Timestamp, now: Counters, held: Held) -> Option<Counters> {
         let gone = |asked: u64| asked.saturating_sub(held.waiting).saturating_sub(held.busy);
-        let Some((before, held_before)) = self.last.replace((now, held)) else {
+        let Some((then, before, held_before)) = self.last.replace((at, now, held)) else {
             self.totals = Counters {
                 xact_count: gone(now.xact_count),
                 query_count: gone(now.query_count),
@@ -55,7 +66,7 @@ impl Finished {
         };
         let Some(added) = Added::between(&before, &now) else {
             *self = Self::default();
-            self.take(now, held);
+            self.take(at, now, held);
             return None;
         };
         let started = added.transactions + float(held_before.waiting) - float(held.waiting);
@@ -64,15 +75,22 @@ impl Finished {
             self.wait_us = Some(added.wait_us / started);
         }
         let wait_now = self.wait_us.unwrap_or(0.0);
-        let still = float(held.busy) * wait_now;
-        let still_before = float(held_before.busy) * wait_before.unwrap_or(wait_now);
-        let waited = added.wait_us - still + still_before;
+        let in_servers = if held.is_behind_a_queue() && held_before.is_behind_a_queue() {
+            let busy = f64::midpoint(float(held_before.busy), float(held.busy));
+            busy * float(at.millis_since(then)) * 1_000.0
+        } else {
+            let still = float(held.busy) * wait_now;
+            let still_before = float(held_before.busy) * wait_before.unwrap_or(wait_now);
+            added.transaction_us - (added.wait_us - still + still_before)
+        };
+        // The wait is in both times alike, so they differ by the pauses within transactions.
+        let pauses = added.transaction_us - added.query_us;
         let totals = &mut self.totals;
         totals.xact_count = totals.xact_count.max(gone(now.xact_count));
         totals.query_count = totals.query_count.max(gone(now.query_count));
         totals.wait_time_us = now.wait_time_us;
-        totals.xact_time_us += whole(&mut self.transaction_rest, added.transaction_us - waited);
-        totals.query_time_us += whole(&mut self.query_rest, added.query_us - waited);
+        totals.xact_time_us += whole(&mut self.transaction_rest, in_servers);
+        totals.query_time_us += whole(&mut self.query_rest, in_servers - pauses);
         Some(*totals)
     }
 }
@@ -115,6 +133,10 @@ fn whole(rest: &mut f64, more: f64) -> u64 {
 mod tests {
     use super::*;
 
+    fn at(second: u64) -> Timestamp {
+        Timestamp::from_millis(second * 1_000)
+    }
+
     fn totals(asked: u64, time_us: u64, wait_us: u64) -> Counters {
         Counters {
             xact_count: asked,
@@ -131,24 +153,44 @@ mod tests {
     #[test]
     fn a_queue_shows_neither_in_what_is_done_nor_in_how_long_it_takes() {
         let mut finished = Finished::default();
-        let mut take = |asked, time_us, wait_us, waiting, busy| {
-            let done = finished.take(totals(asked, time_us, wait_us), Held { waiting, busy });
+        let mut take = |at_s, asked, time_us, wait_us, waiting, busy| {
+            let held = Held { waiting, busy };
+            let done = finished.take(at(at_s), totals(asked, time_us, wait_us), held);
             done.map(|done| (done.xact_count, done.xact_time_us))
         };
-        assert_eq!(take(0, 0, 0, 0, 0), Some((0, 0)));
-        assert_eq!(take(4, 0, 0, 3, 1), Some((0, 0)));
-        assert_eq!(take(4, 2_000_000, 2_000_000, 2, 1), Some((1, 2_000_000)));
-        assert_eq!(take(4, 6_000_000, 6_000_000, 1, 1), Some((2, 4_000_000)));
-        assert_eq!(take(4, 12_000_000, 12_000_000, 0, 1), Some((3, 6_000_000)));
-        assert_eq!(take(4, 20_000_000, 12_000_000, 0, 0), Some((4, 8_000_000)));
+        assert_eq!(take(0, 0, 0, 0, 0, 0), Some((0, 0)));
+        assert_eq!(take(1, 4, 0, 0, 3, 1), Some((0, 0)));
+        assert_eq!(take(3, 4, 2_000_000, 2_000_000, 2, 1), Some((1, 2_000_000)));
+        assert_eq!(take(5, 4, 6_000_000, 6_000_000, 1, 1), Some((2, 4_000_000)));
+        assert_eq!(take(7, 4, 12_000_000, 12_000_000, 0, 1), Some((3, 6_000_000)));
+        assert_eq!(take(9, 4, 20_000_000, 12_000_000, 0, 0), Some((4, 8_000_000)));
+    }
+
+    /// Waits of seconds that vary, and a start now and then: totals as they come by chance.
+    #[test]
+    fn behind_a_long_queue_the_time_is_that_of_the_servers() {
+        let mut finished = Finished::default();
+        let held = Held { waiting: 90, busy: 10 };
+        let (mut time_us, mut wait_us) = (0, 0);
+        let mut done = Vec::new();
+        for second in 0..10_u64 {
+            // Each of ten finishes a second; the wait that ends with its start is 1 to 3 s.
+            wait_us += 10 * (1_000_000 + second % 3 * 1_000_000);
+            time_us += 10 * (1_000_000 + (second + 1) % 3 * 1_000_000) + 10_000_000;
+            let totals = totals(100 + second * 10, time_us, wait_us);
+            done.extend(finished.take(at(second), totals, held).map(|all| all.xact_time_us));
+        }
+        let steps: Vec<u64> = done.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(steps, [10_000_000; 9]);
     }
 
     #[test]
     fn totals_that_start_again_are_told() {
         let mut finished = Finished::default();
-        assert!(finished.take(totals(9, 9, 0), Held::default()).is_some());
-        assert_eq!(finished.take(totals(3, 3, 0), Held::default()), None);
-        let next = finished.take(totals(5, 5, 0), Held::default()).map(|done| done.xact_count);
+        assert!(finished.take(at(0), totals(9, 9, 0), Held::default()).is_some());
+        assert_eq!(finished.take(at(1), totals(3, 3, 0), Held::default()), None);
+        let next =
+            finished.take(at(2), totals(5, 5, 0), Held::default()).map(|done| done.xact_count);
         assert_eq!(next, Some(5));
     }
 
@@ -156,7 +198,9 @@ mod tests {
     fn what_seems_to_be_undone_is_not_counted_twice() {
         let mut finished = Finished::default();
         let mut take = |asked, waiting, busy| {
-            finished.take(totals(asked, 0, 0), Held { waiting, busy }).map(|done| done.xact_count)
+            finished
+                .take(at(0), totals(asked, 0, 0), Held { waiting, busy })
+                .map(|done| done.xact_count)
         };
         assert_eq!(take(10, 0, 2), Some(8));
         assert_eq!(take(10, 3, 2), Some(8), "three clients queue at login and have not asked");

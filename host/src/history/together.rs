@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::History;
+use super::counters::Delta;
 use super::stretch::{Gauges, ScopeTrack, Stretch, Work};
 use crate::model::{DatabaseSample, EffectPoint, Measure, ScopeKey, Setting, Timestamp, XactEnds};
 
@@ -82,7 +83,7 @@ impl History {
             let (delta, all) = (track.last_delta(), shares.values().sum::<f64>());
             for (scope, part) in shares {
                 let work = Work::share(delta, part / all);
-                if let Some(gauges) = scopes.get_mut(&scope).filter(|_| delta.transactions > 0) {
+                if let Some(gauges) = scopes.get_mut(&scope).filter(|_| delta != Delta::default()) {
                     gauges.work.push((Arc::clone(database), work));
                 }
             }

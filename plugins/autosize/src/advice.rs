@@ -106,6 +106,9 @@ pub(crate) fn limit_in_words(limit: Limit) -> String {
         Limit::Failed(size) => {
             format!("more than {size} servers brought neither throughput nor shorter times")
         }
+        Limit::Doubted(size) => format!(
+            "more than {size} servers brought nothing some time ago and are tried in small steps"
+        ),
         Limit::Curve(peak, r2) => format!(
             "its throughput peaks at {peak:.1} busy servers by what was measured (R² {r2:.2})"
         ),

@@ -6,30 +6,68 @@
 //!   the load λ·S is the busy servers plus S·dQ/dt.
 //! - **Its head has an age**: it is first in, first out, so everybody who came after the head is still
 //!   there and λ = Q / (age of the head), Little's law on the queue.
-//! - **It stands**: as many come as go, which is what a fixed number of clients does, each asking again
-//!   when answered. With N clients, c busy servers and Q waiters, the others think for
-//!   Z = (N − c − Q)·S / c (interactive response time law; P. J. Denning and J. P. Buzen, "The
-//!   Operational Analysis of Queueing Network Models", 1978); without a queue N·S / (S + Z) =
-//!   c·N / (N − Q) servers would be busy.
+//! - **It stands**: as many come as go for longer than its head has waited, which is what a fixed number
+//!   of clients does, each asking again when answered. With N clients, c busy servers and Q waiters, the
+//!   others think for Z = (N − c − Q)·S / c (interactive response time law; P. J. Denning and J. P.
+//!   Buzen, "The Operational Analysis of Queueing Network Models", 1978); without a queue N·S / (S + Z)
+//!   = c·N / (N − Q) servers would be busy.
+//!
+//! Each count is one of events that come by chance (Poisson), so one standard deviation is taken off:
+//! a size that is too small by that much shows in the next look, one that is too large stays for long.
 //!
 //! The queue must also be worked off: the window's demand has the servers that do so in time. They are
-//! needed only until then, so they are kept apart, and they are at most as many as the load itself: a
-//! queue that grew while servers were being opened is gone as fast as it came.
+//! needed only until then, so they are kept apart, and they are at most half as many as the load
+//! itself: a queue that grew while servers were being opened is soon gone.
 //!
 //! All together is never more than busy servers and waiters: more could not be busy now.
 
+use std::time::Duration;
+
 use poolwarden_policy::Pool;
+use serde::{Deserialize, Serialize};
 
 /// Below so many waiters the age of the head is chance.
 const QUEUE_MIN: u32 = 8;
 
-/// A queue stands when as many come as go, but for this part.
+/// A queue stands while it differs by no more than this part, and by no more than chance.
 const STANDING: f64 = 0.1;
+
+/// The most servers that work a queue off, by those that the load needs.
+const WORK_OFF: f64 = 0.5;
+
+/// A queue, as it is remembered from one evaluation to the next.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Queue {
+    pub waiting: u32,
+    /// What it was when it began to stand, and when that was, milliseconds since 1970.
+    standing: u32,
+    since_ms: u64,
+}
+
+impl Queue {
+    /// Gives what is to be remembered of a queue, from what was remembered of it.
+    pub(crate) fn of(waiting: u32, at_ms: u64, before: Option<Self>) -> Self {
+        let near = |from: u32| {
+            let from = f64::from(from);
+            (f64::from(waiting) - from).abs() <= STANDING * from + from.sqrt()
+        };
+        match before.filter(|before| before.standing > 0 && near(before.standing)) {
+            Some(before) => Self { waiting, ..before },
+            None => Self { waiting, standing: waiting, since_ms: at_ms },
+        }
+    }
+
+    /// Says whether it has stood for longer than its head has waited.
+    fn stands(self, at_ms: u64, head_s: f64) -> bool {
+        let age = Duration::from_millis(at_ms.saturating_sub(self.since_ms));
+        self.standing > 0 && age.as_secs_f64() > head_s
+    }
+}
 
 /// What was known of a pool's queue at the evaluation before.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Before {
-    pub waiting: u32,
+    pub queue: Queue,
     /// Time since then, seconds; more than 0.
     pub seconds: f64,
 }
@@ -44,25 +82,37 @@ pub(crate) struct Hidden {
 }
 
 /// Gives the servers that a pool with a queue could use now.
-pub(crate) fn load(pool: &Pool<'_>, before: Option<Before>) -> Hidden {
+pub(crate) fn load(pool: &Pool<'_>, at_ms: u64, before: Option<Before>) -> Hidden {
     let (busy, waiting) = (f64::from(pool.sv_active()), f64::from(pool.cl_waiting()));
     let service_s = pool.transaction_mean_us() / 1e6;
     let work_off = (pool.demand() - busy).max(0.0);
-    let growth = before.map(|before| (waiting - f64::from(before.waiting)) / before.seconds);
-    let by_growth = busy + service_s * growth.unwrap_or(0.0).max(0.0);
+    let by_growth = before.map_or(busy, |before| busy + rising(busy, waiting, service_s, before));
     let head_s = pool.maxwait().as_secs_f64();
     let by_age = if pool.cl_waiting() >= QUEUE_MIN && head_s > 0.0 {
-        service_s * waiting / head_s
+        service_s * (waiting - waiting.sqrt()) / head_s
     } else {
         0.0
     };
-    let is_standing = growth.is_some_and(|growth| growth.abs() * service_s <= STANDING * busy)
-        && before.is_some_and(|before| before.waiting > 0);
+    let queue = Queue::of(pool.cl_waiting(), at_ms, before.map(|before| before.queue));
     let clients = f64::from(pool.cl_active()) + waiting;
-    let by_circle =
-        if is_standing && clients > waiting { busy * clients / (clients - waiting) } else { 0.0 };
+    let by_circle = if queue.stands(at_ms, head_s) && clients > waiting {
+        busy * clients / (clients - waiting)
+    } else {
+        0.0
+    };
     let load = by_growth.max(by_age).max(by_circle).min(busy + waiting);
-    Hidden { load, work_off: work_off.min(load).min(busy + waiting - load) }
+    Hidden { load, work_off: work_off.min(WORK_OFF * load).min(busy + waiting - load) }
+}
+
+/// Gives the servers that a queue's growth would keep busy, as far as it is no chance.
+fn rising(busy: f64, waiting: f64, service_s: f64, before: Before) -> f64 {
+    if service_s <= 0.0 {
+        return 0.0;
+    }
+    let growth = waiting - f64::from(before.queue.waiting);
+    // Those that come and those that go vary each by the root of their number.
+    let chance = (2.0 * busy / service_s * before.seconds + 1.0).sqrt();
+    service_s * (growth - chance).max(0.0) / before.seconds
 }
 
 #[cfg(test)]
@@ -77,7 +127,15 @@ mod tests {
 
     fn all(row: PoolRow, before: Option<Before>) -> Hidden {
         let window = window(&[ScopeRow::default_size(10)], &[row]).expect("rows");
-        load(&window.pools().next().expect("a pool"), before)
+        load(&window.pools().next().expect("a pool"), AT_MS, before)
+    }
+
+    const AT_MS: u64 = 1_000_000;
+
+    /// A queue of the evaluation before, which began to stand then.
+    fn before(waiting: u32, ms: u64) -> Before {
+        let queue = Queue { waiting, standing: waiting, since_ms: AT_MS - ms };
+        Before { queue, seconds: Duration::from_millis(ms).as_secs_f64() }
     }
 
     /// Ten busy servers, transactions of 50 ms, and a queue.
@@ -92,36 +150,58 @@ mod tests {
 
     #[test]
     fn a_growing_queue_tells_the_arrivals() {
-        // 20 more within 0.1 s are 200 a second, which need 200 · 0.05 = 10 servers more.
-        let before = Before { waiting: 10, seconds: 0.1 };
-        assert!((of(queue(30, 1_000_000, 500), Some(before)) - 20.0).abs() < 1e-9);
+        // 200 more within a second, less √(2 · 10 / 0.05 · 1 + 1) by chance, need 0.05 servers each.
+        let load = of(queue(210, 1_000_000, 500), Some(before(10, 1_000)));
+        assert!((load - (10.0 + (200.0 - 401_f64.sqrt()) * 0.05)).abs() < 1e-9, "{load}");
+    }
+
+    #[test]
+    fn a_queue_that_grows_no_more_than_by_chance_tells_none() {
+        assert!((of(queue(14, 1_000_000, 500), Some(before(8, 100))) - 10.0).abs() < 1e-9);
     }
 
     #[test]
     fn the_age_of_the_head_tells_them_at_first_sight() {
-        // 30 within 60 ms are 500 a second: 25 servers.
-        assert!((of(queue(30, 60_000, 500), None) - 25.0).abs() < 1e-9);
+        // 36 less √36 within 60 ms are 500 a second: 25 servers.
+        assert!((of(queue(36, 60_000, 500), None) - 25.0).abs() < 1e-9);
         assert!((of(queue(5, 10_000, 500), None) - 10.0).abs() < 1e-9, "five are chance");
     }
 
     #[test]
     fn a_standing_queue_of_a_circle_of_clients_tells_the_load() {
         // 10 · 50 / (50 − 30).
-        let before = Before { waiting: 30, seconds: 1.0 };
-        assert!((of(queue(30, 300_000, 50), Some(before)) - 25.0).abs() < 1e-9);
+        assert!((of(queue(30, 300_000, 50), Some(before(30, 1_000))) - 25.0).abs() < 1e-9);
+        assert!((of(queue(30, 300_000, 50), Some(before(35, 1_000))) - 25.0).abs() < 1e-9);
     }
 
     #[test]
-    fn what_works_it_off_is_apart_and_at_most_as_much() {
+    fn a_queue_that_has_just_stopped_to_grow_is_no_circle() {
+        // All who came while the head has waited: 25 / 0.3 · 0.05.
+        let load = of(queue(30, 300_000, 50), Some(before(30, 200)));
+        assert!((load - 10.0).abs() < 1e-9, "{load}");
+    }
+
+    #[test]
+    fn a_queue_begins_to_stand_anew_when_it_changes() {
+        let first = Queue::of(30, AT_MS, None);
+        assert!(!first.stands(AT_MS, 0.0) && first.stands(AT_MS + 500, 0.4));
+        let same = Queue::of(36, AT_MS + 500, Some(first));
+        assert_eq!(same, Queue { waiting: 36, ..first });
+        let other = Queue::of(45, AT_MS + 900, Some(same));
+        assert_eq!(other, Queue { waiting: 45, standing: 45, since_ms: AT_MS + 900 });
+        assert!(!Queue::of(0, AT_MS, None).stands(AT_MS + 9_000, 0.0));
+    }
+
+    #[test]
+    fn what_works_it_off_is_apart_and_at_most_half_as_much() {
         let row = PoolRow { demand: 14.0, ..queue(30, 3_000_000, 500) };
         assert_eq!(all(row, None), Hidden { load: 10.0, work_off: 4.0 });
         let long = PoolRow { demand: 90.0, ..queue(400, 3_000_000, 500) };
-        assert_eq!(all(long, None), Hidden { load: 10.0, work_off: 10.0 });
+        assert_eq!(all(long, None), Hidden { load: 10.0, work_off: 5.0 });
     }
 
     #[test]
     fn it_is_never_more_than_all_who_are_there() {
-        let before = Before { waiting: 0, seconds: 0.001 };
-        assert!((of(queue(12, 1_000, 500), Some(before)) - 22.0).abs() < 1e-9);
+        assert!((of(queue(12, 1_000, 500), Some(before(0, 1))) - 22.0).abs() < 1e-9);
     }
 }

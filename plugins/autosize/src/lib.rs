@@ -32,6 +32,7 @@ pub use crate::settings::Settings;
 
 use crate::advice::Waits;
 use crate::budget::Cut;
+use crate::hidden::Queue;
 use crate::load::{Need, ScopeLoad};
 use crate::plan::{Plan, Why};
 
@@ -60,7 +61,8 @@ impl Policy for Autosize {
         let loads = load::by_scope(window, settings, &before);
         *memory = Memory::begin(at_ms);
         for pool in window.pools().filter(|pool| pool.cl_waiting() > 0).take(memory::QUEUES_MAX) {
-            memory.keep_queue(&pool.name(), pool.cl_waiting());
+            let was = load::queue_before(window, &pool, &before).map(|it| it.queue);
+            memory.keep_queue(&pool.name(), Queue::of(pool.cl_waiting(), at_ms, was));
         }
         let mut plans = Vec::with_capacity(loads.len());
         let mut held = None;

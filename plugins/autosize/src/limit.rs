@@ -18,8 +18,11 @@ use crate::memory::{Ceiling, Growth, ScopeMemory};
 use crate::settings::Settings;
 use crate::usl::Fit;
 
-/// A careful step: this part of the size, at least one server.
+/// Careful steps: these parts of the size, at least one server.
 const CAREFUL_PART: u32 = 4;
+const WARY_PART: u32 = 2;
+/// For so many times as long as a ceiling holds, what lies beyond it is only tried carefully.
+const DOUBTED: u64 = 4;
 /// So much of the short span must lie after a growth before it says what that brought.
 const TELLING_PART: f64 = 0.2;
 /// A size is too large for the curve when its throughput is below this part of the greatest.
@@ -30,6 +33,8 @@ const WORSE: f64 = 0.95;
 pub(crate) enum Limit {
     /// A growth from this size brought nothing.
     Failed(u32),
+    /// It did so some time ago, and none has gained since.
+    Doubted(u32),
     /// The curve has its peak at so many servers, and what it explains.
     Curve(f64, f64),
     /// Part of the concurrency that longer transactions eat up.
@@ -65,8 +70,12 @@ pub(crate) fn bound(
             (bound.most, bound.limit) = (most, Some(limit));
         }
     };
-    if let Some(ceiling) = memory.ceiling {
-        lower(ceiling.size, Limit::Failed(ceiling.size));
+    let ceiling = memory.ceiling.filter(|it| it.age_ms(at_ms) < settings.ceiling_expires_ms);
+    let step = |part: u32| size.saturating_add((size / part).max(1));
+    match (ceiling, memory.ceiling) {
+        (Some(ceiling), _) => lower(ceiling.size, Limit::Failed(ceiling.size)),
+        (None, Some(old)) => lower(step(CAREFUL_PART).max(old.size), Limit::Doubted(old.size)),
+        (None, None) => {}
     }
     let fit = memory.curve.fit(settings);
     let peak = fit.and_then(|fit| Some((fit, fit.most()?)));
@@ -75,7 +84,9 @@ pub(crate) fn bound(
     }
     let part = slowdown.unwrap_or(0.0);
     if part >= settings.slowdown_max {
-        lower(size + (size / CAREFUL_PART).max(1), Limit::Slowdown(part));
+        lower(step(CAREFUL_PART), Limit::Slowdown(part));
+    } else if part >= settings.slowdown_max / 2.0 {
+        lower(step(WARY_PART), Limit::Slowdown(part));
     }
     let measured = growth_in_measure(scope);
     if let Some(growth) = memory.growth {
@@ -92,7 +103,7 @@ pub(crate) fn bound(
     let is_retrograde = peak.is_some_and(|(fit, peak)| is_worse(&fit, peak, load));
     bound.is_beyond = measured.is_none()
         && size > bound.most
-        && (is_retrograde || memory.ceiling.is_some_and(|ceiling| size > ceiling.size));
+        && (is_retrograde || ceiling.is_some_and(|ceiling| size > ceiling.size));
     bound
 }
 
@@ -117,7 +128,7 @@ fn learn(
         memory.growth = None;
     }
     let expires = settings.ceiling_expires_ms;
-    memory.ceiling = memory.ceiling.filter(|it| at_ms.saturating_sub(it.at_ms) < expires);
+    memory.ceiling = memory.ceiling.filter(|it| it.age_ms(at_ms) < expires.saturating_mul(DOUBTED));
     if let Some(change) = scope.last_change()
         && change.outcome == ChangeOutcome::RolledBack
         && change.to > change.from
@@ -131,8 +142,11 @@ fn learn(
         && at_ms.saturating_sub(growth.at_ms) >= settings.growth_judged_ms
     {
         let are_used = load.speed.servers > half_way(&growth, scope);
-        if are_used && !has_gained(settings, &growth, &load.speed) {
+        let has_gained = has_gained(settings, &growth, &load.speed);
+        if are_used && !has_gained {
             memory.ceiling = Some(Ceiling { at_ms, size: growth.from });
+        } else if are_used && memory.ceiling.is_some_and(|ceiling| size > ceiling.size) {
+            memory.ceiling = None;
         }
         memory.growth = None;
     }

@@ -34,6 +34,8 @@ pub(crate) enum Cause {
     Mean,
     /// The mean, and its rise.
     Rise,
+    /// The mean, of a load that is gone.
+    Fall,
     /// More servers are busy than the mean explains.
     Jump,
     /// Clients wait.
@@ -152,14 +154,19 @@ fn need<'w>(
     let busy = f64::from(pool.sv_active());
     let mut work_off = 0.0;
     let (load, cause) = if counts(pool, mean, sizing) {
-        let hidden =
-            hidden::load(pool, before.and_then(|before| queue_before(window, pool, before)));
+        let hidden = hidden::load(
+            pool,
+            window.at_ms(),
+            before.and_then(|it| queue_before(window, pool, it)),
+        );
         work_off = hidden.work_off;
         (hidden.load.max(mean), Cause::Queue)
     } else if busy >= f64::from(size) * sizing.settings.grow_utilization
         && busy > mean + SIGMAS * mean.max(1.0).sqrt()
     {
         (busy, Cause::Jump)
+    } else if pool.demand() < mean - mean.max(0.0).sqrt() {
+        (mean, Cause::Fall)
     } else {
         let rise = rise(window, pool, mean, sizing.settings);
         (mean + rise, if rise > 0.0 { Cause::Rise } else { Cause::Mean })
@@ -183,6 +190,7 @@ fn grows(need: &Need<'_>, sizing: &Sizing<'_>) -> bool {
             need.pool.waiting_for() >= confirm && (open >= size || is_opening(&need.pool))
         }
         Cause::Jump => true,
+        Cause::Fall => false,
         Cause::Rise | Cause::Mean => sizing.is_tight(need.load, size),
     }
 }
@@ -220,8 +228,7 @@ fn rise(window: &Window, pool: &Pool<'_>, mean: f64, settings: &Settings) -> f64
     let per_s = pool.demand_trend_per_min() / 60.0;
     let seen_s = window.long_span().min(pool.observed_for()).as_secs_f64();
     let is_chance = per_s * seen_s <= 1.0 + 2.0 * mean.max(0.0).sqrt();
-    let is_over = pool.demand() < mean - mean.max(0.0).sqrt();
-    if is_chance || is_over {
+    if is_chance {
         return 0.0;
     }
     let lead_s = Duration::from_millis(settings.lead_ms).as_secs_f64();
@@ -229,7 +236,7 @@ fn rise(window: &Window, pool: &Pool<'_>, mean: f64, settings: &Settings) -> f64
     (per_s * ahead_s).min(mean * RISE_MAX)
 }
 
-fn queue_before(window: &Window, pool: &Pool<'_>, before: &Memory) -> Option<Before> {
+pub(crate) fn queue_before(window: &Window, pool: &Pool<'_>, before: &Memory) -> Option<Before> {
     /// What is older says nothing of how a queue grows.
     const OLD_MS: u64 = 5_000;
     let age_ms = window.at_ms().checked_sub(before.at_ms)?;
@@ -237,8 +244,8 @@ fn queue_before(window: &Window, pool: &Pool<'_>, before: &Memory) -> Option<Bef
         return None;
     }
     let was_there = |pool: &Pool<'_>| before.queues.get(&pool.name().to_string()).copied();
-    let waiting = if before.queues.is_empty() { None } else { was_there(pool) }.unwrap_or(0);
-    Some(Before { waiting, seconds: Duration::from_millis(age_ms).as_secs_f64() })
+    let queue = if before.queues.is_empty() { None } else { was_there(pool) }.unwrap_or_default();
+    Some(Before { queue, seconds: Duration::from_millis(age_ms).as_secs_f64() })
 }
 
 /// Keeps the first of the greatest, so that the choice does not hang on anything but the window.

@@ -11,15 +11,16 @@ use poolwarden_policy::{PoolName, Scope, ScopeKind};
 use serde::{Deserialize, Serialize};
 
 use crate::curve::Curve;
+use crate::hidden::Queue;
 use crate::peaks::Peaks;
 
 /// Version of this format; memory of another one is not read.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The most scopes that are remembered, some 100 bytes each.
 const SCOPES_MAX: usize = 300;
 /// With more scopes than these no curve is kept, some 700 bytes each.
 const CURVES_MAX: usize = 24;
-/// The most queues that are remembered, some 60 bytes each.
+/// The most queues that are remembered, some 100 bytes each.
 pub(crate) const QUEUES_MAX: usize = 64;
 
 /// What `autosize` keeps between evaluations.
@@ -30,8 +31,8 @@ pub struct Memory {
     /// When it was written, milliseconds since 1970.
     pub(crate) at_ms: u64,
     pub(crate) scopes: BTreeMap<String, ScopeMemory>,
-    /// Clients that waited then, by pool.
-    pub(crate) queues: BTreeMap<String, u32>,
+    /// Queues then, by pool.
+    pub(crate) queues: BTreeMap<String, Queue>,
 }
 
 /// What is remembered of one scope.
@@ -81,6 +82,12 @@ pub(crate) struct Ceiling {
     pub size: u32,
 }
 
+impl Ceiling {
+    pub(crate) fn age_ms(&self, at_ms: u64) -> u64 {
+        at_ms.saturating_sub(self.at_ms)
+    }
+}
+
 impl Memory {
     /// Returns the memory when it is of this version and not of another time.
     pub(crate) fn known(self, at_ms: u64) -> Self {
@@ -104,8 +111,8 @@ impl Memory {
     }
 
     /// Remembers a queue.
-    pub(crate) fn keep_queue(&mut self, pool: &PoolName, waiting: u32) {
-        self.queues.insert(pool.to_string(), waiting);
+    pub(crate) fn keep_queue(&mut self, pool: &PoolName, queue: Queue) {
+        self.queues.insert(pool.to_string(), queue);
     }
 }
 

@@ -174,7 +174,7 @@ pub(crate) fn cause(need: &Need<'_>) -> String {
             pool.name(),
             pool.demand_trend_per_min(),
         ),
-        (Cause::Mean, _) => format!(
+        (Cause::Mean | Cause::Fall, _) => format!(
             "{:.1} of {} servers of {} are busy on average",
             need.load,
             pool.size(),

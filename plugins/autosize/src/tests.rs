@@ -85,8 +85,8 @@ fn stuck_database() -> DatabaseServer {
 #[test]
 fn grows_to_the_demand_at_target_utilization_when_clients_wait() {
     let answer = run_default(4, PoolRow::queueing("orders", "app", 4, 5, 9.0));
-    // Four are busy and four more work the queue off; 4 / 0.75 for what comes would be six.
-    assert_eq!(sizes(&answer), [8]);
+    // Four are busy, and two more work the queue off.
+    assert_eq!(sizes(&answer), [6]);
     let resize = resizes(&answer)[0];
     assert!(resize.reason.contains("5 clients wait for orders/app"), "{}", resize.reason);
     assert!(resize.evidence.iter().any(|it| it.name == "waiting" && it.value == 5.0));
@@ -111,7 +111,7 @@ fn waits_for_the_confirmation_time() {
     let late = run(&scopes, &pools, r#"{"confirm_ms": 1001}"#, &[], |_| {});
     assert_eq!(sizes(&late), NONE);
     let due = run(&scopes, &pools, r#"{"confirm_ms": 1000}"#, &[], |_| {});
-    assert_eq!(sizes(&due), [8]);
+    assert_eq!(sizes(&due), [6]);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn does_nothing_and_forgets_the_calm_while_the_target_is_not_up() {
 fn memory_that_cannot_be_known_is_none() {
     let scopes = [ScopeRow::default_size(20)];
     let calm = [PoolRow::serving("orders", "app", 20, 3)];
-    for memory in [r#"{"":[4,1]}"#, r#"{"version":1}"#, r#"{"version":2,"scopes":7}"#, "�"] {
+    for memory in [r#"{"":[4,1]}"#, r#"{"version":1}"#, r#"{"version":3,"scopes":7}"#, "�"] {
         assert_eq!(sizes(&run(&scopes, &calm, "{}", memory.as_bytes(), |_| {})), NONE);
     }
 }
@@ -179,7 +179,7 @@ fn a_scope_gets_what_its_neediest_pool_wants() {
         PoolRow::queueing("billing", "app", 4, 5, 9.0),
         PoolRow::serving("reports", "app", 4, 1),
     ];
-    assert_eq!(sizes(&run(&[ScopeRow::default_size(4)], &pools, "{}", &[], |_| {})), [8]);
+    assert_eq!(sizes(&run(&[ScopeRow::default_size(4)], &pools, "{}", &[], |_| {})), [6]);
 }
 
 #[test]
@@ -192,11 +192,11 @@ fn does_not_grow_against_a_database_that_waits_on_itself() {
 
     let few = DatabaseServer { active: 3, waiting_on_lock: 3, ..stuck_database() };
     let answer = run(&scopes, &pools, "{}", &[], |it| it.database = Some(few));
-    assert_eq!(sizes(&answer), [8]);
+    assert_eq!(sizes(&answer), [6]);
 
     let unknown = DatabaseServer { reachable: false, ..stuck_database() };
     let answer = run(&scopes, &pools, "{}", &[], |it| it.database = Some(unknown));
-    assert_eq!(sizes(&answer), [8]);
+    assert_eq!(sizes(&answer), [6]);
 }
 
 #[test]
@@ -209,10 +209,10 @@ fn says_nothing_of_a_slow_database_when_nothing_wants_to_grow() {
 
 #[test]
 fn grows_to_the_ceiling_and_asks_for_more() {
-    let scopes = [ScopeRow { ceiling: 7, ..ScopeRow::default_size(4) }];
+    let scopes = [ScopeRow { ceiling: 5, ..ScopeRow::default_size(4) }];
     let pools = [PoolRow::queueing("orders", "app", 4, 5, 9.0)];
     let answer = run(&scopes, &pools, "{}", &[], |_| {});
-    assert_eq!(sizes(&answer), [7]);
+    assert_eq!(sizes(&answer), [5]);
     assert_eq!(advice(&answer)[0].0, "raise-ceiling");
 
     let scopes = [ScopeRow { ceiling: 4, ..ScopeRow::default_size(4) }];
@@ -227,7 +227,7 @@ fn recommends_the_line_for_a_size_that_it_cannot_set() {
     let pools = [PoolRow::queueing("orders", "app", 4, 5, 9.0)];
     let answer = run(&scopes, &pools, "{}", &[], |_| {});
     assert_eq!(sizes(&answer), NONE);
-    let line = "[databases]\norders = … pool_size=8";
+    let line = "[databases]\norders = … pool_size=6";
     assert_eq!(advice(&answer), [("set-pool-size", line, Subject::Scope(0))]);
 }
 

@@ -1,5 +1,6 @@
 //! What no policy can cross, at every instant, on real servers.
 
+use poolwarden::model::{Outcome, Rule, Word};
 use poolwarden::sandbox::{Load, LoadOptions, SUPERUSER, SandboxOptions, Through};
 use poolwarden_tests::{Bench, Sampler, seconds};
 
@@ -23,6 +24,14 @@ async fn the_ceiling_holds_where_postgresql_is_not_asked() {
     assert!(sidecar.target().postgres.is_none());
 }
 
+/// A policy that knows of no budget and is heard before all others.
+const GREEDY: &str = r#"priority = 10
+[[settings.rules]]
+name = "all-there-is"
+when = "pool.waiting > 0"
+resize = "50"
+"#;
+
 #[tokio::test]
 async fn the_pools_never_take_more_connections_than_postgresql_has_left() {
     let bench = Bench::start(SandboxOptions {
@@ -32,6 +41,7 @@ async fn the_pools_never_take_more_connections_than_postgresql_has_left() {
     })
     .await;
     let mut setup = bench.setup();
+    setup.rules = Some(GREEDY.to_owned());
     let target = setup.target();
     target.database = bench.database();
     // Looks come seldom beside changes, so that a rule which trusts an old look grows too far.
@@ -47,10 +57,21 @@ async fn the_pools_never_take_more_connections_than_postgresql_has_left() {
             connections.seen().last().is_some_and(|count| *count >= 9).then_some(())
         })
         .await;
-    let _sidecar = bench.sidecar(&setup).await;
+    let sidecar = bench.sidecar(&setup).await;
     let _load = bench.load(60).await;
     // 30, less 3 reserved, 8 direct ones, the sampler's and the sidecar's own.
     let largest = 17;
+    let held = bench
+        .until("the budget holds a growth back", seconds(20), async || {
+            let all = sidecar.decisions().await;
+            all.into_iter().rev().find(|one| {
+                let words = one.verdict.iter().flat_map(|verdict| &verdict.rules);
+                words.into_iter().any(|said| said.rule == Rule::Budget && said.word == Word::Clamp)
+            })
+        })
+        .await;
+    assert_eq!(held.policy.as_str(), "rules");
+    assert_ne!(held.verdict.map(|verdict| verdict.outcome), Some(Outcome::Approved));
     bench
         .until("all that is left is taken", seconds(20), async || {
             (bench.size().await >= largest - 3).then_some(())
