@@ -148,15 +148,19 @@ impl Control {
         effects
     }
 
-    /// Hands every target's sizes back, one after the other: each may take what the others leave.
-    fn hand_back(&mut self, now: Timestamp) -> Vec<Effect> {
+    /// Asks every target for its part, one after the other: each may take what the others leave.
+    fn one_by_one(
+        &mut self,
+        now: Timestamp,
+        part: impl Fn(&mut TargetControl, &mut Turn<'_>) -> Vec<Effect>,
+    ) -> Vec<Effect> {
         let names: Vec<TargetName> = self.targets.keys().cloned().collect();
         let mut effects = Vec::new();
         for name in names {
             self.balance(&name, now);
             let turn = &mut Turn { now, ids: &mut self.ids };
             let target = self.targets.get_mut(&name);
-            effects.extend(target.map(|target| target.stop(turn)).unwrap_or_default());
+            effects.extend(target.map(|target| part(target, turn)).unwrap_or_default());
         }
         effects
     }
@@ -164,7 +168,7 @@ impl Control {
     fn take(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let event = match event {
             Event::Polled { target, snapshot } => return self.polled(&target, snapshot, now),
-            Event::Stopping => return self.hand_back(now),
+            Event::Stopping => return self.one_by_one(now, TargetControl::stop),
             Event::Evaluated { ref target, .. } | Event::Acted { ref target, .. } => {
                 self.balance(target, now);
                 event
