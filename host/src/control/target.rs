@@ -13,7 +13,7 @@ use super::decide::Said;
 use super::effect::EffectBook;
 use super::ledger::{Account, Bracket};
 use super::record::{is_empty, memories};
-use super::scope::{Afterwards, ScopeControl};
+use super::scope::{Afterwards, InFlight, Measured, ScopeControl};
 use super::sessions::SessionBook;
 use super::shadow::ShadowBook;
 use super::shrink::ShrinkBook;
@@ -146,6 +146,8 @@ struct Unsettled {
     afterwards: Afterwards,
 }
 
+    /// The change as it was sent; `None` after a restart of the sidecar.
+    flight: Option<InFlight>,
 /// Whether the policies are being asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Evaluation {
@@ -279,22 +281,22 @@ impl TargetControl {
         let mut batch = Batch::default();
         if let Acted::NotInForce(None) = acted {
             scope.changed(now);
-            let (to, afterwards) = (Some(flight.size), flight.afterwards);
-            self.unsettled.push(Unsettled { id, setting, at: now, from: None, to, afterwards });
-        } else if matches!(acted, Acted::NotRecorded(_)) {
-            scope.failed(now);
+            self.unsettled.push(Unsettled::of_flight(setting, &flight, now));
         } else {
             let (status, note) = outcome(acted, flight.size.get());
             match acted {
-                Acted::Failed(_) => scope.failed(now),
+                Acted::Failed(_) | Acted::NotRecorded(_) => scope.failed(now),
                 _ => scope.changed(now),
             }
             if status == Status::Applied {
                 scope.wanted = flight.afterwards.wanted(flight.size);
             }
             batch.transitions.push(Transition { id, at: now, status, note });
-            batch.scopes.push(scope.state(&name, key));
+            if !matches!(acted, Acted::NotRecorded(_)) {
+                batch.scopes.push(scope.state(&name, key));
+            }
             if status == Status::Applied {
+            // One that could not be recorded may be in the store: an approved decision was before.
                 self.in_force(&setting, &flight, now, &mut batch);
                 self.shrinks.note(&setting, &flight);
             }
@@ -409,10 +411,18 @@ impl TargetControl {
             let scope = self.scopes.entry(setting.clone()).or_insert(first);
             if in_force {
                 scope.wanted = open.afterwards.wanted(current);
-                scope.changed(open.at);
+                // One that was sent since the start is counted already.
+                if open.flight.is_none() {
+                    scope.changed(open.at);
+                }
             }
             batch.scopes.push(scope.state(&self.facts.name, setting));
-            if let Some(from) = open.from.filter(|from| in_force && *from != current) {
+            if let Some(flight) = open.flight.filter(|_| in_force) {
+                self.shrinks.note(setting, &flight);
+            }
+            let was_put_back = open.flight.is_some_and(|one| one.measured == Measured::Nothing);
+            let is_new = in_force && !was_put_back;
+            if let Some(from) = open.from.filter(|from| is_new && *from != current) {
                 self.not_measured(setting, (open.id, from, current), now, batch);
             }
         }
@@ -432,8 +442,14 @@ impl Unsettled {
         })
     }
 }
+            flight: None,
 
 /// Puts rows into the store, if there are any.
+
+    fn of_flight(setting: Setting, flight: &InFlight, at: Timestamp) -> Self {
+        let InFlight { id, from, size, afterwards, .. } = *flight;
+        Self { id, setting, at, from, to: Some(size), afterwards, flight: Some(*flight) }
+    }
 fn record(batch: Batch) -> Option<Effect> {
     (!is_empty(&batch)).then(|| Effect::Record(Box::new(batch)))
 }
