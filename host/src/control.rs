@@ -43,7 +43,7 @@ pub use effect::LastChange;
 pub use events::{
     Acted, Answer, Effect, EndSession, Event, Heard, Memories, Reconnect, Replayable, Resize,
 };
-pub use ledger::Account;
+pub use ledger::{Account, Doubt};
 pub use orders::{Order, OrderRefusal, TheirSizes};
 pub use shadow::{Difference, ShadowView};
 use silences::SilenceBook;
@@ -126,8 +126,10 @@ impl Control {
     /// Reckons what PostgreSQL can take from a target's pools, at the beginning of its turn.
     fn balance(&mut self, name: &TargetName, now: Timestamp) {
         let account = ledger::account(&self.targets, name, now);
+        let doubt = ledger::doubt(&self.targets, name, now);
         if let Some(target) = self.targets.get_mut(name) {
             target.account = account;
+            target.note_doubt(doubt);
         }
     }
 
@@ -241,8 +243,10 @@ impl Control {
     }
 
     fn view_of(&self, target: &TargetControl, now: Timestamp) -> TargetView {
-        let budget = ledger::account(&self.targets, &target.facts.name, now);
-        TargetView { budget, ..target.view(now) }
+        let name = &target.facts.name;
+        let budget = ledger::account(&self.targets, name, now);
+        let doubt = ledger::doubt(&self.targets, name, now);
+        TargetView { budget, doubt, ..target.view(now) }
     }
 
     /// Shows everything at one moment.

@@ -11,7 +11,7 @@ use super::alerts::{AlertBook, Anew, Sight};
 use super::contest::Contest;
 use super::decide::Said;
 use super::effect::EffectBook;
-use super::ledger::{Account, Bracket};
+use super::ledger::{Account, Bracket, Doubt};
 use super::record::{is_empty, memories};
 use super::scope::{Afterwards, InFlight, Measured, ScopeControl};
 use super::sessions::SessionBook;
@@ -46,8 +46,8 @@ pub struct TargetSetup {
     pub rejected_for: Duration,
     /// What the store knows.
     pub known: Known,
-    /// Whether PostgreSQL is to be looked at.
-    pub asks_postgres: bool,
+    /// How often PostgreSQL is to be looked at; `None` where it is not.
+    pub looks_every: Option<Duration>,
     /// This sidecar's own instance, where it may act; it first looks who else does.
     pub instance: Option<Uuid>,
 }
@@ -121,12 +121,14 @@ pub(super) struct TargetControl {
     evaluation: Evaluation,
     /// What the policies that are being asked can see.
     pub sight: Sight,
-    /// Whether PostgreSQL is to be looked at.
-    pub asks_postgres: bool,
+    /// How often PostgreSQL is to be looked at; `None` where it is not.
+    pub looks_every: Option<Duration>,
     /// Servers around the looks at PostgreSQL.
     pub servers: Bracket,
     /// What PostgreSQL can take, as of this turn.
     pub account: Option<Account>,
+    /// Why that is not known, if it is not.
+    pub doubt: Option<Doubt>,
     /// Connections that the pools that lead there needed lately.
     pub demand: u32,
     /// When a size was last given back for want of connections.
@@ -144,10 +146,10 @@ struct Unsettled {
     from: Option<PoolSize>,
     to: Option<PoolSize>,
     afterwards: Afterwards,
-}
-
     /// The change as it was sent; `None` after a restart of the sidecar.
     flight: Option<InFlight>,
+}
+
 /// Whether the policies are being asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Evaluation {
@@ -195,9 +197,10 @@ impl TargetControl {
             memories: memories(known.memories),
             evaluation: Evaluation::Idle,
             sight: Sight::of(0),
-            asks_postgres: setup.asks_postgres,
+            looks_every: setup.looks_every,
             servers: Bracket::default(),
             account: None,
+            doubt: None,
             demand: 0,
             gave_back: None,
             writer: Writer::new(setup.instance),
@@ -291,12 +294,12 @@ impl TargetControl {
             if status == Status::Applied {
                 scope.wanted = flight.afterwards.wanted(flight.size);
             }
+            // One that could not be recorded may be in the store: an approved decision was before.
             batch.transitions.push(Transition { id, at: now, status, note });
             if !matches!(acted, Acted::NotRecorded(_)) {
                 batch.scopes.push(scope.state(&name, key));
             }
             if status == Status::Applied {
-            // One that could not be recorded may be in the store: an approved decision was before.
                 self.in_force(&setting, &flight, now, &mut batch);
                 self.shrinks.note(&setting, &flight);
             }
@@ -439,17 +442,17 @@ impl Unsettled {
             from: decision.size_from,
             to: decision.size_to,
             afterwards: Afterwards::KeepUp,
+            flight: None,
         })
     }
-}
-            flight: None,
-
-/// Puts rows into the store, if there are any.
 
     fn of_flight(setting: Setting, flight: &InFlight, at: Timestamp) -> Self {
         let InFlight { id, from, size, afterwards, .. } = *flight;
         Self { id, setting, at, from, to: Some(size), afterwards, flight: Some(*flight) }
     }
+}
+
+/// Puts rows into the store, if there are any.
 fn record(batch: Batch) -> Option<Effect> {
     (!is_empty(&batch)).then(|| Effect::Record(Box::new(batch)))
 }
