@@ -290,7 +290,7 @@ fn setup(config: &Config, target: &Target, known: Known) -> TargetSetup {
             ExitSizes::HandBack => HandBack::HandBack,
         },
         known,
-        asks_postgres: target.database.is_some(),
+        looks_every: target.database.as_ref().map(|database| database.interval),
         instance: target
             .console
             .instance

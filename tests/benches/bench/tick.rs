@@ -286,7 +286,7 @@ fn control(config: &Config, clock: &Clock) -> Control {
         effect: target.effect,
         rejected_for: Duration::from_secs(3_600),
         known: Known { now: clock.now(), ..Known::default() },
-        asks_postgres: target.database.is_some(),
+        looks_every: target.database.as_ref().map(|database| database.interval),
         instance: None,
     };
     Control::new(vec![setup], Box::new(|_| Uuid::now_v7()))
