@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::{Database, Poll, Target};
 use crate::console::{Cost, Depth, Poller};
 use crate::database::Observer;
-use crate::model::{DatabaseSample, Peer, PoolKey, Snapshot, TargetName};
+use crate::model::{DatabaseSample, LookFailure, Peer, PoolKey, Snapshot, TargetName};
 use crate::report::chain;
 
 pub use look::{Looked, look};
@@ -221,18 +221,21 @@ pub async fn observe(
                 every
             }
             Err(error) => {
+                let failure = error.kind();
                 if !failing {
-                    let problem = chain(&error);
-                    let target = target.as_str();
+                    let was_known = out.borrow().as_ref().is_some_and(|it| it.is_known());
+                    let growth = growth(failure, was_known);
+                    let (target, problem) = (target.as_str(), chain(&error));
                     tracing::warn!(
                         target,
                         problem,
+                        growth,
                         "PostgreSQL cannot be looked at; the loop goes on"
                     );
                 }
                 failing = true;
-                let unseen = observer.unseen(clock.now());
-                out.send_modify(|latest| mark_unreachable(latest, unseen));
+                let unseen = observer.unseen(clock.now(), failure);
+                out.send_modify(|latest| mark_failed(latest, unseen));
                 backoff.failed()
             }
         };
@@ -245,10 +248,22 @@ pub async fn observe(
     observer.close().await;
 }
 
-fn mark_unreachable(latest: &mut Option<Arc<DatabaseSample>>, unseen: DatabaseSample) {
+fn mark_failed(latest: &mut Option<Arc<DatabaseSample>>, unseen: DatabaseSample) {
     match latest {
-        Some(sample) => Arc::make_mut(sample).reachable = false,
-        None => *latest = Some(Arc::new(unseen)),
+        Some(sample) if sample.is_known() => Arc::make_mut(sample).failure = unseen.failure,
+        _ => *latest = Some(Arc::new(unseen)),
+    }
+}
+
+/// Says what it means for growth that PostgreSQL cannot be looked at.
+pub fn growth(failure: LookFailure, was_known: bool) -> &'static str {
+    match (failure, was_known) {
+        (LookFailure::Refused, false) => {
+            "sizes may grow to the ceiling: mend the login in [target.database]"
+        }
+        (LookFailure::Full, _) => "no size grows while PostgreSQL has no connection left",
+        (_, true) => "no size grows when the last answer is old",
+        (_, false) => "no size grows before PostgreSQL has answered",
     }
 }
 
@@ -284,6 +299,31 @@ mod tests {
             console_queries: None,
             postgres: None,
         }
+    }
+
+    #[test]
+    fn a_look_that_fails_keeps_the_last_numbers_and_the_newest_reason() {
+        let failed = |at: u64, failure| DatabaseSample {
+            at: Timestamp::from_millis(at),
+            server: (None, Some(5432)),
+            identity: None,
+            failure: Some(failure),
+            max_connections: 0,
+            reserved_connections: 0,
+            sessions: Vec::new(),
+            xact_ends: None,
+        };
+        let mut latest = None;
+        mark_failed(&mut latest, failed(1, LookFailure::Refused));
+        mark_failed(&mut latest, failed(2, LookFailure::Full));
+        let never = latest.as_deref().expect("it is told");
+        assert_eq!((never.failure, never.is_known()), (Some(LookFailure::Full), false));
+        let good = DatabaseSample { failure: None, max_connections: 100, ..(*never).clone() };
+        latest = Some(Arc::new(good));
+        mark_failed(&mut latest, failed(3, LookFailure::Unreachable));
+        let kept = latest.as_deref().expect("it is kept");
+        assert_eq!((kept.max_connections, kept.at.as_millis()), (100, 2));
+        assert_eq!(kept.failure, Some(LookFailure::Unreachable));
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub use effect::LastChange;
 pub use events::{
     Acted, Answer, Effect, EndSession, Event, Heard, Memories, Reconnect, Replayable, Resize,
 };
-pub use ledger::Account;
+pub use ledger::{Account, Doubt};
 pub use orders::{Order, OrderRefusal, TheirSizes};
 pub use shadow::{Difference, ShadowView};
 use silences::SilenceBook;
@@ -128,8 +128,10 @@ impl Control {
     /// Reckons what PostgreSQL can take from a target's pools, at the beginning of its turn.
     fn balance(&mut self, name: &TargetName, now: Timestamp) {
         let account = ledger::account(&self.targets, name, now);
+        let doubt = ledger::doubt(&self.targets, name, now);
         if let Some(target) = self.targets.get_mut(name) {
             target.account = account;
+            target.note_doubt(doubt);
         }
     }
 
@@ -150,15 +152,19 @@ impl Control {
         effects
     }
 
-    /// Hands every target's sizes back, one after the other: each may take what the others leave.
-    fn hand_back(&mut self, now: Timestamp) -> Vec<Effect> {
+    /// Asks every target for its part, one after the other: each may take what the others leave.
+    fn one_by_one(
+        &mut self,
+        now: Timestamp,
+        part: impl Fn(&mut TargetControl, &mut Turn<'_>) -> Vec<Effect>,
+    ) -> Vec<Effect> {
         let names: Vec<TargetName> = self.targets.keys().cloned().collect();
         let mut effects = Vec::new();
         for name in names {
             self.balance(&name, now);
             let turn = &mut Turn { now, ids: &mut self.ids };
             let target = self.targets.get_mut(&name);
-            effects.extend(target.map(|target| target.stop(turn)).unwrap_or_default());
+            effects.extend(target.map(|target| part(target, turn)).unwrap_or_default());
         }
         effects
     }
@@ -166,7 +172,7 @@ impl Control {
     fn take(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let event = match event {
             Event::Polled { target, snapshot } => return self.polled(&target, snapshot, now),
-            Event::Stopping => return self.hand_back(now),
+            Event::Stopping => return self.one_by_one(now, TargetControl::stop),
             Event::Evaluated { ref target, .. } | Event::Acted { ref target, .. } => {
                 self.balance(target, now);
                 event
@@ -239,8 +245,10 @@ impl Control {
     }
 
     fn view_of(&self, target: &TargetControl, now: Timestamp) -> TargetView {
-        let budget = ledger::account(&self.targets, &target.facts.name, now);
-        TargetView { budget, ..target.view(now) }
+        let name = &target.facts.name;
+        let budget = ledger::account(&self.targets, name, now);
+        let doubt = ledger::doubt(&self.targets, name, now);
+        TargetView { budget, doubt, ..target.view(now) }
     }
 
     /// Shows everything at one moment.

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::config::{Address, Database};
 use crate::console::connect_options;
-use crate::model::{DatabaseSample, PgSessions, ServerIdentity, Timestamp, XactEnds};
+use crate::model::{DatabaseSample, LookFailure, PgSessions, ServerIdentity, Timestamp, XactEnds};
 
 pub use sessions::{Backend, end_session, read_backends};
 
@@ -28,6 +28,30 @@ pub enum DatabaseError {
     /// The login or a query failed.
     #[error("PostgreSQL cannot be asked")]
     Query(#[from] sqlx::Error),
+}
+
+impl DatabaseError {
+    /// Says what kind of failure it is.
+    pub fn kind(&self) -> LookFailure {
+        let code = match self {
+            Self::Query(sqlx::Error::Database(error)) => error.code(),
+            _ => None,
+        };
+        failure(code.as_deref().unwrap_or(""))
+    }
+}
+
+/// Reads an error code of PostgreSQL (its manual, appendix A).
+fn failure(code: &str) -> LookFailure {
+    match code {
+        // too_many_connections, which the reserved slots are refused with too
+        "53300" => LookFailure::Full,
+        // no such database, no right to it
+        "3D000" | "42501" => LookFailure::Refused,
+        // invalid authorization: the password, the role, pg_hba.conf
+        code if code.starts_with("28") => LookFailure::Refused,
+        _ => LookFailure::Unreachable,
+    }
 }
 
 /// Reserved slots: `reserved_connections` exists since PostgreSQL 16.
@@ -106,12 +130,12 @@ impl Observer {
     }
 
     /// Gives a sample in which nothing is known, for a server that has never answered.
-    pub fn unseen(&self, at: Timestamp) -> DatabaseSample {
+    pub fn unseen(&self, at: Timestamp, failure: LookFailure) -> DatabaseSample {
         DatabaseSample {
             at,
             server: place(&self.config),
             identity: None,
-            reachable: false,
+            failure: Some(failure),
             max_connections: 0,
             reserved_connections: 0,
             sessions: Vec::new(),
@@ -177,7 +201,7 @@ async fn sample(
         at,
         server,
         identity: None,
-        reachable: true,
+        failure: None,
         max_connections: count(&slots, "max_connections")?,
         reserved_connections: count(&slots, "reserved")?,
         sessions: sessions.iter().map(session_row).collect::<Result<_, _>>()?,
@@ -213,4 +237,22 @@ fn session_row(row: &PgRow) -> Result<PgSessions, sqlx::Error> {
         waiting_on_io: count("io")?,
         waiting_on_other: count("other")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_that_is_wrong_is_told_from_a_server_that_is_full() {
+        for refused in ["28P01", "28000", "3D000", "42501"] {
+            assert_eq!(failure(refused), LookFailure::Refused, "{refused}");
+        }
+        assert_eq!(failure("53300"), LookFailure::Full);
+        for down in ["57P03", "57P01", ""] {
+            assert_eq!(failure(down), LookFailure::Unreachable, "{down:?}");
+        }
+        let timeout = DatabaseError::Timeout(Duration::from_secs(2));
+        assert_eq!(timeout.kind(), LookFailure::Unreachable);
+    }
 }

@@ -12,7 +12,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use budget::Budget;
+pub use budget::{Budget, Room};
 pub use ending::{SessionFacts, judge_ending};
 use rules::Case;
 
@@ -79,8 +79,8 @@ pub struct Facts<'a> {
     pub retry_at: Option<Timestamp>,
     /// Changes of this scope within the last hour.
     pub changes_last_hour: u32,
-    /// What PostgreSQL can take, where that is known.
-    pub budget: Option<Budget>,
+    /// What PostgreSQL can take.
+    pub room: Room,
     /// What another policy asks for that is heard instead, if one is.
     pub rival: Option<String>,
     /// The effective mode: the stricter of the target's and the policy's.

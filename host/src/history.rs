@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Knob, Labels, Limits, PoolKey, PoolRow, ScopeKey, Server, Setting, Snapshot, TargetName,
-    TargetStatus, Timestamp,
+    DatabaseRow, DatabaseSample, Knob, Labels, Limits, Obstacle, Place, PoolKey, PoolRow, ScopeKey,
+    Server, Setting, Snapshot, TargetName, TargetStatus, Timestamp,
 };
 pub use bucket::Bucket;
 use counters::CounterTrack;
@@ -214,7 +214,7 @@ impl History {
         let rows = || snapshot.pools.iter().filter(|row| !held(row));
         let waiting = rows().any(|row| row.cl_waiting > 0);
         let servers = rows().any(|row| row.servers() > 0);
-        let answers = snapshot.postgres.as_ref().is_some_and(|postgres| postgres.reachable);
+        let answers = snapshot.postgres.as_ref().is_some_and(|postgres| postgres.is_reachable());
         let long = rows()
             .filter_map(|row| self.pools.get(&row.key))
             .any(|track| track.waiting_for(snapshot.at) >= self.spans.login_queue_after);
@@ -282,14 +282,18 @@ impl Snapshot {
     /// With one server behind all databases there is no question; with several, host and port of the
     /// database decide, as they stand in PgBouncer's file.
     pub fn leads_to_postgres(&self) -> impl Fn(&PoolKey) -> bool {
-        let places: BTreeSet<_> =
-            self.databases.values().map(|row| (&row.host, row.port)).collect();
-        let asked = self.postgres.as_ref().map(|postgres| &postgres.server);
-        let only = places.len() > 1;
+        let asked = self.postgres.as_deref().map(DatabaseSample::place);
+        let several = Place::are_several(self.databases.values().map(DatabaseRow::place));
         move |key| {
-            let row = self.databases.get(&key.database);
-            !only || row.is_some_and(|row| asked == Some(&(row.host.clone(), row.port)))
+            let row = self.databases.get(&key.database).map(DatabaseRow::place);
+            !several || row.zip(asked).is_some_and(|(row, asked)| row.leads_to(asked))
         }
+    }
+
+    /// Says why that cannot be told, where it cannot.
+    pub fn led_elsewhere(&self) -> Option<Obstacle> {
+        let asked = self.postgres.as_deref()?.place();
+        asked.missing_among(self.databases.values().map(DatabaseRow::place))
     }
 
     /// Gives the effective reserve of a pool.

@@ -8,6 +8,7 @@ mod decision;
 mod effect;
 mod hold;
 mod name;
+mod place;
 mod presence;
 mod reach;
 mod session;
@@ -25,6 +26,7 @@ pub use decision::{Decision, DecisionId, Evidence, Kind, Origin, Status, Transit
 pub use effect::{EffectPoint, EffectReport, Measure};
 pub use hold::{Hold, HoldKind, Signature, SignatureError};
 pub use name::{Digest, NameError, PolicyName, PoolKey, ScopeKey, TargetName};
+pub use place::Place;
 pub use presence::{Claim, OWN_APPLICATION, Peer, Theirs, Told, is_own_application};
 pub use reach::{Means, Obstacle, Reach, Reachable};
 pub use session::{
@@ -38,8 +40,8 @@ pub use silence::{
 };
 pub use size::{PoolSize, SizeError};
 pub use snapshot::{
-    Counters, DatabaseRow, DatabaseSample, Databases, PgSessions, PoolRow, Server, ServerIdentity,
-    Snapshot, XactEnds,
+    Counters, DatabaseRow, DatabaseSample, Databases, LookFailure, PgSessions, PoolRow, Server,
+    ServerIdentity, Snapshot, XactEnds,
 };
 pub use time::Timestamp;
 pub use verdict::{Outcome, Rule, RuleWord, Verdict, Word};

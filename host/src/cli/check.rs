@@ -12,11 +12,12 @@ use super::{ConfigArg, bad_config, failed, runtime};
 use crate::actuate::{Actuator, Probe};
 use crate::ask::Output;
 use crate::clock::Clock;
+use crate::collect::growth;
 use crate::config::{Config, Target};
 use crate::console::{ConsoleError, Role, Session, may_act, read_peers};
 use crate::database::Observer;
 use crate::evaluate::{PolicyState, Registry, Runtime};
-use crate::model::{Claim, DatabaseSample, HoldKind, Mode, Peer, Reach, TargetName};
+use crate::model::{Claim, DatabaseSample, HoldKind, Mode, Peer, Place, Reach, TargetName};
 use crate::report::chain;
 
 /// Checks configuration, policies, console access and PostgreSQL access.
@@ -147,18 +148,26 @@ fn check_policies(
 async fn check_targets(config: &Config, probe: Probe, findings: &mut Findings) {
     let mut servers = Vec::new();
     for target in &config.targets {
-        match check_watch(target).await {
-            Ok(version) => findings.good(&format!("target {}: {version}", target.name)),
+        let places = match check_watch(target).await {
+            Ok((version, places)) => {
+                findings.good(&format!("target {}: {version}", target.name));
+                places
+            }
             Err(error) => {
                 findings.bad(&format!("target {}: {}", target.name, chain(&error)));
                 continue;
             }
-        }
+        };
         if check_act(target, findings).await {
             check_reach(target, probe, findings).await;
         }
         check_company(target, findings).await;
         if let Some(sample) = check_database(target, findings).await {
+            let places =
+                places.iter().map(|(host, port)| Place { host: host.as_deref(), port: *port });
+            if let Some(obstacle) = sample.place().missing_among(places) {
+                findings.bad(&format!("target {}: no size grows: {obstacle}", target.name));
+            }
             check_shared(target, &sample, &servers, findings);
             servers.push((target.name.clone(), sample));
         }
@@ -217,17 +226,25 @@ fn check_shared(
     }
 }
 
-async fn check_watch(target: &Target) -> Result<String, ConsoleError> {
+/// Host and port of a database's PostgreSQL server.
+type OwnPlace = (Option<String>, Option<u32>);
+
+/// Logs in as every poll does; gives the version, and where the databases are.
+async fn check_watch(target: &Target) -> Result<(String, Vec<OwnPlace>), ConsoleError> {
     let mut session = Session::open(&target.console, Role::Watch).await?;
     let version = session.run("SHOW VERSION").await?;
     let version = version.rows().next().and_then(|row| row.text("version")).unwrap_or("?");
     let version = version.to_owned();
     // What every poll needs; a refusal here is one there.
-    for what in ["POOLS", "STATS_TOTALS", "DATABASES", "CONFIG"] {
+    for what in ["POOLS", "STATS_TOTALS", "CONFIG"] {
         session.run(&format!("SHOW {what}")).await?;
     }
+    let databases = session.run("SHOW DATABASES").await?;
+    let rows = databases.rows().filter(|row| row.text("name") != Some("pgbouncer"));
+    let places = rows.map(|row| (row.text("host").map(str::to_owned), row.number("port")));
+    let places = places.collect();
     session.close().await;
-    Ok(version)
+    Ok((version, places))
 }
 
 async fn check_act(target: &Target, findings: &mut Findings) -> bool {
@@ -256,7 +273,7 @@ async fn check_act(target: &Target, findings: &mut Findings) -> bool {
 async fn check_reach(target: &Target, probe: Probe, findings: &mut Findings) {
     let name = &target.name;
     let actuator = Actuator::new(Arc::new(target.clone()), BTreeMap::new());
-    let reach = match actuator.inspect(probe).await {
+    let reach = match actuator.inspect(|| probe).await {
         Ok(reach) => reach,
         Err(error) => return findings.bad(&format!("target {name}: {}", chain(&error))),
     };
@@ -296,7 +313,8 @@ async fn check_database(target: &Target, findings: &mut Findings) -> Option<Data
             Some(sample)
         }
         Err(error) => {
-            findings.bad(&format!("target {name}: {}", chain(&error)));
+            let growth = growth(error.kind(), false);
+            findings.bad(&format!("target {name}: {}; {growth}", chain(&error)));
             None
         }
     }

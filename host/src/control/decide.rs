@@ -398,7 +398,7 @@ impl TargetControl {
             retry_at: control.and_then(|control| control.retry_at),
             last_change: control.and_then(|control| control.last_change()),
             changes_last_hour: control.map_or(0, |control| control.changes_last_hour(now)),
-            budget: self.budget_of(setting),
+            room: self.room_of(setting),
             rival: None,
             mode,
         }

@@ -17,13 +17,14 @@ use judge::{Course, Finding, Moment};
 use trial::{CHART_AFTER, TakeBack, Trial};
 
 use super::drift::OwnChange;
+use super::going_back::reaching;
 use super::scope::{Afterwards, InFlight, Measured};
 use super::target::TargetControl;
 use super::{Effect, Turn};
 use crate::guard::{Facts, Hindrance, Purpose, judge as guard};
 use crate::model::{
-    DecisionId, Knob, Outcome, PoolSize, Setting, Status, TargetStatus, Timestamp, Transition,
-    Window,
+    DecisionId, Knob, Outcome, PoolSize, Rule, RuleWord, Setting, Status, TargetStatus, Timestamp,
+    Transition, Verdict, Window, Word,
 };
 use crate::record::{Batch, EffectState};
 
@@ -293,9 +294,15 @@ impl TargetControl {
             }
             return None;
         }
-        let facts =
-            Facts { purpose: Purpose::TakeBack, ..self.guard_facts(setting, self.mode, turn.now) };
+        // What the change left may have been outside of the bounds.
+        let limits = reaching(&self.facts.limits, one.to);
+        let facts = self.guard_facts(setting, self.mode, turn.now);
+        let facts = Facts { purpose: Purpose::TakeBack, limits: &limits, ..facts };
         let judged = guard(one.to.get(), &facts);
+        if is_in_vain(&judged.verdict) {
+            self.give_up_take_back(setting, one, judged.verdict, turn, batch);
+            return None;
+        }
         let passed = matches!(judged.verdict.outcome, Outcome::Approved | Outcome::Clamped);
         let size = judged.size.filter(|_| passed && !in_flight)?;
         let change =
@@ -309,6 +316,24 @@ impl TargetControl {
             }
         }
         Some(effect)
+    }
+
+    /// Lets go of a roll-back that would be refused for ever; the size stays, and that is recorded.
+    fn give_up_take_back(
+        &mut self,
+        setting: &Setting,
+        one: TakeBack,
+        verdict: Verdict,
+        turn: &mut Turn<'_>,
+        batch: &mut Batch,
+    ) {
+        self.effects.record(setting).take_back = None;
+        if one.sent.is_none() {
+            merge(batch, one.rows);
+        }
+        let verdict = Some(verdict);
+        let change = OwnChange { setting, size: one.to, reason: one.words, verdict };
+        batch.decisions.push(self.decision_of_host(change, turn));
     }
 
     /// Notes since when nobody waits; long enough, it lets go of what could not be told.
@@ -359,6 +384,19 @@ fn put<T>(column: &mut [T], at: usize, value: T) {
     if let Some(slot) = column.get_mut(at) {
         *slot = value;
     }
+}
+
+/// Says whether a roll-back is refused for what stays so: the bounds leave nothing of it. Room in
+/// PostgreSQL may come, and every other rule waits for something that ends.
+fn is_in_vain(verdict: &Verdict) -> bool {
+    let rejects: Vec<Rule> = verdict
+        .rules
+        .iter()
+        .filter(|said| said.word == Word::Reject)
+        .map(|said| said.rule)
+        .collect();
+    let full = |said: &RuleWord| said.rule == Rule::Budget && said.word == Word::Clamp;
+    rejects == [Rule::Change] && !verdict.rules.iter().any(full)
 }
 
 /// Adds what a roll-back records.

@@ -88,7 +88,8 @@ impl TargetControl {
     }
 }
 
-/// The file's size is the operator's own: it may be outside of the bounds.
-fn reaching(limits: &Limits, file: PoolSize) -> Limits {
-    Limits { floor: limits.floor.min(file), ceiling: limits.ceiling.max(file), ..limits.clone() }
+/// Gives limits that a size is within which was in force before: the file's, which is the operator's
+/// own, may be outside of the bounds.
+pub(super) fn reaching(limits: &Limits, size: PoolSize) -> Limits {
+    Limits { floor: limits.floor.min(size), ceiling: limits.ceiling.max(size), ..limits.clone() }
 }

@@ -10,6 +10,7 @@
 //! have open there shows as others' connections.
 
 mod bracket;
+mod doubt;
 mod fair;
 mod give_back;
 
@@ -22,10 +23,12 @@ use std::time::Duration;
 
 pub(super) use bracket::Bracket;
 use bracket::Seen;
+pub use doubt::Doubt;
+pub(super) use doubt::doubt;
 pub(super) use give_back::give_back;
 
 use super::target::TargetControl;
-use crate::guard::Budget;
+use crate::guard::{Budget, Room};
 use crate::model::{
     DatabaseSample, Knob, PoolKey, PoolSize, ScopeKey, Setting, Snapshot, TargetName, TargetStatus,
     Timestamp, Window,
@@ -236,17 +239,19 @@ impl TargetControl {
         self.scopes.keys().filter_map(|key| Some((key.clone(), size(key)?))).collect()
     }
 
-    /// Gives what a setting may be raised to; `None` where PostgreSQL has never answered, and for what
-    /// opens no connection beyond the size.
-    pub fn budget_of(&self, setting: &Setting) -> Option<Budget> {
+    /// Gives what a setting may be raised to.
+    pub fn room_of(&self, setting: &Setting) -> Room {
         if setting.knob == Knob::MinPoolSize {
-            return None;
+            return Room::Ceiling("it opens no connection beyond the pool's size".to_owned());
         }
-        let latest = self.history.latest()?;
-        let Some(account) = &self.account else {
-            // The first look is under way: until then nobody knows what is left.
-            return (self.asks_postgres && latest.postgres.is_none()).then(Budget::default);
-        };
+        match (&self.doubt, &self.account) {
+            (Some(doubt), _) => doubt.room(),
+            (None, Some(account)) => Room::Known(self.budget_of(setting, account)),
+            (None, None) => Room::Ceiling("PostgreSQL is not asked".to_owned()),
+        }
+    }
+
+    fn budget_of(&self, setting: &Setting, account: &Account) -> Budget {
         let mut budget = Budget {
             max_connections: account.max_connections,
             reserved: account.reserved,
@@ -267,14 +272,13 @@ impl TargetControl {
                 budget.elsewhere = budget.elsewhere.saturating_add(claim.could_open());
             }
         }
-        Some(budget)
+        budget
     }
 
     /// Gives a size that goes from `current` towards `wanted`, and never past what PostgreSQL can take.
     pub fn fitting(&self, setting: &Setting, wanted: PoolSize, current: PoolSize) -> PoolSize {
-        let largest = self.budget_of(setting).map(|budget| budget.largest());
-        let most = largest.map_or(wanted.get(), |largest| largest.max(current.get()));
-        PoolSize::of(setting.knob, wanted.get().min(most)).unwrap_or(current)
+        let size = self.room_of(setting).fit(wanted.get(), current.get());
+        PoolSize::of(setting.knob, size).unwrap_or(current)
     }
 
     /// Tells the policies what the server has for this target, and notes what the pools need of it.

@@ -138,6 +138,9 @@ impl Control {
         kept: Result<(), String>,
         now: Timestamp,
     ) -> Vec<Effect> {
+        if let (Order::Panic { target, by }, Ok(())) = (&order, &kept) {
+            return self.panic(target.as_ref(), by, now);
+        }
         let Self { targets, silences, ids } = self;
         if kept.is_err() {
             if let Order::Approve { id, .. } = order {
@@ -159,11 +162,7 @@ impl Control {
                 let one = targets.get_mut(&target);
                 one.map(|one| one.resume(sizes, &by, turn)).unwrap_or_default()
             }
-            Order::Panic { target, by } => {
-                let chosen = targets.values_mut();
-                let chosen = chosen.filter(|one| is_meant(one, target.as_ref()));
-                chosen.flat_map(|one| one.panic(&by, turn)).collect()
-            }
+            Order::Panic { .. } => Vec::new(), // Its targets go back one after the other.
             Order::Approve { id, by } => {
                 targets.values_mut().flat_map(|one| one.approve(id, &by, turn)).collect()
             }
@@ -172,6 +171,19 @@ impl Control {
                 Vec::new()
             }
         }
+    }
+
+    /// Brings the targets' sizes back, one after the other: each may take what the others leave.
+    fn panic(
+        &mut self,
+        target: Option<&TargetName>,
+        by: &Signature,
+        now: Timestamp,
+    ) -> Vec<Effect> {
+        self.one_by_one(now, |one, turn| match is_meant(one, target) {
+            true => one.panic(by, turn),
+            false => Vec::new(),
+        })
     }
 
     fn target(&self, name: &TargetName) -> Result<&TargetControl, OrderRefusal> {

@@ -302,15 +302,11 @@ impl TargetControl {
                 Status::Superseded,
                 format!("backend {pid} had moved on and was left alone: it did something again"),
             ),
-            Ended::Failed(why) => {
+            // One that could not be recorded may be in the store: an approved decision was before.
+            Ended::Failed(why) | Ended::NotRecorded(why) => {
                 // A missing right may be granted and a server come back: it may be tried again.
                 self.sessions.tried.remove(&tried(&session));
                 (Status::Failed, why.clone())
-            }
-            // The decision is not in the store, so nothing can be said of it there.
-            Ended::NotRecorded(_) => {
-                self.sessions.tried.remove(&tried(&session));
-                return Vec::new();
             }
         };
         let transition = |status, note| Transition { id, at: now, status, note };

@@ -11,9 +11,9 @@ use super::alerts::{AlertBook, Anew, Sight};
 use super::contest::Contest;
 use super::decide::Said;
 use super::effect::EffectBook;
-use super::ledger::{Account, Bracket};
+use super::ledger::{Account, Bracket, Doubt};
 use super::record::{is_empty, memories};
-use super::scope::{Afterwards, ScopeControl};
+use super::scope::{Afterwards, InFlight, Measured, ScopeControl};
 use super::sessions::SessionBook;
 use super::shadow::ShadowBook;
 use super::shrink::ShrinkBook;
@@ -47,8 +47,8 @@ pub struct TargetSetup {
     pub rejected_for: Duration,
     /// What the store knows.
     pub known: Known,
-    /// Whether PostgreSQL is to be looked at.
-    pub asks_postgres: bool,
+    /// How often PostgreSQL is to be looked at; `None` where it is not.
+    pub looks_every: Option<Duration>,
     /// This sidecar's own instance, where it may act; it first looks who else does.
     pub instance: Option<Uuid>,
 }
@@ -122,12 +122,14 @@ pub(super) struct TargetControl {
     evaluation: Evaluation,
     /// What the policies that are being asked can see.
     pub sight: Sight,
-    /// Whether PostgreSQL is to be looked at.
-    pub asks_postgres: bool,
+    /// How often PostgreSQL is to be looked at; `None` where it is not.
+    pub looks_every: Option<Duration>,
     /// Servers around the looks at PostgreSQL.
     pub servers: Bracket,
     /// What PostgreSQL can take, as of this turn.
     pub account: Option<Account>,
+    /// Why that is not known, if it is not.
+    pub doubt: Option<Doubt>,
     /// Connections that the pools that lead there needed lately.
     pub demand: u32,
     /// When a size was last given back for want of connections.
@@ -149,6 +151,8 @@ struct Unsettled {
     from: Option<PoolSize>,
     to: Option<PoolSize>,
     afterwards: Afterwards,
+    /// The change as it was sent; `None` after a restart of the sidecar.
+    flight: Option<InFlight>,
 }
 
 /// Whether the policies are being asked.
@@ -198,9 +202,10 @@ impl TargetControl {
             memories: memories(known.memories),
             evaluation: Evaluation::Idle,
             sight: Sight::of(0),
-            asks_postgres: setup.asks_postgres,
+            looks_every: setup.looks_every,
             servers: Bracket::default(),
             account: None,
+            doubt: None,
             demand: 0,
             gave_back: None,
             writer: Writer::new(setup.instance),
@@ -286,21 +291,21 @@ impl TargetControl {
         let mut batch = Batch::default();
         if let Acted::NotInForce(None) = acted {
             scope.changed(now);
-            let (to, afterwards) = (Some(flight.size), flight.afterwards);
-            self.unsettled.push(Unsettled { id, setting, at: now, from: None, to, afterwards });
-        } else if matches!(acted, Acted::NotRecorded(_)) {
-            scope.failed(now);
+            self.unsettled.push(Unsettled::of_flight(setting, &flight, now));
         } else {
             let (status, note) = outcome(acted, flight.size.get());
             match acted {
-                Acted::Failed(_) => scope.failed(now),
+                Acted::Failed(_) | Acted::NotRecorded(_) => scope.failed(now),
                 _ => scope.changed(now),
             }
             if status == Status::Applied {
                 scope.brought(flight.size, flight.afterwards);
             }
+            // One that could not be recorded may be in the store: an approved decision was before.
             batch.transitions.push(Transition { id, at: now, status, note });
-            batch.scopes.push(scope.state(&name, key));
+            if !matches!(acted, Acted::NotRecorded(_)) {
+                batch.scopes.push(scope.state(&name, key));
+            }
             if status == Status::Applied {
                 self.in_force(&setting, &flight, now, &mut batch);
                 self.shrinks.note(&setting, &flight);
@@ -416,10 +421,18 @@ impl TargetControl {
             let scope = self.scopes.entry(setting.clone()).or_insert(first);
             if in_force {
                 scope.brought(current, open.afterwards);
-                scope.changed(open.at);
+                // One that was sent since the start is counted already.
+                if open.flight.is_none() {
+                    scope.changed(open.at);
+                }
             }
             batch.scopes.push(scope.state(&self.facts.name, setting));
-            if let Some(from) = open.from.filter(|from| in_force && *from != current) {
+            if let Some(flight) = open.flight.filter(|_| in_force) {
+                self.shrinks.note(setting, &flight);
+            }
+            let was_put_back = open.flight.is_some_and(|one| one.measured == Measured::Nothing);
+            let is_new = in_force && !was_put_back;
+            if let Some(from) = open.from.filter(|from| is_new && *from != current) {
                 self.not_measured(setting, (open.id, from, current), now, batch);
             }
         }
@@ -436,7 +449,13 @@ impl Unsettled {
             from: decision.size_from,
             to: decision.size_to,
             afterwards: Afterwards::KeepUp,
+            flight: None,
         })
+    }
+
+    fn of_flight(setting: Setting, flight: &InFlight, at: Timestamp) -> Self {
+        let InFlight { id, from, size, afterwards, .. } = *flight;
+        Self { id, setting, at, from, to: Some(size), afterwards, flight: Some(*flight) }
     }
 }
 

@@ -66,7 +66,14 @@ fn what_could_not_be_recorded_was_not_sent_and_may_be_tried_again() {
     scene.polled(5, 8);
     let id = scene.heard(vec![resize(9)]).resizes()[0].id;
     let effects = scene.acted(id, Acted::NotRecorded("the disk is full".into()));
-    assert!(effects.0.is_empty(), "there is nothing to record about what was not recorded");
+    let batch = effects.batch();
+    let [failed] = batch.transitions.as_slice() else { panic!("{batch:?} is not one move") };
+    // The store knows the decision where a person had approved it, and no other.
+    assert_eq!(
+        (failed.id, failed.status, failed.note.as_str()),
+        (id, Status::Failed, "the disk is full")
+    );
+    assert!(batch.scopes.is_empty(), "nothing was changed");
     scene.polled(5, 8);
     assert!(scene.heard(vec![resize(9)]).resizes().is_empty(), "not at once");
     scene.pass(Duration::from_secs(5));

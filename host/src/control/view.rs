@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::LastChange;
-use super::ledger::Account;
+use super::ledger::{Account, Doubt};
 use super::shadow::ShadowView;
 use super::target::TargetControl;
 use super::writer::Role;
@@ -76,6 +76,8 @@ pub struct TargetView {
     pub looks_refused: u64,
     /// What PostgreSQL can take; `None` while it has never answered.
     pub budget: Option<Account>,
+    /// Why it is not known what PostgreSQL has left, where it is asked and that is not known.
+    pub doubt: Option<Doubt>,
     /// Who acts on it.
     pub writer: WriterView,
 }
@@ -196,6 +198,7 @@ impl TargetControl {
             going_back: self.going_back(now),
             looks_refused: self.sessions.refused,
             budget: self.account.clone(),
+            doubt: self.doubt.clone(),
             writer: WriterView {
                 role: self.writer.role(),
                 since: self.writer.since(),

@@ -1,6 +1,28 @@
 //! How large a scope may be before PostgreSQL runs out of connections.
 
-/// The connections of one PostgreSQL server, seen from one scope; all 0 before the first look.
+/// What is known of the connections that PostgreSQL has for a setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Room {
+    /// Nothing, for this reason, and the ceiling alone bounds it.
+    Ceiling(String),
+    /// Nothing, for this reason, and it must not grow.
+    Unknown(String),
+    /// All that it takes.
+    Known(Budget),
+}
+
+impl Room {
+    /// Gives what may be reached from a size on the way to another.
+    pub fn fit(&self, wanted: u32, current: u32) -> u32 {
+        match self {
+            Self::Ceiling(_) => wanted,
+            Self::Unknown(_) => wanted.min(current),
+            Self::Known(budget) => wanted.min(budget.largest().max(current)),
+        }
+    }
+}
+
+/// The connections of one PostgreSQL server, seen from one scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Budget {
     /// `max_connections`.

@@ -1,6 +1,6 @@
 //! The rules, in the order in which they are asked.
 
-use super::{Facts, Purpose};
+use super::{Facts, Purpose, Room};
 use crate::model::{Knob, Mode, Rule, TargetStatus, Word};
 
 /// What one rule says, and the size that it leaves to the next.
@@ -167,14 +167,14 @@ fn step(case: &Case<'_>) -> Said {
 /// PostgreSQL must be able to take all that could be opened; giving back is always allowed.
 fn budget(case: &Case<'_>) -> Said {
     let (size, facts) = (case.size, case.facts);
-    let Some(budget) = &facts.budget else {
-        let ceiling = facts.limits.ceiling;
-        return pass(size, format!("PostgreSQL is not asked; the ceiling of {ceiling} holds"));
+    let (current, ceiling) = (current(facts), facts.limits.ceiling);
+    let budget = match &facts.room {
+        Room::Ceiling(why) => return pass(size, format!("{why}; the ceiling of {ceiling} holds")),
+        Room::Unknown(why) if size > current => return clamp(current, why.clone()),
+        Room::Unknown(why) => return pass(size, format!("{why}; giving back is allowed")),
+        Room::Known(budget) => budget,
     };
-    let (largest, current) = (budget.largest(), current(facts));
-    if budget.max_connections == 0 && size > current {
-        return clamp(current, "PostgreSQL was not looked at yet");
-    }
+    let largest = budget.largest();
     let held_back = match budget.held_back {
         0 => String::new(),
         some => format!("{some} held back, "),

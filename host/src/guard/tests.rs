@@ -42,7 +42,7 @@ fn facts(limits: &Limits) -> Facts<'_> {
         last_change: None,
         retry_at: None,
         changes_last_hour: 0,
-        budget: None,
+        room: Room::Ceiling("PostgreSQL is not asked".to_owned()),
         rival: None,
         mode: Mode::Enforce,
     }
@@ -94,7 +94,7 @@ fn growth_never_passes_what_postgresql_can_take() {
         ..Budget::default()
     };
     assert_eq!(budget.largest(), 12, "(100 - 3 - 20 - 5 - 30 - 6) / 3");
-    let facts = Facts { budget: Some(budget), ..facts(&limits) };
+    let facts = Facts { room: Room::Known(budget), ..facts(&limits) };
     assert_eq!(judge(12, &facts).verdict.outcome, Outcome::Approved);
     let judged = judge(13, &facts);
     assert_eq!((judged.verdict.outcome, judged.size), (Outcome::Clamped, Some(size(12))));
@@ -104,8 +104,20 @@ fn growth_never_passes_what_postgresql_can_take() {
 fn an_overdrawn_budget_stops_growth_and_allows_shrinking() {
     let limits = limits();
     let budget = Budget { max_connections: 20, others: 19, pools: 1, ..Budget::default() };
-    let facts = Facts { budget: Some(budget), ..facts(&limits) };
+    let facts = Facts { room: Room::Known(budget), ..facts(&limits) };
     assert_eq!(judge(12, &facts).verdict.outcome, Outcome::Rejected, "10 stays 10");
+    assert_eq!(judge(8, &facts).verdict.outcome, Outcome::Approved);
+}
+
+#[test]
+fn without_knowing_what_is_left_nothing_grows_and_the_reason_is_told() {
+    let limits = limits();
+    let room = Room::Unknown("PostgreSQL's last answer is 40 s old".to_owned());
+    let facts = Facts { room, ..facts(&limits) };
+    let grown = judge(12, &facts);
+    assert_eq!(grown.verdict.outcome, Outcome::Rejected);
+    let said = grown.verdict.rules.iter().find(|said| said.rule == Rule::Budget);
+    assert_eq!(said.expect("every rule speaks").reason, "PostgreSQL's last answer is 40 s old");
     assert_eq!(judge(8, &facts).verdict.outcome, Outcome::Approved);
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::model::{Condition, Counters, DatabaseRow, DatabaseSample, PoolRow, PoolSize};
+use crate::model::{Condition, Counters, LookFailure, PoolRow, PoolSize};
 
 struct Watch {
     history: History,
@@ -127,7 +127,7 @@ fn postgres(reachable: bool) -> DatabaseSample {
         at: Timestamp::default(),
         server: (None, None),
         identity: None,
-        reachable,
+        failure: (!reachable).then_some(LookFailure::Unreachable),
         max_connections: 100,
         reserved_connections: 3,
         sessions: Vec::new(),

@@ -21,7 +21,7 @@ pub(super) struct Ends(VecDeque<(Timestamp, XactEnds)>);
 impl Ends {
     fn note(&mut self, sample: &DatabaseSample) {
         let is_new = self.0.back().is_none_or(|(at, _)| sample.at > *at);
-        if let Some(ends) = sample.xact_ends.filter(|_| sample.reachable && is_new) {
+        if let Some(ends) = sample.xact_ends.filter(|_| sample.is_reachable() && is_new) {
             // Counters that fell were reset.
             if self.0.back().is_some_and(|(_, last)| ends.since(last).is_none()) {
                 self.0.clear();

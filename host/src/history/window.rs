@@ -71,7 +71,7 @@ fn database_window(pg: &DatabaseSample, now: Timestamp) -> DatabaseWindow {
     let waiting_on_other = pg.sum(|s| s.waiting_on_other);
     let waiting = waiting_on_lock.saturating_add(waiting_on_io).saturating_add(waiting_on_other);
     DatabaseWindow {
-        reachable: pg.reachable,
+        reachable: pg.is_reachable(),
         data_age: now.since(pg.at),
         max_connections: pg.max_connections,
         reserved_connections: pg.reserved_connections,

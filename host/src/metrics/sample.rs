@@ -88,6 +88,7 @@ pub(crate) fn target(name: &str, at: Timestamp) -> TargetView {
         going_back: Vec::new(),
         looks_refused: 3,
         budget: Some(account()),
+        doubt: None,
         writer: WriterView {
             role: Role::Acts,
             since: Timestamp::from_millis(5_000),
@@ -288,7 +289,7 @@ fn postgres(at: Timestamp) -> DatabaseSample {
         at,
         server: (None, None),
         identity: None,
-        reachable: true,
+        failure: None,
         max_connections: 100,
         reserved_connections: 3,
         sessions: vec![sessions("shop", 20, 1), sessions("psql", 2, 0)],

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{PoolKey, Settings, Timestamp};
+use super::{Place, PoolKey, Settings, Timestamp};
 
 /// One row of `SHOW POOLS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +89,13 @@ pub struct DatabaseRow {
     pub paused: bool,
     /// Whether `DISABLE db` refuses new clients.
     pub disabled: bool,
+}
+
+impl DatabaseRow {
+    /// Gives where its PostgreSQL server is.
+    pub fn place(&self) -> Place<'_> {
+        Place { host: self.host.as_deref(), port: self.port }
+    }
 }
 
 /// Totals of one database since PgBouncer started (`SHOW STATS_TOTALS`).
@@ -206,6 +213,17 @@ pub struct ServerIdentity {
     pub started_us: i64,
 }
 
+/// Why a look at PostgreSQL failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookFailure {
+    /// It does not let the sidecar in, or not ask: the configuration is wrong, here or there.
+    Refused,
+    /// All its connections are taken.
+    Full,
+    /// It was not reached, did not answer in time, or failed in another way.
+    Unreachable,
+}
+
 /// What one look at PostgreSQL saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseSample {
@@ -215,8 +233,8 @@ pub struct DatabaseSample {
     pub server: (Option<String>, Option<u32>),
     /// Which running server it is; `None` where it may not be asked, or has never answered.
     pub identity: Option<ServerIdentity>,
-    /// Whether the newest look succeeded; all numbers are 0 until one has.
-    pub reachable: bool,
+    /// Why the newest look failed, if it did; all numbers are 0 until one has succeeded.
+    pub failure: Option<LookFailure>,
     /// `max_connections`.
     pub max_connections: u32,
     /// Slots that ordinary users cannot take.
@@ -263,6 +281,16 @@ impl DatabaseSample {
             (Some(one), Some(another)) => one == another,
             _ => self.server == other.server,
         }
+    }
+
+    /// Gives where the server is.
+    pub fn place(&self) -> Place<'_> {
+        Place { host: self.server.0.as_deref(), port: self.server.1 }
+    }
+
+    /// Says whether the newest look succeeded.
+    pub fn is_reachable(&self) -> bool {
+        self.failure.is_none()
     }
 
     /// Says whether the server has ever answered.

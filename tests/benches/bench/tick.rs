@@ -218,7 +218,7 @@ impl Stage {
         written?;
         let at_record = Instant::now();
         let (setting, from, to) = (resize.setting.clone(), resize.from, resize.size);
-        let done = self.actuator.apply(login, &[Change { setting, from, to }]).await;
+        let done = self.actuator.apply(login, &[Change { setting, from, to }], || true).await;
         let end = Instant::now();
         ensure!(done.came.iter().all(|(_, came)| *came == Actuated::InForce), "{done:?}");
         parts.poll.push(at_poll - start);
@@ -286,7 +286,7 @@ fn control(config: &Config, clock: &Clock) -> Control {
         effect: target.effect,
         rejected_for: Duration::from_secs(3_600),
         known: Known { now: clock.now(), ..Known::default() },
-        asks_postgres: target.database.is_some(),
+        looks_every: target.database.as_ref().map(|database| database.interval),
         instance: None,
     };
     Control::new(vec![setup], Box::new(|_| Uuid::now_v7()))

@@ -104,5 +104,8 @@ async fn a_postgresql_that_refuses_the_sidecar_does_not_stop_the_loop() {
     let log = bench.log();
     assert!(log.contains("PostgreSQL cannot be looked at"), "{log}");
     assert!(log.contains("password authentication failed"), "{log}");
+    assert!(log.contains("mend the login in [target.database]"), "{log}");
+    let why = sidecar.target().doubt.expect("nobody knows what is left");
+    assert_eq!(why.to_string(), "PostgreSQL does not let the sidecar in");
     assert!(!log.contains("not-the-password"), "{log}");
 }

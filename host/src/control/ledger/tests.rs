@@ -1,5 +1,7 @@
 //! Several targets on one PostgreSQL, others that come and go, and changes that end in every way.
 
+mod trouble;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -55,7 +57,7 @@ fn setup(name: TargetName) -> TargetSetup {
         sessions: SessionLimits { look_every: None, ends_per_minute: 1 },
         hand_back: HandBack::Keep,
         known: Known::default(),
-        asks_postgres: true,
+        looks_every: Some(Duration::from_secs(5)),
         effect: effect(),
         rejected_for: Duration::from_secs(60),
         instance: None,
@@ -143,7 +145,7 @@ impl World {
             // Each reaches it under another name.
             server: (Some(target.to_string()), Some(5432)),
             identity: Some(ServerIdentity { system: 7, started_us: 7 }),
-            reachable: true,
+            failure: None,
             max_connections: MAX,
             reserved_connections: RESERVED,
             sessions: vec![sessions],
@@ -400,7 +402,7 @@ fn a_server_that_does_not_say_who_it_is_is_known_by_its_place() {
         at: Timestamp::default(),
         server: (Some(host.to_owned()), Some(5432)),
         identity,
-        reachable: true,
+        failure: None,
         max_connections: MAX,
         reserved_connections: RESERVED,
         sessions: Vec::new(),

@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
-use super::scene::{Effects, Scene, Works, resize, size, target};
+use super::scene::{Effects, Scene, Works, resize, resize_setting, size, target};
 use crate::control::{Acted, Effect, Event, Known};
 use crate::model::{
-    Decision, DecisionId, Mode, Proposal, Snapshot, Status, TargetStatus, Timestamp, Transition,
+    Decision, DecisionId, Knob, Mode, Outcome, Proposal, Rule, ScopeKey, Setting, Snapshot, Status,
+    TargetStatus, Timestamp, Transition,
 };
 use crate::record::{Batch, EffectState};
 
@@ -355,6 +356,17 @@ fn a_shrink_that_clients_hold_up_is_helped_once_where_that_is_allowed() {
     assert!(reconnects(&scene.run(1_900, 7, 8)).is_empty(), "not at once");
     let effects = scene.run(2_000, 7, 8);
     assert_eq!(reconnects(&effects), [["app"]]);
+    let one = effects.0.iter().find_map(|effect| match effect {
+        Effect::Reconnect(one) => Some((&one.setting, one.size.get(), one.until)),
+        _ => None,
+    });
+    let (setting, size, until) = one.expect("it is sent");
+    assert_eq!(
+        (setting, size),
+        (&crate::model::Setting::DEFAULT, 7),
+        "only while that is in force"
+    );
+    assert!(until > scene.now() && until <= scene.now().plus(Duration::from_secs(10)));
     let noted = moves(&effects, id);
     assert!(noted.iter().any(|one| one.note.contains("RECONNECT \"app\"")), "{noted:?}");
     let event = Event::Reconnected { target: target(), id, sent: Ok(()) };
@@ -381,4 +393,101 @@ fn a_shrink_that_clients_hold_up_is_told_of_where_help_is_not_allowed() {
     scene.run(1_000, 7, 0);
     assert!(!scene.view().alerts.iter().any(super::AlertView::is_firing), "it is over");
     assert!(Timestamp::default() < scene.now());
+}
+
+#[test]
+fn a_change_of_which_nobody_knows_the_outcome_is_counted_once_and_holds_the_next_up() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.works = waits(5);
+    scene.run(6_000, 5, 25);
+    let id = scene.heard(vec![resize(9)]).resizes()[0].id;
+    scene.acted(id, Acted::NotInForce(None));
+    let settled = scene.polled(9, 20);
+    assert_eq!(last(&settled, id), Some(Status::Inconclusive));
+    let [growth] = &states(&settled)[..] else { panic!("{settled:?} notes no growth") };
+    assert_eq!((growth.status, growth.from, growth.to), (Status::Inconclusive, size(5), size(9)));
+    scene.pass(Duration::from_secs(10));
+    scene.polled(9, 20);
+    let mut refused = scene.heard(vec![resize(12)]).batch();
+    let verdict = refused.decisions.remove(0).verdict.expect("a verdict");
+    let word = |rule| {
+        let said = verdict.rules.iter().find(|said| said.rule == rule);
+        said.expect("every rule speaks").clone()
+    };
+    assert!(word(Rule::Effect).reason.contains("could not be told"), "{verdict:?}");
+    assert!(word(Rule::ChangesPerHour).reason.starts_with("1 changes"), "{verdict:?}");
+}
+
+#[test]
+fn a_shrink_of_which_nobody_knew_the_outcome_is_watched_for_being_held_up() {
+    let mut scene = Scene::reconnecting();
+    scene.run(6_000, 12, 8);
+    scene.more = holds;
+    let id = scene.heard(vec![resize(7)]).resizes()[0].id;
+    scene.acted(id, Acted::NotInForce(None));
+    assert_eq!(reconnects(&scene.run(4_000, 7, 8)), [["app"]]);
+}
+
+#[test]
+fn a_roll_back_of_which_nobody_knew_the_outcome_is_no_new_change() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.works = waits(9);
+    scene.run(6_000, 12, 0);
+    grow(&mut scene, 7);
+    scene.works = waits(7);
+    let back = scene.run(2_500, 7, 2).resizes().remove(0);
+    scene.acted(back.id, Acted::NotInForce(None));
+    let settled = scene.polled(12, 0);
+    assert!(states(&settled).is_empty(), "{settled:?}");
+    assert!(scene.view().scopes[0].hindrance.growth.is_none(), "growth may follow");
+}
+
+#[test]
+fn a_size_above_the_ceiling_is_gone_back_to_after_harm() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.works = waits(98);
+    scene.run(6_000, 100, 0);
+    let id = grow(&mut scene, 95);
+    scene.works = waits(95);
+    let effects = scene.run(2_500, 95, 2);
+    assert_eq!(last(&effects, id), Some(Status::RolledBack));
+    let back = effects.resizes();
+    assert_eq!(back.iter().map(|one| one.size).collect::<Vec<_>>(), [size(100)]);
+    scene.acted(back[0].id, Acted::Verified);
+    scene.run(1_000, 100, 0);
+    assert!(scene.view().scopes[0].hindrance.growth.is_none(), "the setting is free again");
+}
+
+fn reserves(snapshot: &mut Snapshot, reserve: u32) {
+    let mut server = (*snapshot.server).clone();
+    server.reserve_pool_size = Some(reserve);
+    snapshot.server = server.into();
+}
+
+/// A reserve that was never within the bounds cannot be had again, and nothing waits for it.
+#[test]
+fn a_roll_back_that_the_bounds_refuse_for_ever_is_recorded_and_let_go() {
+    let reserve = Setting { scope: ScopeKey::Default, knob: Knob::ReservePoolSize };
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.more = |snapshot| reserves(snapshot, 10);
+    scene.works = waits(48);
+    scene.run(6_000, 48, 9);
+    let sent = scene.heard(vec![resize_setting(reserve.clone(), 5)]).resizes();
+    let id = sent[0].id;
+    assert_eq!(sent[0].size, size(5), "the ceiling of 50 leaves two");
+    scene.acted(id, Acted::Verified);
+    scene.more = |snapshot| reserves(snapshot, 5);
+    scene.works = slow(48);
+    let effects = scene.run(11_000, 48, 9);
+    assert_eq!(last(&effects, id), Some(Status::RolledBack));
+    let all = batches(&effects);
+    let mut told = all.iter().flat_map(|batch| &batch.decisions);
+    let refused = told.next().expect("why it stays is recorded");
+    assert!(told.next().is_none(), "once");
+    let verdict = refused.verdict.as_ref().expect("a verdict");
+    assert_eq!((verdict.outcome, refused.size_to), (Outcome::Rejected, Some(size(10))));
+    assert!(effects.resizes().is_empty());
+    let view = scene.view();
+    let scope = view.scopes.iter().find(|one| one.setting == reserve).expect("it is kept");
+    assert!(scope.hindrance.growth.is_none(), "{:?}", scope.hindrance);
 }

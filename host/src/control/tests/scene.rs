@@ -219,7 +219,7 @@ impl Scene {
             hand_back,
             rejected_for: Duration::from_secs(3_600),
             known,
-            asks_postgres: false,
+            looks_every: None,
             instance,
         };
         let now = start();

@@ -137,6 +137,16 @@ fn a_session_that_moved_on_supersedes_its_end_and_a_refusal_tells_the_remedy() {
 }
 
 #[test]
+fn an_end_that_could_not_be_recorded_has_failed_and_may_be_tried_again() {
+    let mut scene = seen(Mode::Enforce, &[session(7)]);
+    let ends = scene.heard(vec![end(session(7))]).ends();
+    let failed = scene.ended(ends[0].id, Ended::NotRecorded("the disk is full".into())).batch();
+    let [failed] = failed.transitions.as_slice() else { panic!("{failed:?} is not one move") };
+    assert_eq!((failed.id, failed.status), (ends[0].id, Status::Failed));
+    assert_eq!(scene.heard(vec![end(session(7))]).ends().len(), 1);
+}
+
+#[test]
 fn not_more_sessions_are_ended_than_a_minute_allows() {
     let sessions = [session(7), session(8), session(9)];
     let mut scene = seen(Mode::Enforce, &sessions);

@@ -302,7 +302,7 @@ fn what_could_be_handed_back_in_part_is_known_at_the_next_start() {
             at: snapshot.at,
             server: (Some("db".to_owned()), Some(5432)),
             identity: None,
-            reachable: true,
+            failure: None,
             max_connections: 25,
             reserved_connections: 3,
             sessions: Vec::new(),

@@ -234,7 +234,7 @@ impl<'a> Sessions<'a> {
             waiting_on_other: group.waiting_on_other,
         };
         Self {
-            reachable: sample.reachable,
+            reachable: sample.is_reachable(),
             data_age_ms: at.millis_since(sample.at),
             max_connections: sample.max_connections,
             reserved_connections: sample.reserved_connections,

@@ -145,6 +145,9 @@ struct Limits {
 struct Budget {
     /// Whether the last look succeeded; if not, these are the last known numbers.
     reachable: bool,
+    /// Why it is not known what is left; null when it is. Then no size grows, or, where PostgreSQL has
+    /// never let the sidecar in, none beyond the ceiling.
+    unknown_because: Option<String>,
     data_age_ms: u64,
     max_connections: u32,
     /// Slots that ordinary users cannot take.
@@ -243,7 +246,8 @@ impl Budget {
             .iter()
             .fold(0_u32, |sum, (_, pool)| sum.saturating_add(pool.row.servers()));
         Some(Self {
-            reachable: postgres.reachable,
+            reachable: postgres.is_reachable(),
+            unknown_because: target.doubt.as_ref().map(ToString::to_string),
             data_age_ms: at.millis_since(postgres.at),
             max_connections: postgres.max_connections,
             reserved_connections: postgres.reserved_connections,
