@@ -24,6 +24,7 @@ mod sessions;
 mod shadow;
 mod shrink;
 mod silences;
+mod takeover;
 mod target;
 mod view;
 mod writer;
@@ -112,8 +113,9 @@ impl Control {
             Event::OrderKept { order, kept: Ok(()) } if silenced(order)
         );
         self.targets.values_mut().for_each(|target| target.expire_hold(now));
-        let effects = self.take(event, now);
+        let mut effects = self.take(event, now);
         self.mute(if expired || changed { Anew::All } else { Anew::Unmatched });
+        effects.extend(self.targets.values_mut().filter_map(|target| target.announcement(now)));
         effects
     }
 

@@ -27,7 +27,7 @@ pub use effect::{EffectPoint, EffectReport, Measure};
 pub use hold::{Hold, HoldKind, Signature, SignatureError};
 pub use name::{Digest, NameError, PolicyName, PoolKey, ScopeKey, TargetName};
 pub use place::Place;
-pub use presence::{Claim, OWN_APPLICATION, Peer, is_own_application};
+pub use presence::{Claim, OWN_APPLICATION, Peer, Theirs, Told, is_own_application};
 pub use reach::{Means, Obstacle, Reach, Reachable};
 pub use session::{
     BackendIdentity, ClientGroup, Ended, Holder, HolderRow, Look, SessionKey, SessionState,

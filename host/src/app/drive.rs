@@ -25,7 +25,7 @@ use crate::control::{
 };
 use crate::evaluate::{Part, Policy, Registry, Round};
 use crate::history::Bucket;
-use crate::model::{Claim, TargetName, Window};
+use crate::model::{Claim, TargetName, Told, Window};
 use crate::record::{Batch, HistorySample, Memory, PoolCounts};
 use crate::report::chain;
 use crate::serve::{Ask, Refused, Reply};
@@ -243,7 +243,7 @@ impl Drive {
                 self.evaluate(target, window, memories);
             }
             Effect::Record(batch) => self.record(batch),
-            Effect::Announce { target, claim } => self.announce(&target, claim),
+            Effect::Announce { target, claim, told } => self.announce(&target, claim, told),
             Effect::Resize(resize) => self.resize(resize),
             Effect::Look { target, policy, reason, databases } => {
                 self.look(target, &policy, &reason, databases);
@@ -315,10 +315,10 @@ impl Drive {
         }
     }
 
-    fn announce(&self, target: &TargetName, claim: Claim) {
+    fn announce(&self, target: &TargetName, claim: Claim, told: Told) {
         let instance = self.actors.get(target).and_then(|one| one.target.console.instance.as_ref());
         if let Some(instance) = instance {
-            instance.announce(claim);
+            instance.announce(claim, told);
         }
     }
 

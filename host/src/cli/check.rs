@@ -17,7 +17,7 @@ use crate::config::{Config, Target};
 use crate::console::{ConsoleError, Role, Session, may_act, read_peers};
 use crate::database::Observer;
 use crate::evaluate::{PolicyState, Registry, Runtime};
-use crate::model::{Claim, DatabaseSample, Mode, Peer, Place, Reach, TargetName};
+use crate::model::{Claim, DatabaseSample, HoldKind, Mode, Peer, Place, Reach, TargetName};
 use crate::report::chain;
 
 /// Checks configuration, policies, console access and PostgreSQL access.
@@ -193,7 +193,12 @@ async fn check_company(target: &Target, findings: &mut Findings) {
                     Claim::Acts => "acts on it; one started now would wait until it is gone",
                     Claim::Left => "is stopping",
                 };
-                findings.note(&format!("target {name}: the sidecar {} {does}", peer.id));
+                let held = match peer.told.hold {
+                    Some(HoldKind::Pause) => " (paused)",
+                    Some(HoldKind::Panic) => " (its panic switch is pulled)",
+                    None => "",
+                };
+                findings.note(&format!("target {name}: the sidecar {} {does}{held}", peer.id));
             }
         }
         Err(error) => findings.bad(&format!("target {name}: {}", chain(&error))),

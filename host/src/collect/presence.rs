@@ -105,7 +105,7 @@ impl Presence {
 
     /// Says that it stops, so that nobody has to wait until it counts as gone.
     async fn say_goodbye(&self) {
-        self.instance.announce(Claim::Left);
+        self.instance.leave();
         let goodbye = async {
             let mut session = Session::open(&self.target.console, Role::Watch).await?;
             let (peers, _) = read_peers(&mut session).await?;

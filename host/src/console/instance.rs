@@ -1,8 +1,7 @@
 //! What this sidecar calls itself on a console, and who else is there.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Notify;
@@ -10,27 +9,33 @@ use uuid::Uuid;
 
 use super::{ConsoleError, Cost, Session};
 use crate::config::Console;
-use crate::model::{Claim, Peer};
+use crate::model::{Claim, Peer, Told};
 
-/// This sidecar on one PgBouncer: its sessions carry the name, and the claim as it is at their login.
+/// This sidecar on one PgBouncer: its sessions carry the name, and what it says at their login.
 #[derive(Debug, Clone)]
 pub struct Instance {
     id: Uuid,
-    claim: Arc<AtomicU8>,
+    says: Arc<Mutex<(Claim, Told)>>,
     changed: Arc<Notify>,
 }
 
 impl Instance {
     /// Makes one that says a claim.
     pub fn new(id: Uuid, claim: Claim) -> Self {
-        Self { id, claim: Arc::new(AtomicU8::new(code(claim))), changed: Arc::default() }
+        Self { id, says: Arc::new(Mutex::new((claim, Told::default()))), changed: Arc::default() }
     }
 
     /// Says something else from the next login on.
-    pub fn announce(&self, claim: Claim) {
-        if self.claim.swap(code(claim), Ordering::Relaxed) != code(claim) {
+    pub fn announce(&self, claim: Claim, told: Told) {
+        let before = std::mem::replace(&mut *self.says(), (claim, told));
+        if before != (claim, told) {
             self.changed.notify_one();
         }
+    }
+
+    /// Says from the next login on that it stops.
+    pub fn leave(&self) {
+        self.says().0 = Claim::Left;
     }
 
     /// Waits until something else is said.
@@ -40,9 +45,12 @@ impl Instance {
 
     /// Gives what it says now.
     pub fn peer(&self) -> Peer {
-        let code = self.claim.load(Ordering::Relaxed);
-        let claim = CLAIMS.into_iter().find(|claim| self::code(*claim) == code);
-        Peer { id: self.id, claim: claim.unwrap_or(Claim::Watches) }
+        let (claim, told) = *self.says();
+        Peer { id: self.id, claim, told }
+    }
+
+    fn says(&self) -> MutexGuard<'_, (Claim, Told)> {
+        self.says.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -54,17 +62,6 @@ impl PartialEq for Instance {
 }
 
 impl Eq for Instance {}
-
-const CLAIMS: [Claim; 4] = [Claim::Watches, Claim::Waits, Claim::Acts, Claim::Left];
-
-const fn code(claim: Claim) -> u8 {
-    match claim {
-        Claim::Watches => 0,
-        Claim::Waits => 1,
-        Claim::Acts => 2,
-        Claim::Left => 3,
-    }
-}
 
 /// Asks who is on the console (`SHOW CLIENTS`); before 1.18 PgBouncer names nobody.
 ///
@@ -112,7 +109,7 @@ mod tests {
 
     #[test]
     fn whoever_else_acts_is_found_whatever_its_name() {
-        let one = |id, claim| Peer { id: Uuid::from_u128(id), claim };
+        let one = |id, claim| Peer { id: Uuid::from_u128(id), claim, told: Told::default() };
         let found = |peers: &[Peer]| acting(peers, Uuid::from_u128(5)).map(|id| id.as_u128());
         let me = one(5, Claim::Acts);
         assert_eq!(found(&[me, one(1, Claim::Waits), one(9, Claim::Watches)]), None);

@@ -28,6 +28,8 @@ pub(super) enum Cause {
     Set,
     /// One of the last two; the console cannot tell which.
     SetOrReloaded,
+    /// What another sidecar, which acted before, took for a person's.
+    Inherited,
 }
 
 impl Cause {
@@ -43,6 +45,7 @@ impl Cause {
             Self::SetOrReloaded => {
                 "somebody changed it, on the admin console (SET) or in the file with a RELOAD"
             }
+            Self::Inherited => "somebody changed it while another sidecar acted here",
         }
     }
 }
@@ -51,6 +54,8 @@ impl Cause {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Signs {
     pub mode: Mode,
+    /// What the file says now, where the sidecar can read it.
+    pub file: Option<PoolSize>,
     /// Whether the process is a new one.
     pub restart: Option<Restart>,
     /// Whether another size of the sidecar's fell back to its file's value in this very poll.
@@ -66,7 +71,8 @@ pub(super) enum Drift {
     Lost(Cause),
     /// The file has another value, and it was loaded: start from it.
     NewFile(Cause),
-    /// Any value where the sidecar does not act: it is what there is to start from.
+    /// Any value where the sidecar does not act, or the file's in place of one that it found and never
+    /// changed: it is what there is to start from.
     NotOurs,
     /// A person's value.
     Foreign(Cause),
@@ -74,24 +80,30 @@ pub(super) enum Drift {
 
 /// Reads the signs.
 pub(super) fn recognise(scope: &ScopeControl, current: PoolSize, signs: Signs) -> Drift {
-    if current == scope.wanted.unwrap_or(scope.base) {
-        return Drift::None;
-    }
-    if signs.mode != Mode::Enforce {
-        return Drift::NotOurs;
-    }
     // Where the file can be read and says something else, this value is not from it.
-    let of_file = scope.file.map(|file| file == current);
+    let of_file = signs.file.map(|file| file == current);
     let loaded = match (signs.restart, signs.reloaded) {
         (Some(restart), _) => Some(Cause::Restarted(restart)),
         (None, true) => Some(Cause::Reloaded),
         (None, false) => None,
     };
+    // One that was a person's already when this sidecar came may be all that it has ever seen.
+    let stays = scope.stood_down.is_some() && scope.respected == Some(current);
+    if stays && signs.mode == Mode::Enforce && loaded.is_none() && of_file != Some(true) {
+        return Drift::Foreign(scope.theirs.unwrap_or(Cause::SetOrReloaded));
+    }
+    if current == scope.wanted.unwrap_or(scope.base) {
+        return Drift::None;
+    }
+    let file_is_back = current == scope.file_size();
+    if signs.mode != Mode::Enforce || (file_is_back && scope.wanted.is_none()) {
+        return Drift::NotOurs;
+    }
     match (loaded, of_file) {
-        (Some(cause), _) if current == scope.base => Drift::Lost(cause),
+        (Some(cause), _) if file_is_back => Drift::Lost(cause),
         (Some(cause), _) => Drift::NewFile(cause),
         (None, Some(false)) => Drift::Foreign(Cause::Set),
-        (None, _) if current == scope.base => Drift::Lost(Cause::Reloaded),
+        (None, _) if file_is_back => Drift::Lost(Cause::Reloaded),
         (None, Some(true)) => Drift::NewFile(Cause::Reloaded),
         (None, None) => Drift::Foreign(Cause::SetOrReloaded),
     }
@@ -103,7 +115,8 @@ mod tests {
 
     const COLD: Cause = Cause::Restarted(Restart::Cold);
     const ONLINE: Cause = Cause::Restarted(Restart::Online);
-    const NOTHING: Signs = Signs { mode: Mode::Enforce, restart: None, reloaded: false };
+    const NOTHING: Signs =
+        Signs { mode: Mode::Enforce, file: None, restart: None, reloaded: false };
 
     fn size(size: u32) -> PoolSize {
         PoolSize::new(size).expect("above zero")
@@ -147,11 +160,33 @@ mod tests {
     fn a_file_that_can_be_read_tells_a_set_from_an_edit() {
         let mut scope = ScopeControl::first_seen(size(5));
         scope.wanted = Some(size(12));
-        scope.file = Some(size(9));
-        assert_eq!(recognise(&scope, size(9), NOTHING), Drift::NewFile(Cause::Reloaded));
-        assert_eq!(recognise(&scope, size(8), NOTHING), Drift::Foreign(Cause::Set));
-        scope.file = Some(size(5));
-        assert_eq!(recognise(&scope, size(5), NOTHING), Drift::Lost(Cause::Reloaded));
-        assert_eq!(recognise(&scope, size(9), NOTHING), Drift::Foreign(Cause::Set));
+        let file = |file| Signs { file: Some(size(file)), ..NOTHING };
+        assert_eq!(recognise(&scope, size(9), file(9)), Drift::NewFile(Cause::Reloaded));
+        assert_eq!(recognise(&scope, size(8), file(9)), Drift::Foreign(Cause::Set));
+        assert_eq!(recognise(&scope, size(5), file(5)), Drift::Lost(Cause::Reloaded));
+        assert_eq!(recognise(&scope, size(9), file(5)), Drift::Foreign(Cause::Set));
+    }
+
+    #[test]
+    fn a_size_that_was_found_is_not_the_files() {
+        let file = Signs { file: Some(size(20)), ..NOTHING };
+        let mut scope = ScopeControl::first_seen(size(40));
+        scope.learn(file.file);
+        assert_eq!(recognise(&scope, size(40), file), Drift::None, "it starts from there");
+        assert_eq!(recognise(&scope, size(20), file), Drift::NotOurs, "or from the file's");
+        assert_eq!(recognise(&scope, size(33), file), Drift::Foreign(Cause::Set));
+        scope.wanted = Some(size(45));
+        assert_eq!(recognise(&scope, size(20), file), Drift::Lost(Cause::Reloaded));
+    }
+
+    #[test]
+    fn a_size_that_is_respected_is_a_persons_as_long_as_it_stays() {
+        let mut scope = ScopeControl::first_seen(size(33));
+        scope.respect(size(33), Cause::Inherited, crate::model::Timestamp::from_millis(1));
+        let file = |file| Signs { file: Some(size(file)), ..NOTHING };
+        assert_eq!(recognise(&scope, size(33), NOTHING), Drift::Foreign(Cause::Inherited));
+        assert_eq!(recognise(&scope, size(33), file(20)), Drift::Foreign(Cause::Inherited));
+        assert_eq!(recognise(&scope, size(33), file(33)), Drift::None, "it is in the file now");
+        assert_eq!(recognise(&scope, size(33), restarted(Restart::Cold)), Drift::None);
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::cause::{Cause, Drift, Restart, Signs, recognise};
 use super::host::number;
-use super::scope::{Afterwards, InFlight, Measured, NewFile, ScopeControl};
+use super::scope::{Afterwards, Followed, InFlight, Measured, NewFile, ScopeControl};
 use super::target::{HandBack, TargetControl};
 use super::{Effect, Resize, Turn};
 use crate::guard::{Facts, Purpose, judge};
@@ -47,14 +47,20 @@ impl TargetControl {
 
     /// Compares every size in force with the wanted one.
     pub fn reconcile(&mut self, turn: &mut Turn<'_>, batch: &mut Batch) -> Vec<Effect> {
-        let restart = self.has_restarted();
+        if let Some(restart) = self.has_restarted() {
+            // Each keeps it until it is reckoned with: right now the sidecar may not be allowed to act.
+            self.scopes.values_mut().for_each(|scope| scope.restarted = Some(restart));
+        }
+        self.respect_inherited(turn.now, batch);
         let reverted = self.reverted();
         let mut settings: BTreeSet<Setting> = self.scopes.keys().cloned().collect();
         settings.insert(Setting::DEFAULT);
+        settings.extend(self.set_by_another());
         let mut effects = Vec::new();
         for setting in settings {
             let reloaded = reverted.iter().any(|other| *other != setting);
-            let signs = Signs { mode: self.mode, restart, reloaded };
+            let file = self.size_in_file(&setting);
+            let signs = Signs { mode: self.mode, file, restart: None, reloaded };
             effects.extend(self.reconcile_one(&setting, signs, turn, batch));
         }
         effects
@@ -66,7 +72,7 @@ impl TargetControl {
             let current = self.size_of(setting).filter(|_| self.is_fresh(setting));
             let ours = scope.wanted.is_some() && scope.seen == scope.wanted;
             ours && scope.in_flight.is_none()
-                && current == Some(scope.base)
+                && current == Some(scope.file_size())
                 && scope.wanted != current
         };
         let fallen = self.scopes.iter().filter(fell);
@@ -86,31 +92,31 @@ impl TargetControl {
         }
         let current = self.size_of(setting)?;
         if !self.writer.may_act(turn.now) {
-            self.follow(setting, current, signs.restart.is_some(), batch);
+            self.follow(setting, current, signs.file, turn.now, batch);
             return None;
         }
         let scope =
             self.scopes.entry(setting.clone()).or_insert_with(|| ScopeControl::first_seen(current));
+        scope.learn(signs.file);
+        let signs = Signs { restart: scope.restarted.take(), ..signs };
         let drift = recognise(scope, current, signs);
         let before = scope.clone();
         scope.seen = Some(current);
         match drift {
-            Drift::None | Drift::Lost(_) => (scope.stood_down, scope.theirs) = (None, None),
+            Drift::None | Drift::Lost(_) => scope.take_up(),
             Drift::NotOurs => *scope = ScopeControl::first_seen(current),
             Drift::NewFile(cause) => {
-                let news = NewFile { at: turn.now, cause, before: before.base };
-                *scope = ScopeControl::first_seen(current);
-                scope.new_file = Some(news);
-                let (what, before) = (cause.words(), before.base);
+                let (what, before) = (cause.words(), before.file_size());
+                *scope = ScopeControl::loaded(current);
+                scope.new_file = Some(NewFile { at: turn.now, cause, before });
                 tracing::info!(%setting, %before, %current, what, "its file has another size");
             }
             Drift::Foreign(cause) => {
                 if scope.stood_down.is_none() {
                     let what = cause.words();
                     tracing::warn!(%setting, %current, what, "a person's size is respected");
-                    scope.theirs = Some(cause);
                 }
-                scope.stood_down = scope.stood_down.or(Some(turn.now));
+                scope.respect(current, cause, turn.now);
             }
         }
         let anew = matches!(drift, Drift::NewFile(_) | Drift::NotOurs);
@@ -127,22 +133,28 @@ impl TargetControl {
         }
     }
 
-    /// Takes what another sidecar sets for its own, so that it goes on from there if it has to take
-    /// over. The file's value stays as it was first seen; before it is known who acts, nothing is told.
-    fn follow(&mut self, setting: &Setting, current: PoolSize, restarted: bool, batch: &mut Batch) {
-        let first = ScopeControl::first_seen(current);
-        let scope = self.scopes.entry(setting.clone()).or_insert_with(|| first.clone());
-        if !self.writer.follows() {
+    /// Takes what another sidecar sets for its own. Before it is known who acts, nothing is told.
+    fn follow(
+        &mut self,
+        setting: &Setting,
+        current: PoolSize,
+        file: Option<PoolSize>,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) {
+        let (follows, theirs) = (self.writer.follows(), self.writer.theirs());
+        let first = || ScopeControl::first_seen(current);
+        let scope = self.scopes.entry(setting.clone()).or_insert_with(first);
+        if !follows {
             return;
         }
-        let before = scope.clone();
-        if restarted {
-            *scope = first;
-        }
-        scope.wanted = (current != scope.base).then_some(current);
-        scope.stood_down = None;
-        if (before.base, before.wanted, before.stood_down) != (scope.base, scope.wanted, None) {
-            batch.scopes.push(scope.state(&self.facts.name, setting));
+        let name = &self.facts.name;
+        let before = scope.state(name, setting);
+        let is_theirs = theirs.contains(setting);
+        scope.follow(current, Followed { file, is_theirs }, now);
+        let after = scope.state(name, setting);
+        if before != after {
+            batch.scopes.push(after);
         }
     }
 
@@ -170,17 +182,20 @@ impl TargetControl {
         let settings: Vec<Setting> = self.scopes.keys().cloned().collect();
         let effects = settings.iter().filter_map(|setting| {
             let scope = self.scopes.get(setting)?;
-            let (base, current) = (scope.base, self.size_of(setting)?);
-            if scope.wanted != Some(current) || base == current {
+            let (file, current) = (scope.file_size(), self.size_of(setting)?);
+            if scope.wanted != Some(current) || file == current {
                 return None;
             }
-            let size = self.fitting(setting, base, current);
+            let size = self.fitting(setting, file, current);
             let mut reason = "Poolwarden stops and hands the file's size back".to_owned();
-            if size != base {
-                reason = format!("{reason}, as far as PostgreSQL can take it: {base} is too large");
+            let mut after = Afterwards::LetGo;
+            if size != file {
+                reason = format!("{reason}, as far as PostgreSQL can take it: {file} is too large");
+                // The next start must know it for its own.
+                after = Afterwards::KeepUp;
             }
             let change = OwnChange { setting, size, reason, verdict: None };
-            Some(self.resize_by_host(change, Afterwards::LetGo, turn))
+            Some(self.resize_by_host(change, after, turn))
         });
         effects.collect()
     }

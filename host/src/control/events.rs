@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Order, OrderRefusal};
 use crate::model::{
     Claim, Databases, DecisionId, Digest, Ended, Look, Mode, Peer, PolicyName, PoolSize, Proposal,
-    Reach, ScopeKey, SessionKey, Setting, Snapshot, TargetName, Timestamp, Window,
+    Reach, ScopeKey, SessionKey, Setting, Snapshot, TargetName, Timestamp, Told, Window,
 };
 use crate::record::{Batch, Evaluation};
 
@@ -196,6 +196,8 @@ pub enum Effect {
         target: TargetName,
         /// What it does.
         claim: Claim,
+        /// What people have told it.
+        told: Told,
     },
     /// Look at single sessions, then say what was seen.
     Look {

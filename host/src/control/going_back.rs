@@ -58,7 +58,7 @@ impl TargetControl {
         }
         if current == file {
             let scope = self.scopes.get_mut(setting)?;
-            scope.wanted = None;
+            scope.brought(file, Afterwards::LetGo);
             batch.scopes.push(scope.state(&name, setting));
             return None;
         }

@@ -110,7 +110,7 @@ impl TargetControl {
     fn new_files(&self, now: Timestamp) -> impl Iterator<Item = Proposal> {
         self.scopes.iter().filter_map(move |(setting, scope)| {
             let news = scope.new_file.filter(|news| now.since(news.at) < NEWS)?;
-            Some(file_size_changed(setting, scope.base, news))
+            Some(file_size_changed(setting, scope.file_size(), news))
         })
     }
 }
@@ -157,10 +157,10 @@ fn file_size_changed(setting: &Setting, now: PoolSize, news: NewFile) -> Proposa
 }
 
 fn size_set_by_a_person(setting: &Setting, current: PoolSize, scope: &ScopeControl) -> Proposal {
-    let (base, wanted) = (scope.base, scope.wanted);
+    let (file, wanted) = (scope.file_size(), scope.wanted);
     let what = scope.theirs.unwrap_or(Cause::SetOrReloaded).words();
-    let ours = wanted.unwrap_or(base);
-    let mut evidence = vec![number("size_in_force", current), number("size_of_file", base)];
+    let ours = wanted.unwrap_or(scope.base);
+    let mut evidence = vec![number("size_in_force", current), number("size_of_file", file)];
     evidence.extend(wanted.map(|size| number("size_wanted", size)));
     let name = match setting.knob {
         Knob::PoolSize => "size-set-by-a-person",
@@ -168,11 +168,17 @@ fn size_set_by_a_person(setting: &Setting, current: PoolSize, scope: &ScopeContr
         Knob::ReservePoolSize => "reserve-set-by-a-person",
     };
     let words = setting.words();
-    let summary = format!(
-        "{words} is {current}: {what}. Poolwarden leaves it alone until it is {ours} again, or the \
-         file's {base}: setting {words} to {base} hands it back, and so does `poolwarden resume \
-         --adopt`, from {current}"
-    );
+    let adopts = format!("`poolwarden resume --adopt`, from {current}");
+    let ends = if file == current {
+        // What the file says is not known: this sidecar has seen no other size.
+        format!("somebody hands it back with {adopts}")
+    } else {
+        format!(
+            "it is {ours} again, or the file's {file}: setting {words} to {file} hands it back, and \
+             so does {adopts}"
+        )
+    };
+    let summary = format!("{words} is {current}: {what}. Poolwarden leaves it alone until {ends}");
     let subject = Subject::Scope(setting.scope.clone());
     let alert = host_alert(name, subject, Severity::Info, summary, evidence);
     with_runbook(alert, "docs/runbooks/size-set-by-a-person.md")

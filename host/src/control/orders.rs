@@ -220,7 +220,7 @@ impl TargetControl {
         self.hold(now).is_some_and(|hold| hold.kind == HoldKind::Panic)
     }
 
-    fn new_hold(
+    pub fn new_hold(
         &self,
         kind: HoldKind,
         until: Option<Timestamp>,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::cause::Cause;
+use super::cause::{Cause, Restart};
 use crate::model::{DecisionId, PoolSize, Setting, TargetName, Timestamp};
 use crate::record::ScopeState;
 
@@ -14,9 +14,9 @@ const RETRY: Duration = Duration::from_secs(5);
 /// A setting as control sees it.
 #[derive(Debug, Clone)]
 pub(super) struct ScopeControl {
-    /// The file's value: what was in force before the sidecar's first change.
+    /// What was in force before the sidecar's first change, which is mostly the file's value.
     pub base: PoolSize,
-    /// What the file says now, where the sidecar can read it.
+    /// What the file said when it was last loaded, where that is known.
     pub file: Option<PoolSize>,
     /// What the sidecar last brought into force and wants to stay so.
     pub wanted: Option<PoolSize>,
@@ -24,6 +24,10 @@ pub(super) struct ScopeControl {
     pub stood_down: Option<Timestamp>,
     /// How that size came to be, while this process knows.
     pub theirs: Option<Cause>,
+    /// That size, once this process has seen it.
+    pub respected: Option<PoolSize>,
+    /// A new process of PgBouncer's that has not been reckoned with yet.
+    pub restarted: Option<Restart>,
     /// The size in force at the last look.
     pub seen: Option<PoolSize>,
     /// The newest change of the file's value.
@@ -47,6 +51,15 @@ pub(super) struct NewFile {
     pub cause: Cause,
     /// What it said before.
     pub before: PoolSize,
+}
+
+/// What is known of a setting while another sidecar acts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Followed {
+    /// What the file says now.
+    pub file: Option<PoolSize>,
+    /// Whether its size is a person's for the one that acts.
+    pub is_theirs: bool,
 }
 
 /// A change that was handed to the actuator and has not come back.
@@ -94,6 +107,8 @@ impl ScopeControl {
             wanted: None,
             stood_down: None,
             theirs: None,
+            respected: None,
+            restarted: None,
             seen: None,
             new_file: None,
             in_flight: None,
@@ -117,6 +132,7 @@ impl ScopeControl {
         // The newest one is in both.
         changes.dedup();
         Self {
+            file: Some(state.base),
             wanted: state.wanted,
             stood_down: state.stood_down.map(|at| at.min(now)),
             changes: changes.into(),
@@ -137,15 +153,81 @@ impl ScopeControl {
         self.sent = Some((open.map_or(size, |(before, _)| before.max(size)), now));
     }
 
-    /// Gives the file's value: as read, or else what was in force before the first change.
+    /// A scope whose file was loaded with this size.
+    pub fn loaded(size: PoolSize) -> Self {
+        Self { file: Some(size), ..Self::first_seen(size) }
+    }
+
+    /// Gives the file's value: as loaded, or else what was in force before the first change.
     pub fn file_size(&self) -> PoolSize {
         self.file.unwrap_or(self.base)
     }
 
+    /// Takes what the file says for what was loaded, where that is not known: what is in force may be
+    /// another sidecar's, or this one's of before it lost its store.
+    pub fn learn(&mut self, file: Option<PoolSize>) {
+        self.file = self.file.or(file);
+    }
+
+    /// Notes what was brought into force.
+    pub fn brought(&mut self, size: PoolSize, afterwards: Afterwards) {
+        self.wanted = afterwards.wanted(size);
+        if afterwards == Afterwards::LetGo {
+            self.base = size;
+        }
+    }
+
+    /// Stands down for a person's size.
+    pub fn respect(&mut self, size: PoolSize, cause: Cause, now: Timestamp) {
+        if self.stood_down.is_none() {
+            (self.stood_down, self.theirs) = (Some(now), Some(cause));
+        }
+        self.respected = Some(size);
+    }
+
+    /// Stands down for a size that another sidecar has respected; the file's own is nobody's.
+    pub fn respect_inherited(&mut self, current: PoolSize, now: Timestamp) {
+        if self.file == Some(current) {
+            return self.take_up();
+        }
+        // It may have been taken for the other sidecar's before that said whose it is.
+        self.wanted = self.wanted.filter(|wanted| *wanted != current);
+        self.respect(current, Cause::Inherited, now);
+    }
+
+    /// Stands down no longer.
+    pub fn take_up(&mut self) {
+        (self.stood_down, self.theirs, self.respected) = (None, None, None);
+    }
+
     /// Takes a person's size for what there is to go on from.
     pub fn adopt(&mut self, current: Option<PoolSize>) {
-        (self.stood_down, self.theirs) = (None, None);
+        self.take_up();
         self.wanted = current.or(self.wanted);
+    }
+
+    /// Takes what another sidecar sets for its own, so that it goes on from there if it has to take
+    /// over; what is a person's, for that one or for this one, stays so.
+    pub fn follow(&mut self, current: PoolSize, seen: Followed, now: Timestamp) {
+        let restarted = self.restarted.take().is_some();
+        if restarted && self.wanted != Some(current) {
+            *self = Self::loaded(current);
+        } else if self.file.is_none() || seen.file == Some(current) {
+            self.file = seen.file.or(self.file);
+        }
+        self.base = self.file_size();
+        if seen.is_theirs {
+            return self.respect_inherited(current, now);
+        }
+        // What the other one respected is respected as long as that one says so; what this one did, as
+        // long as it stays.
+        let own = self.stood_down.is_some() && self.theirs != Some(Cause::Inherited);
+        if own && self.file != Some(current) && self.respected.is_none_or(|size| size == current) {
+            self.respected = Some(current);
+            return;
+        }
+        self.take_up();
+        self.wanted = (current != self.base).then_some(current);
     }
 
     /// Counts a try that PgBouncer refused or did not hear: each makes the next wait longer.
@@ -180,7 +262,7 @@ impl ScopeControl {
         ScopeState {
             target: target.clone(),
             setting: setting.clone(),
-            base: self.base,
+            base: self.file_size(),
             wanted: self.wanted,
             stood_down: self.stood_down,
             changed_at: self.last_change().unwrap_or_default(),

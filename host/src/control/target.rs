@@ -22,8 +22,9 @@ use super::writer::Writer;
 use super::{Acted, Effect, Heard, Memories, Turn};
 use crate::history::{History, Spans, TargetFacts};
 use crate::model::{
-    Decision, DecisionId, EffectLimits, Hold, Kind, Mode, PolicyName, PoolSize, Proposal, Reach,
-    SessionLimits, Setting, Snapshot, Status, TargetName, TargetStatus, Timestamp, Transition,
+    Claim, Decision, DecisionId, EffectLimits, Hold, Kind, Mode, PolicyName, PoolSize, Proposal,
+    Reach, SessionLimits, Setting, Snapshot, Status, TargetName, TargetStatus, Theirs, Timestamp,
+    Told, Transition,
 };
 use crate::record::{Batch, EffectState, Memory, ScopeState, StoredAlert};
 
@@ -135,6 +136,10 @@ pub(super) struct TargetControl {
     pub gave_back: Option<Timestamp>,
     /// Who acts on this PgBouncer.
     pub writer: Writer,
+    /// What this sidecar last said of itself on the console.
+    pub announced: Option<(Claim, Told)>,
+    /// Sizes that were a person's for the sidecar before, until sizes are known.
+    pub inherited: Theirs,
 }
 
 /// A change of which nobody knows whether PgBouncer took it.
@@ -204,6 +209,8 @@ impl TargetControl {
             demand: 0,
             gave_back: None,
             writer: Writer::new(setup.instance),
+            announced: None,
+            inherited: Theirs::default(),
         }
     }
 
@@ -292,7 +299,7 @@ impl TargetControl {
                 _ => scope.changed(now),
             }
             if status == Status::Applied {
-                scope.wanted = flight.afterwards.wanted(flight.size);
+                scope.brought(flight.size, flight.afterwards);
             }
             // One that could not be recorded may be in the store: an approved decision was before.
             batch.transitions.push(Transition { id, at: now, status, note });
@@ -413,7 +420,7 @@ impl TargetControl {
             let first = ScopeControl::first_seen(open.from.unwrap_or(current));
             let scope = self.scopes.entry(setting.clone()).or_insert(first);
             if in_force {
-                scope.wanted = open.afterwards.wanted(current);
+                scope.brought(current, open.afterwards);
                 // One that was sent since the start is counted already.
                 if open.flight.is_none() {
                     scope.changed(open.at);

@@ -212,7 +212,7 @@ impl TargetControl {
         let view = |(setting, scope): (&Setting, &super::scope::ScopeControl)| ScopeView {
             setting: setting.clone(),
             size: self.size_of(setting),
-            base: scope.base,
+            base: scope.file_size(),
             wanted: scope.wanted,
             stood_down: scope.stood_down,
             in_flight: scope.in_flight.map(|flight| flight.id),

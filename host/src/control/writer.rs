@@ -6,15 +6,14 @@
 //! away for less than [`Writer::patience`], and nobody acts who has not itself been on the console
 //! for almost as long: so the two never act at once, also when one was frozen and comes back.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::Effect;
 use super::host::host_alert;
-use super::target::TargetControl;
-use crate::model::{Claim, Peer, Proposal, Severity, Subject, Timestamp};
+use crate::model::{Claim, Peer, Proposal, Severity, Subject, Theirs, Timestamp, Told};
 
 /// Looks that a new sidecar takes before its first act.
 const LOOKS: u32 = 3;
@@ -71,6 +70,10 @@ pub(super) struct Writer {
     every: Duration,
     /// When the role went from one to another, and what to say of it.
     handed: Option<(Timestamp, String)>,
+    /// Which one acts, or did until now, and what people have told it.
+    before: Option<(Uuid, Told)>,
+    /// The same, once this one has taken over from it.
+    inherited: Option<(Uuid, Told)>,
 }
 
 impl Writer {
@@ -85,6 +88,8 @@ impl Writer {
             looked: None,
             every: Duration::ZERO,
             handed: None,
+            before: None,
+            inherited: None,
         }
     }
 
@@ -121,6 +126,22 @@ impl Writer {
         matches!(self.role, Role::Waits(_))
     }
 
+    /// Gives the settings that are a person's for the one whose changes are to be expected.
+    pub fn theirs(&self) -> Theirs {
+        self.before.filter(|_| self.follows()).map(|(_, told)| told.theirs).unwrap_or_default()
+    }
+
+    /// Gives what this sidecar says of itself on the console; without an instance it says nothing.
+    pub fn claim(&self) -> Option<Claim> {
+        let claim = if self.role == Role::Acts { Claim::Acts } else { Claim::Waits };
+        self.me.map(|_| claim)
+    }
+
+    /// Gives, once, whom this sidecar has taken over from, and what people had told it.
+    pub fn take_inherited(&mut self) -> Option<(Uuid, Told)> {
+        self.inherited.take()
+    }
+
     /// Gives the reason for which this sidecar may not act now.
     pub fn objection(&self, now: Timestamp) -> Option<String> {
         match self.role {
@@ -137,9 +158,9 @@ impl Writer {
         }
     }
 
-    /// Takes in one look at the console; gives what to say there from now on, if that is new.
-    pub fn look(&mut self, seen: &[Peer], every: Duration, now: Timestamp) -> Option<Claim> {
-        let me = self.me?;
+    /// Takes in one look at the console.
+    pub fn look(&mut self, seen: &[Peer], every: Duration, now: Timestamp) {
+        let Some(me) = self.me else { return };
         let lapsed = self.has_lapsed(now);
         self.every = every;
         if lapsed {
@@ -160,9 +181,13 @@ impl Writer {
         if next != before {
             self.hand(before, next, now);
             self.become_(next, now);
+            if next == Role::Acts {
+                self.inherited = self.before;
+            }
         }
-        let claim = |role| if role == Role::Acts { Claim::Acts } else { Claim::Waits };
-        (claim(next) != claim(before) || lapsed).then(|| claim(next))
+        if next == Role::Acts {
+            self.before = None;
+        }
     }
 
     fn become_(&mut self, role: Role, now: Timestamp) {
@@ -172,14 +197,19 @@ impl Writer {
     /// Notes who is there; of one that says two things the later in its life counts.
     fn note(&mut self, me: Uuid, seen: &[Peer], now: Timestamp) {
         let patience = self.patience();
-        let mut there: BTreeMap<Uuid, Claim> = BTreeMap::new();
+        let mut there: BTreeMap<Uuid, (Claim, Told)> = BTreeMap::new();
         for peer in seen.iter().filter(|peer| peer.id != me && peer.claim != Claim::Watches) {
-            let claim = there.entry(peer.id).or_insert(peer.claim);
-            *claim = peer.claim.max(*claim);
+            let (claim, told) = there.entry(peer.id).or_insert((peer.claim, Told::default()));
+            match peer.claim.cmp(claim) {
+                Ordering::Less => {}
+                Ordering::Equal => *told = told.and(peer.told),
+                Ordering::Greater => (*claim, *told) = (peer.claim, peer.told),
+            }
         }
-        for (id, claim) in &there {
+        for (id, (claim, _)) in &there {
             self.peers.insert(*id, Seen { claim: *claim, missing: None });
         }
+        self.note_told(&there);
         self.peers.retain(|id, peer| {
             if !there.contains_key(id) {
                 let missing = *peer.missing.get_or_insert(now);
@@ -187,6 +217,17 @@ impl Writer {
             }
             peer.claim != Claim::Left
         });
+    }
+
+    /// Notes what people have told the one that acts; one that has left may say it a last time.
+    fn note_told(&mut self, there: &BTreeMap<Uuid, (Claim, Told)>) {
+        let acts = there.iter().find(|(_, (claim, _))| *claim == Claim::Acts);
+        let left = there.iter().find(|(id, (claim, _))| {
+            *claim == Claim::Left && self.before.is_none_or(|(before, _)| before == **id)
+        });
+        if let Some((id, (_, told))) = acts.or(left) {
+            self.before = Some((*id, *told));
+        }
     }
 
     /// Says what this sidecar is from now on.
@@ -232,25 +273,6 @@ impl Writer {
         recent.then(|| {
             host_alert("writer-changed", Subject::Target, Severity::Info, told.clone(), Vec::new())
         })
-    }
-}
-
-impl TargetControl {
-    /// Takes in who is on the console.
-    pub fn attended(&mut self, seen: &[Peer], every: Duration, now: Timestamp) -> Vec<Effect> {
-        let before = self.writer.role();
-        let claim = self.writer.look(seen, every, now);
-        let role = self.writer.role();
-        if role != before {
-            let (target, was) = (self.facts.name.as_str(), before.as_str());
-            let other = match role {
-                Role::Waits(other) => other.to_string(),
-                _ => String::new(),
-            };
-            tracing::info!(target, was, is = role.as_str(), other, "who acts here has changed");
-        }
-        let target = self.facts.name.clone();
-        claim.into_iter().map(|claim| Effect::Announce { target: target.clone(), claim }).collect()
     }
 }
 

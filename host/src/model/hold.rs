@@ -65,8 +65,8 @@ impl Signature {
     }
 }
 
-/// What a person has asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What a person has asked for; the later is the stronger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HoldKind {
     /// Everything stays as it is.
     Pause,

@@ -181,11 +181,26 @@ impl Scene {
         Self::make(Mode::Enforce, HandBack::HandBack, Known::default())
     }
 
+    /// One that may have to wait for others, and hands back.
+    pub fn one_of_several(instance: Uuid, known: Known) -> Self {
+        Self::make_as(Mode::Enforce, HandBack::HandBack, known, limits(), Some(instance))
+    }
+
     fn make(mode: Mode, hand_back: HandBack, known: Known) -> Self {
         Self::make_with(mode, hand_back, known, limits())
     }
 
     fn make_with(mode: Mode, hand_back: HandBack, known: Known, limits: Limits) -> Self {
+        Self::make_as(mode, hand_back, known, limits, None)
+    }
+
+    fn make_as(
+        mode: Mode,
+        hand_back: HandBack,
+        known: Known,
+        limits: Limits,
+        instance: Option<Uuid>,
+    ) -> Self {
         let mut next = 0_u128;
         let ids = Box::new(move |_| {
             next += 1;
@@ -205,7 +220,7 @@ impl Scene {
             rejected_for: Duration::from_secs(3_600),
             known,
             looks_every: None,
-            instance: None,
+            instance,
         };
         let now = start();
         Self {

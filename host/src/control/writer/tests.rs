@@ -1,11 +1,12 @@
 //! Sidecars that come, go and freeze on one console.
 
 use super::*;
+use crate::model::{HoldKind, Setting};
 
 /// Sidecars on one console: what each says is seen by the others a look later.
 struct Console {
     now: Timestamp,
-    says: BTreeMap<Uuid, Claim>,
+    says: BTreeMap<Uuid, (Claim, Told)>,
     sidecars: BTreeMap<Uuid, Writer>,
 }
 
@@ -20,7 +21,7 @@ impl Console {
     }
 
     fn starts(&mut self, number: u128) {
-        self.says.insert(id(number), Claim::Waits);
+        self.says.insert(id(number), (Claim::Waits, Told::default()));
         self.sidecars.insert(id(number), Writer::new(Some(id(number))));
     }
 
@@ -36,10 +37,14 @@ impl Console {
             if frozen.contains(&id.as_u128()) {
                 continue;
             }
-            let seen: Vec<Peer> =
-                self.says.iter().map(|(id, claim)| Peer { id: *id, claim: *claim }).collect();
-            if let Some(claim) = sidecar.look(&seen, Duration::from_secs(1), self.now) {
-                self.says.insert(*id, claim);
+            let peer = |(id, said): (&Uuid, &(Claim, Told))| {
+                let (claim, told) = *said;
+                Peer { id: *id, claim, told }
+            };
+            let seen: Vec<Peer> = self.says.iter().map(peer).collect();
+            sidecar.look(&seen, Duration::from_secs(1), self.now);
+            if let (Some(claim), Some(said)) = (sidecar.claim(), self.says.get_mut(id)) {
+                said.0 = claim;
             }
         }
         assert!(self.acting().len() <= 1, "{:?} act at once", self.acting());
@@ -111,7 +116,7 @@ fn one_that_says_goodbye_is_not_waited_for() {
     console.starts(7);
     console.seconds(5);
     console.sidecars.remove(&id(5));
-    console.says.insert(id(5), Claim::Left);
+    console.says.insert(id(5), (Claim::Left, Told::default()));
     console.seconds(1);
     assert_eq!(console.acting(), [7]);
 }
@@ -129,7 +134,7 @@ fn one_that_was_frozen_does_not_act_beside_its_successor() {
         console.second(&[5]);
     }
     assert_eq!(console.acting(), [7]);
-    console.says.insert(id(5), Claim::Acts);
+    console.says.insert(id(5), (Claim::Acts, Told::default()));
     console.seconds(30);
     assert_eq!(console.acting().len(), 1);
 }
@@ -145,7 +150,7 @@ fn an_outage_of_the_console_changes_nothing() {
     console.says.remove(&id(5));
     console.second(&[5]);
     console.second(&[5]);
-    console.says.insert(id(5), Claim::Acts);
+    console.says.insert(id(5), (Claim::Acts, Told::default()));
     console.seconds(10);
     assert_eq!(console.acting(), [5]);
 }
@@ -153,13 +158,68 @@ fn an_outage_of_the_console_changes_nothing() {
 #[test]
 fn an_observer_neither_looks_nor_stands_in_the_way() {
     let mut observer = Writer::new(None);
-    assert_eq!(observer.look(&[], Duration::ZERO, Timestamp::from_millis(1)), None);
+    observer.look(&[], Duration::ZERO, Timestamp::from_millis(1));
+    assert_eq!(observer.claim(), None);
     assert!(observer.may_act(Timestamp::from_millis(1)), "its mode forbids it already");
     let mut one = Writer::new(Some(id(9)));
-    let watching = Peer { id: id(1), claim: Claim::Watches };
+    let watching = Peer { id: id(1), claim: Claim::Watches, told: Told::default() };
     for second in 1..=3 {
         let now = Timestamp::from_millis(second * 1_000);
         one.look(&[watching], Duration::from_secs(1), now);
     }
     assert_eq!(one.role(), Role::Acts);
+}
+
+/// What people have told one that acts.
+fn paused(setting: &Setting) -> Told {
+    Told { hold: Some(HoldKind::Pause), theirs: [setting].into_iter().collect() }
+}
+
+#[test]
+fn who_takes_over_is_told_what_the_one_before_was_told() {
+    let told = paused(&Setting::DEFAULT);
+    for left in [Claim::Acts, Claim::Left] {
+        let mut console = Console::new();
+        console.starts(5);
+        console.seconds(5);
+        console.starts(7);
+        console.seconds(2);
+        console.says.insert(id(5), (Claim::Acts, told));
+        console.seconds(2);
+        let second = |console: &mut Console| {
+            console.sidecars.get_mut(&id(7)).and_then(Writer::take_inherited)
+        };
+        assert_eq!(second(&mut console), None, "the other acts");
+        assert!(console.sidecars[&id(7)].theirs().contains(&Setting::DEFAULT));
+        // One that only waited leaves, and has no say in it.
+        console.says.insert(id(9), (Claim::Left, Told::default()));
+        console.seconds(1);
+        match left {
+            Claim::Left => {
+                console.sidecars.remove(&id(5));
+                console.says.insert(id(5), (Claim::Left, told));
+            }
+            _ => console.dies(5),
+        }
+        console.seconds(12);
+        assert_eq!(console.acting(), [7]);
+        assert_eq!(second(&mut console), Some((id(5), told)));
+        assert_eq!(second(&mut console), None, "once");
+    }
+}
+
+#[test]
+fn what_was_taken_back_is_not_taken_over() {
+    let mut console = Console::new();
+    console.starts(5);
+    console.seconds(5);
+    console.starts(7);
+    console.says.insert(id(5), (Claim::Acts, paused(&Setting::DEFAULT)));
+    console.seconds(2);
+    console.says.insert(id(5), (Claim::Acts, Told::default()));
+    console.seconds(2);
+    console.dies(5);
+    console.seconds(12);
+    let inherited = console.sidecars.get_mut(&id(7)).and_then(Writer::take_inherited);
+    assert_eq!(inherited, Some((id(5), Told::default())));
 }
