@@ -48,6 +48,12 @@ impl Demand {
         }
     }
 
+    /// Gives the moment in seconds at which lines first reach the greatest demand.
+    pub fn rises_at(&self) -> Option<f64> {
+        let Self::Lines(points) = self else { return None };
+        points.iter().find(|(_, servers)| *servers >= self.most()).map(|(at, _)| *at)
+    }
+
     fn stretched(&self, factor: f64) -> Self {
         match self {
             Self::Lines(points) => {

@@ -61,6 +61,11 @@ pub fn path(samples: &[Sample]) -> Vec<(f64, u32)> {
     path
 }
 
+/// Gives the size at a moment; 0 before the first.
+pub fn size_at(path: &[(f64, u32)], at_s: f64) -> u32 {
+    path.iter().take_while(|(from, _)| *from <= at_s).last().map_or(0, |(_, size)| *size)
+}
+
 /// Gives the longest time in seconds without a break for which a path was above a size.
 pub fn longest_above(path: &[(f64, u32)], size: u32, end_s: f64) -> f64 {
     let (mut longest, mut since) = (0.0_f64, None);

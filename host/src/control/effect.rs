@@ -77,10 +77,11 @@ impl TargetControl {
         let earlier = running.as_ref().filter(|one| one.may_go_on());
         let trial =
             Trial::begin(&self.history, setting, (flight, from), earlier, climb, &limits, now);
-        let first = trial.climb.as_ref().map_or(from.get(), |climb| climb.size);
+        let had = trial.had();
+        let first = trial.climb.as_ref().map_or(had, |climb| climb.size);
         self.effects.record(setting).climb.clone_from(&trial.climb);
         if setting.knob == Knob::PoolSize {
-            self.history.clip(&setting.scope, [from.get(), first]);
+            self.history.clip(&setting.scope, [had, first]);
         }
         self.history.cut(&setting.scope);
         batch.effects.push(trial.report(&self.history, setting, now));
@@ -131,6 +132,11 @@ impl TargetControl {
             }
             Finding::Unclear(words) => {
                 self.conclude(setting, &trial, Status::Inconclusive, &words, now, batch);
+            }
+            Finding::Unneeded(words) => {
+                self.conclude(setting, &trial, Status::Inconclusive, &words, now, batch);
+                let freed = self.effects.record(setting).free_growth();
+                batch.effect_states.extend(freed.map(|past| self.effect_state(setting, &past)));
             }
             Finding::Incomparable(words) => {
                 self.conclude(setting, &trial, Status::Inconclusive, &words, now, batch);

@@ -144,6 +144,11 @@ impl ScopeTrack {
         self.last.as_ref().map_or(0, |(_, now)| now.waiting)
     }
 
+    /// Gives the most servers of one pool that are at work now.
+    pub fn most_busy(&self) -> u32 {
+        self.last.as_ref().and_then(|(_, now)| now.busy.iter().copied().max()).unwrap_or(0)
+    }
+
     /// Ends the present cell, so that what follows can be told from what was before.
     pub fn cut(&mut self) {
         self.cells.extend(self.open.take());

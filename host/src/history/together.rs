@@ -100,6 +100,11 @@ impl History {
         self.together.get(scope).map_or(0, ScopeTrack::waiting)
     }
 
+    /// Gives the most servers of one of a scope's pools that are at work now.
+    pub fn most_busy(&self, scope: &ScopeKey) -> u32 {
+        self.together.get(scope).map_or(0, ScopeTrack::most_busy)
+    }
+
     /// Cuts a scope's record at this moment, so that before and after can be told apart.
     pub fn cut(&mut self, scope: &ScopeKey) {
         if let Some(track) = self.together.get_mut(scope) {

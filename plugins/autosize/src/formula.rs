@@ -14,7 +14,7 @@ use crate::erlang::{WaitGoal, servers_for, waits_longer};
 use crate::settings::Settings;
 
 /// A wait shorter than this part of the transaction itself is none: nobody would notice it.
-const UNNOTICED: f64 = 0.1;
+const UNNOTICED: f64 = 0.2;
 /// A pool grows once its goal is missed by so many times as many clients as may miss it.
 const MISSED: f64 = 2.0;
 
@@ -79,8 +79,8 @@ mod tests {
     #[test]
     fn load_is_divided_by_the_target_utilization() {
         let settings = Settings::default();
-        assert_eq!(sizing(&settings, 0.0).wanted(9.0), 12);
-        assert_eq!(sizing(&settings, 0.0).wanted(9.1), 13);
+        assert_eq!(sizing(&settings, 0.0).wanted(8.5), 10);
+        assert_eq!(sizing(&settings, 0.0).wanted(8.6), 11);
     }
 
     #[test]

@@ -16,7 +16,7 @@
 //! a size that is too small by that much shows in the next look, one that is too large stays for long.
 //!
 //! The queue must also be worked off: the window's demand has the servers that do so in time. They are
-//! needed only until then, so they are kept apart, and they are at most half as many as the load
+//! needed only until then, so they are kept apart, and they are at most a quarter as many as the load
 //! itself: a queue that grew while servers were being opened is soon gone.
 //!
 //! All together is never more than busy servers and waiters: more could not be busy now.
@@ -33,43 +33,54 @@ const QUEUE_MIN: u32 = 8;
 const STANDING: f64 = 0.1;
 
 /// The most servers that work a queue off, by those that the load needs.
-const WORK_OFF: f64 = 0.5;
+const WORK_OFF: f64 = 0.25;
+
+/// A growth is measured over so long at the least.
+const SPAN_MS: u64 = 250;
+
+/// What was remembered longer ago says nothing of how a queue grows.
+const OLD_MS: u64 = 5_000;
+
+/// Waiters at a moment, milliseconds since 1970.
+type Mark = (u64, u32);
 
 /// A queue, as it is remembered from one evaluation to the next.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Queue {
-    pub waiting: u32,
-    /// What it was when it began to stand, and when that was, milliseconds since 1970.
-    standing: u32,
-    since_ms: u64,
+    /// Two moments in a row, a span apart.
+    marks: [Mark; 2],
+    /// The moment since which it has not changed by more than chance.
+    stands: Mark,
 }
 
 impl Queue {
-    /// Gives what is to be remembered of a queue, from what was remembered of it.
-    pub(crate) fn of(waiting: u32, at_ms: u64, before: Option<Self>) -> Self {
-        let near = |from: u32| {
-            let from = f64::from(from);
-            (f64::from(waiting) - from).abs() <= STANDING * from + from.sqrt()
-        };
-        match before.filter(|before| before.standing > 0 && near(before.standing)) {
-            Some(before) => Self { waiting, ..before },
-            None => Self { waiting, standing: waiting, since_ms: at_ms },
+    /// Gives a queue that has just been seen; a pool that had none had an empty one.
+    pub(crate) fn new(at_ms: u64, waiting: u32) -> Self {
+        let mark = (at_ms, waiting);
+        Self { marks: [mark; 2], stands: mark }
+    }
+
+    /// Gives what is to be remembered of it, now that it has so many waiters.
+    pub(crate) fn next(mut self, at_ms: u64, waiting: u32) -> Self {
+        let [_, (newer_ms, _)] = self.marks;
+        if at_ms.saturating_sub(newer_ms) > OLD_MS || at_ms < newer_ms {
+            return Self::new(at_ms, waiting);
         }
+        if at_ms - newer_ms >= SPAN_MS {
+            self.marks = [self.marks[1], (at_ms, waiting)];
+        }
+        let from = f64::from(self.stands.1);
+        if (f64::from(waiting) - from).abs() > STANDING * from + from.sqrt() {
+            self.stands = (at_ms, waiting);
+        }
+        self
     }
 
     /// Says whether it has stood for longer than its head has waited.
-    fn stands(self, at_ms: u64, head_s: f64) -> bool {
-        let age = Duration::from_millis(at_ms.saturating_sub(self.since_ms));
-        self.standing > 0 && age.as_secs_f64() > head_s
+    fn stands(&self, at_ms: u64, head_s: f64) -> bool {
+        let age = Duration::from_millis(at_ms.saturating_sub(self.stands.0));
+        self.stands.1 > 0 && age.as_secs_f64() > head_s
     }
-}
-
-/// What was known of a pool's queue at the evaluation before.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Before {
-    pub queue: Queue,
-    /// Time since then, seconds; more than 0.
-    pub seconds: f64,
 }
 
 /// What a queue tells.
@@ -82,37 +93,36 @@ pub(crate) struct Hidden {
 }
 
 /// Gives the servers that a pool with a queue could use now.
-pub(crate) fn load(pool: &Pool<'_>, at_ms: u64, before: Option<Before>) -> Hidden {
+pub(crate) fn load(pool: &Pool<'_>, at_ms: u64, before: Option<Queue>) -> Hidden {
     let (busy, waiting) = (f64::from(pool.sv_active()), f64::from(pool.cl_waiting()));
     let service_s = pool.transaction_mean_us() / 1e6;
     let work_off = (pool.demand() - busy).max(0.0);
-    let by_growth = before.map_or(busy, |before| busy + rising(busy, waiting, service_s, before));
+    let growth = before.map_or(0.0, |before| growth(busy, waiting, service_s, (at_ms, before)));
     let head_s = pool.maxwait().as_secs_f64();
     let by_age = if pool.cl_waiting() >= QUEUE_MIN && head_s > 0.0 {
         service_s * (waiting - waiting.sqrt()) / head_s
     } else {
         0.0
     };
-    let queue = Queue::of(pool.cl_waiting(), at_ms, before.map(|before| before.queue));
+    let stands = before.is_some_and(|it| it.next(at_ms, pool.cl_waiting()).stands(at_ms, head_s));
     let clients = f64::from(pool.cl_active()) + waiting;
-    let by_circle = if queue.stands(at_ms, head_s) && clients > waiting {
-        busy * clients / (clients - waiting)
-    } else {
-        0.0
-    };
-    let load = by_growth.max(by_age).max(by_circle).min(busy + waiting);
+    let by_circle =
+        if stands && clients > waiting { busy * clients / (clients - waiting) } else { 0.0 };
+    let load = (busy + growth).max(by_age).max(by_circle).min(busy + waiting);
     Hidden { load, work_off: work_off.min(WORK_OFF * load).min(busy + waiting - load) }
 }
 
-/// Gives the servers that a queue's growth would keep busy, as far as it is no chance.
-fn rising(busy: f64, waiting: f64, service_s: f64, before: Before) -> f64 {
-    if service_s <= 0.0 {
+/// Gives the servers that a queue's growth would keep busy; less than none for one that is worked off.
+fn growth(busy: f64, waiting: f64, service_s: f64, (at_ms, before): (u64, Queue)) -> f64 {
+    let [(then_ms, then), _] = before.marks;
+    let seconds = Duration::from_millis(at_ms.saturating_sub(then_ms)).as_secs_f64();
+    if service_s <= 0.0 || seconds <= 0.0 {
         return 0.0;
     }
-    let growth = waiting - f64::from(before.queue.waiting);
+    let growth = waiting - f64::from(then);
     // Those that come and those that go vary each by the root of their number.
-    let chance = (2.0 * busy / service_s * before.seconds + 1.0).sqrt();
-    service_s * (growth - chance).max(0.0) / before.seconds
+    let chance = (2.0 * busy / service_s * seconds + 1.0).sqrt();
+    service_s * growth.signum() * (growth.abs() - chance).max(0.0) / seconds
 }
 
 #[cfg(test)]
@@ -121,21 +131,20 @@ mod tests {
 
     use super::*;
 
-    fn of(row: PoolRow, before: Option<Before>) -> f64 {
+    fn of(row: PoolRow, before: Option<Queue>) -> f64 {
         all(row, before).load
     }
 
-    fn all(row: PoolRow, before: Option<Before>) -> Hidden {
+    fn all(row: PoolRow, before: Option<Queue>) -> Hidden {
         let window = window(&[ScopeRow::default_size(10)], &[row]).expect("rows");
         load(&window.pools().next().expect("a pool"), AT_MS, before)
     }
 
     const AT_MS: u64 = 1_000_000;
 
-    /// A queue of the evaluation before, which began to stand then.
-    fn before(waiting: u32, ms: u64) -> Before {
-        let queue = Queue { waiting, standing: waiting, since_ms: AT_MS - ms };
-        Before { queue, seconds: Duration::from_millis(ms).as_secs_f64() }
+    /// A queue so long ago.
+    fn before(waiting: u32, ms: u64) -> Queue {
+        Queue::new(AT_MS - ms, waiting)
     }
 
     /// Ten busy servers, transactions of 50 ms, and a queue.
@@ -153,6 +162,12 @@ mod tests {
         // 200 more within a second, less √(2 · 10 / 0.05 · 1 + 1) by chance, need 0.05 servers each.
         let load = of(queue(210, 1_000_000, 500), Some(before(10, 1_000)));
         assert!((load - (10.0 + (200.0 - 401_f64.sqrt()) * 0.05)).abs() < 1e-9, "{load}");
+    }
+
+    #[test]
+    fn a_queue_that_is_worked_off_tells_of_less_than_is_busy() {
+        let load = of(queue(40, 3_000_000, 500), Some(before(140, 1_000)));
+        assert!((load - (10.0 - (100.0 - 401_f64.sqrt()) * 0.05)).abs() < 1e-9, "{load}");
     }
 
     #[test]
@@ -183,21 +198,31 @@ mod tests {
 
     #[test]
     fn a_queue_begins_to_stand_anew_when_it_changes() {
-        let first = Queue::of(30, AT_MS, None);
+        let first = Queue::new(AT_MS, 30);
         assert!(!first.stands(AT_MS, 0.0) && first.stands(AT_MS + 500, 0.4));
-        let same = Queue::of(36, AT_MS + 500, Some(first));
-        assert_eq!(same, Queue { waiting: 36, ..first });
-        let other = Queue::of(45, AT_MS + 900, Some(same));
-        assert_eq!(other, Queue { waiting: 45, standing: 45, since_ms: AT_MS + 900 });
-        assert!(!Queue::of(0, AT_MS, None).stands(AT_MS + 9_000, 0.0));
+        let same = first.next(AT_MS + 500, 36);
+        assert_eq!(same.stands, (AT_MS, 30));
+        let other = same.next(AT_MS + 900, 45);
+        assert_eq!(other.stands, (AT_MS + 900, 45));
+        assert!(!Queue::new(AT_MS, 0).stands(AT_MS + 9_000, 0.0));
     }
 
     #[test]
-    fn what_works_it_off_is_apart_and_at_most_half_as_much() {
-        let row = PoolRow { demand: 14.0, ..queue(30, 3_000_000, 500) };
-        assert_eq!(all(row, None), Hidden { load: 10.0, work_off: 4.0 });
+    fn marks_are_a_span_apart_and_of_no_other_time() {
+        let queue = Queue::new(AT_MS, 0).next(AT_MS + 100, 5).next(AT_MS + 250, 9);
+        assert_eq!(queue.marks, [(AT_MS, 0), (AT_MS + 250, 9)]);
+        let queue = queue.next(AT_MS + 400, 12).next(AT_MS + 500, 14);
+        assert_eq!(queue.marks, [(AT_MS + 250, 9), (AT_MS + 500, 14)]);
+        assert_eq!(queue.next(AT_MS + 5_501, 3), Queue::new(AT_MS + 5_501, 3));
+        assert_eq!(queue.next(AT_MS, 3), Queue::new(AT_MS, 3));
+    }
+
+    #[test]
+    fn what_works_it_off_is_apart_and_at_most_a_quarter_as_much() {
+        let row = PoolRow { demand: 12.0, ..queue(30, 3_000_000, 500) };
+        assert_eq!(all(row, None), Hidden { load: 10.0, work_off: 2.0 });
         let long = PoolRow { demand: 90.0, ..queue(400, 3_000_000, 500) };
-        assert_eq!(all(long, None), Hidden { load: 10.0, work_off: 5.0 });
+        assert_eq!(all(long, None), Hidden { load: 10.0, work_off: 2.5 });
     }
 
     #[test]

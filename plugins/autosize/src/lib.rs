@@ -61,8 +61,8 @@ impl Policy for Autosize {
         let loads = load::by_scope(window, settings, &before);
         *memory = Memory::begin(at_ms);
         for pool in window.pools().filter(|pool| pool.cl_waiting() > 0).take(memory::QUEUES_MAX) {
-            let was = load::queue_before(window, &pool, &before).map(|it| it.queue);
-            memory.keep_queue(&pool.name(), Queue::of(pool.cl_waiting(), at_ms, was));
+            let was = load::queue_before(&pool, &before).unwrap_or(Queue::new(at_ms, 0));
+            memory.keep_queue(&pool.name(), was.next(at_ms, pool.cl_waiting()));
         }
         let mut plans = Vec::with_capacity(loads.len());
         let mut held = None;

@@ -21,8 +21,10 @@ use crate::usl::Fit;
 /// Careful steps: these parts of the size, at least one server.
 const CAREFUL_PART: u32 = 4;
 const WARY_PART: u32 = 2;
-/// For so many times as long as a ceiling holds, what lies beyond it is only tried carefully.
+/// For so many times as long as a ceiling holds, what lies beyond it is only tried carefully, and not at
+/// all while transactions take this part of the time that they took when it was found.
 const DOUBTED: u64 = 4;
+const AS_SLOW: f64 = 0.8;
 /// So much of the short span must lie after a growth before it says what that brought.
 const TELLING_PART: f64 = 0.2;
 /// A size is too large for the curve when its throughput is below this part of the greatest.
@@ -70,8 +72,11 @@ pub(crate) fn bound(
             (bound.most, bound.limit) = (most, Some(limit));
         }
     };
-    let ceiling = memory.ceiling.filter(|it| it.age_ms(at_ms) < settings.ceiling_expires_ms);
-    let step = |part: u32| size.saturating_add((size / part).max(1));
+    let ceiling = memory.ceiling.filter(|it| holds(settings, at_ms, it, &load.speed));
+    // From what is open, where a shrink has not come through.
+    let open = load.grow.map_or(0, |it| it.pool.sv_active().saturating_add(it.pool.sv_idle()));
+    let base = size.max(open);
+    let step = |part: u32| base.saturating_add((base / part).max(1));
     match (ceiling, memory.ceiling) {
         (Some(ceiling), _) => lower(ceiling.size, Limit::Failed(ceiling.size)),
         (None, Some(old)) => lower(step(CAREFUL_PART).max(old.size), Limit::Doubted(old.size)),
@@ -107,6 +112,13 @@ pub(crate) fn bound(
     bound
 }
 
+/// Says whether a ceiling still holds: it has not expired, or nothing has become better since.
+fn holds(settings: &Settings, at_ms: u64, ceiling: &Ceiling, speed: &Speed) -> bool {
+    let is_as_slow =
+        speed.is_known() && ceiling.time_us > 0.0 && speed.time_us() >= AS_SLOW * ceiling.time_us;
+    ceiling.age_ms(at_ms) < settings.ceiling_expires_ms || is_as_slow
+}
+
 /// Samples the curve, judges the last growth, and takes in what the sidecar found.
 fn learn(
     settings: &Settings,
@@ -123,7 +135,9 @@ fn learn(
             || Growth::new(at_ms, memory.size, pools(scope), &load.speed, memory.curve.calm_us());
         let growth = unproven.unwrap_or_else(fresh);
         let (per_s, servers) = (load.speed.per_s, load.speed.servers);
-        memory.growth = Some(Growth { at_ms, per_s, servers, ..growth });
+        // What has just begun gives nothing to compare with.
+        let growth = load.speed.is_known().then_some(Growth { at_ms, per_s, servers, ..growth });
+        memory.growth = growth.or(unproven);
     } else if memory.growth.is_some_and(|growth| size <= growth.from) {
         memory.growth = None;
     }
@@ -135,17 +149,26 @@ fn learn(
         && millis(change.age) < expires
     {
         let since_ms = at_ms.saturating_sub(millis(change.age));
-        memory.ceiling = Some(Ceiling { at_ms: since_ms, size: change.from.max(1) });
+        let size = change.from.max(1);
+        let known =
+            memory.ceiling.filter(|it| it.size == size && it.at_ms.abs_diff(since_ms) < 1_000);
+        let time_us = known.map_or(load.speed.time_us(), |it| it.time_us);
+        memory.ceiling = Some(Ceiling { at_ms: since_ms, size, time_us });
     }
     if let Some(growth) = memory.growth
         && growth_in_measure(scope).is_none()
         && at_ms.saturating_sub(growth.at_ms) >= settings.growth_judged_ms
     {
         let are_used = load.speed.servers > half_way(&growth, scope);
-        let has_gained = has_gained(settings, &growth, &load.speed);
+        let is_doubted = memory.ceiling.is_some_and(|ceiling| size > ceiling.size);
+        let has_gained = match is_doubted {
+            true => does_more(settings, &growth, &load.speed),
+            false => has_gained(settings, &growth, &load.speed),
+        };
         if are_used && !has_gained {
-            memory.ceiling = Some(Ceiling { at_ms, size: growth.from });
-        } else if are_used && memory.ceiling.is_some_and(|ceiling| size > ceiling.size) {
+            let time_us = load.speed.time_us();
+            memory.ceiling = Some(Ceiling { at_ms, size: growth.from, time_us });
+        } else if are_used && is_doubted {
             memory.ceiling = None;
         }
         memory.growth = None;
@@ -182,10 +205,15 @@ fn is_slower(settings: &Settings, growth: &Growth, speed: &Speed) -> bool {
     speed.surely_us() > growth.time_us * (1.0 + settings.growth_gain_min)
 }
 
+/// Says whether a growth raised throughput above the most that the size before could do.
+fn does_more(settings: &Settings, growth: &Growth, speed: &Speed) -> bool {
+    speed.per_s >= growth.most_per_s * (1.0 + settings.growth_gain_min)
+}
+
 /// Says whether a growth raised throughput, or shortened the time from question to answer.
 fn has_gained(settings: &Settings, growth: &Growth, speed: &Speed) -> bool {
     !is_slower(settings, growth, speed)
-        || speed.per_s >= growth.most_per_s * (1.0 + settings.growth_gain_min)
+        || does_more(settings, growth, speed)
         || speed.response_us() <= growth.response_us * (1.0 - settings.growth_gain_min)
 }
 

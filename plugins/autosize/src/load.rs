@@ -12,7 +12,7 @@ use poolwarden_policy::{ChangeOutcome, Condition, Pool, Window};
 
 use crate::erlang::queues;
 use crate::formula::Sizing;
-use crate::hidden::{self, Before};
+use crate::hidden::{self, Queue};
 use crate::memory::{Memory, QUEUES_MAX};
 use crate::settings::Settings;
 
@@ -82,6 +82,12 @@ pub(crate) struct Speed {
 }
 
 impl Speed {
+    /// Says whether enough has finished for a mean that is worth keeping.
+    pub(crate) fn is_known(&self) -> bool {
+        const TRANSACTIONS_MIN: f64 = 20.0;
+        self.transactions >= TRANSACTIONS_MIN
+    }
+
     fn add(&mut self, pool: &Pool<'_>, span: Duration) {
         let per_s = pool.transactions_per_s();
         if per_s > 0.0 {
@@ -154,11 +160,8 @@ fn need<'w>(
     let busy = f64::from(pool.sv_active());
     let mut work_off = 0.0;
     let (load, cause) = if counts(pool, mean, sizing) {
-        let hidden = hidden::load(
-            pool,
-            window.at_ms(),
-            before.and_then(|it| queue_before(window, pool, it)),
-        );
+        let hidden =
+            hidden::load(pool, window.at_ms(), before.and_then(|it| queue_before(pool, it)));
         work_off = hidden.work_off;
         (hidden.load.max(mean), Cause::Queue)
     } else if busy >= f64::from(size) * sizing.settings.grow_utilization
@@ -236,16 +239,14 @@ fn rise(window: &Window, pool: &Pool<'_>, mean: f64, settings: &Settings) -> f64
     (per_s * ahead_s).min(mean * RISE_MAX)
 }
 
-pub(crate) fn queue_before(window: &Window, pool: &Pool<'_>, before: &Memory) -> Option<Before> {
-    /// What is older says nothing of how a queue grows.
-    const OLD_MS: u64 = 5_000;
-    let age_ms = window.at_ms().checked_sub(before.at_ms)?;
-    if before.at_ms == 0 || age_ms == 0 || age_ms > OLD_MS {
+/// Gives what is remembered of a pool's queue; nothing where there is no memory of this time.
+pub(crate) fn queue_before(pool: &Pool<'_>, before: &Memory) -> Option<Queue> {
+    if before.at_ms == 0 {
         return None;
     }
-    let was_there = |pool: &Pool<'_>| before.queues.get(&pool.name().to_string()).copied();
-    let queue = if before.queues.is_empty() { None } else { was_there(pool) }.unwrap_or_default();
-    Some(Before { queue, seconds: Duration::from_millis(age_ms).as_secs_f64() })
+    let known = || before.queues.get(&pool.name().to_string()).copied();
+    let queue = if before.queues.is_empty() { None } else { known() };
+    Some(queue.unwrap_or_else(|| Queue::new(before.at_ms, 0)))
 }
 
 /// Keeps the first of the greatest, so that the choice does not hang on anything but the window.

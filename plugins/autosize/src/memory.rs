@@ -50,7 +50,7 @@ pub(crate) struct ScopeMemory {
     /// When its numbers last said nothing of its load: a pause, a gap.
     #[serde(skip_serializing_if = "is_default")]
     pub blind_ms: u64,
-    /// The size that was seen, and the last shrink: moment and the size before.
+    /// The size that was seen, and the shrinks in a row: when they began, and the size before.
     pub size: u32,
     #[serde(skip_serializing_if = "is_default")]
     pub shrunk: (u64, u32),
@@ -76,10 +76,13 @@ pub(crate) struct Growth {
 }
 
 /// A size beyond which the database brought nothing more.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Ceiling {
     pub at_ms: u64,
     pub size: u32,
+    /// How long a transaction took when that was found, µs; 0 where it is not known.
+    pub time_us: f64,
 }
 
 impl Ceiling {

@@ -1,9 +1,9 @@
 //! Decides about one scope: how large, and why.
 //!
 //! Up at once to what the load wants, down in steps once the greatest load of a long stretch wants
-//! less (hysteresis: different questions, a tolerance, a stretch of time). A growth that follows a
-//! shrink within the stretch shows that the stretch was too short for this load's rhythm, so it is
-//! doubled, up to eight times, and halved again when a shrink was right.
+//! less (hysteresis: different questions, a tolerance, a stretch of time). A growth that brings back
+//! what was taken away shows that the stretch was too short for this load's rhythm, so it becomes as
+//! much longer as that takes, up to eight times, and is halved again when a shrink was right.
 
 use poolwarden_policy::{ChangeOutcome, LastChange, Pool, Scope, Window};
 
@@ -13,7 +13,7 @@ use crate::load::{Cause, Need, ScopeLoad};
 use crate::memory::ScopeMemory;
 use crate::settings::Settings;
 
-/// How often the stretch may be doubled.
+/// How often the stretch is doubled at most.
 const REGRETS_MAX: u32 = 3;
 
 /// What should become of one scope.
@@ -76,8 +76,8 @@ pub(crate) fn plan<'w>(
             plan.why = Why::Shrink(most.pool, stretch_ms(settings, memory));
         }
     }
-    if plan.to > size && at_ms.saturating_sub(memory.shrunk.0) < stretch_ms(settings, memory) {
-        memory.regrets = (memory.regrets + 1).min(REGRETS_MAX);
+    if plan.to > size && is_regret(settings, at_ms, size, plan.wanted, memory) {
+        memory.regrets = regrets(settings, at_ms, memory);
         memory.shrunk = (0, 0);
     }
     memory.size = size;
@@ -85,10 +85,37 @@ pub(crate) fn plan<'w>(
     plan
 }
 
+/// Gives how often the stretch must be doubled to bridge the time since the load was great.
+fn regrets(settings: &Settings, at_ms: u64, memory: &ScopeMemory) -> u32 {
+    let since_ms = at_ms.saturating_sub(memory.shrunk.0) + stretch_ms(settings, memory);
+    let bridges = |regrets: &u32| settings.shrink_after_ms << regrets > since_ms;
+    (memory.regrets + 1..REGRETS_MAX).find(bridges).unwrap_or(REGRETS_MAX)
+}
+
+/// Says whether a growth brings back what was taken away: most of half the size or more.
+///
+/// Less is chance, or a load that goes up and down a little.
+fn is_regret(
+    settings: &Settings,
+    at_ms: u64,
+    size: u32,
+    wanted: u32,
+    memory: &ScopeMemory,
+) -> bool {
+    let (shrunk_ms, before) = memory.shrunk;
+    at_ms.saturating_sub(shrunk_ms) < rhythm_ms(settings)
+        && size <= before / 2
+        && wanted > before - (before - size) / 2
+}
+
 fn grow<'w>(plan: &mut Plan<'w>, need: Need<'w>, bound: &Bound) {
     let size = plan.scope.size();
     plan.wanted = need.at_once;
-    let to = need.at_once.min(bound.most).max(size);
+    let open = need.pool.sv_active().saturating_add(need.pool.sv_idle());
+    // Under load PgBouncer hands a released server to the next client rather than closing it: while a
+    // shrink has not come through, a growth to what is still open would be one in name only.
+    let to = Some(need.at_once.min(bound.most)).filter(|to| *to > open || open <= size);
+    let to = to.unwrap_or(size).max(size);
     plan.to = to;
     plan.why = match bound.limit {
         Some(limit) if to == size => Why::Held(need, limit),
@@ -105,9 +132,12 @@ fn note_peak(
     memory: &mut ScopeMemory,
 ) -> Option<u32> {
     if memory.size > scope.size() {
-        memory.shrunk = (at_ms, memory.size);
+        // Of several shrinks in a row the first one says what was given up, and when.
+        if memory.size >= memory.shrunk.1 {
+            memory.shrunk = (at_ms, memory.size);
+        }
     }
-    let has_lasted = at_ms.saturating_sub(memory.shrunk.0) >= stretch_ms(settings, memory);
+    let has_lasted = at_ms.saturating_sub(memory.shrunk.0) >= rhythm_ms(settings);
     if memory.shrunk.1 > 0 && has_lasted {
         memory.regrets = memory.regrets.saturating_sub(1);
         memory.shrunk = (0, 0);
@@ -131,18 +161,19 @@ fn span_ms(window: &Window) -> u64 {
     u64::try_from(window.short_span().as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The longest rhythm of a load that can be learnt.
+fn rhythm_ms(settings: &Settings) -> u64 {
+    settings.shrink_after_ms.saturating_mul(1 << REGRETS_MAX)
+}
+
 fn stretch_ms(settings: &Settings, memory: &ScopeMemory) -> u64 {
     settings.shrink_after_ms.saturating_mul(1 << memory.regrets.min(REGRETS_MAX))
 }
 
 /// Adds what the database does now to the curve, once a span.
 fn sample(settings: &Settings, window: &Window, load: &ScopeLoad<'_>, memory: &mut ScopeMemory) {
-    /// Fewer transactions than these have no mean worth keeping.
-    const TRANSACTIONS_MIN: f64 = 20.0;
-    let span = window.short_span();
-    let transactions = load.speed.per_s * span.as_secs_f64();
     if !load.is_blind
-        && transactions >= TRANSACTIONS_MIN
+        && load.speed.is_known()
         && memory.curve.is_due(window.at_ms(), span_ms(window))
     {
         memory.curve.add(window.at_ms(), load.speed.servers, load.speed.time_us(), settings);

@@ -129,8 +129,8 @@ impl Default for RawLimits {
         Self {
             floor: 1,
             ceiling: 50,
-            step_up: 10,
-            step_down: 5,
+            step_up: 20,
+            step_down: 10,
             cooldown_up_ms: 5000,
             cooldown_down_ms: 60_000,
             changes_per_hour: 60,
@@ -175,7 +175,7 @@ impl Default for RawEffect {
     fn default() -> Self {
         Self {
             window_ms: 10_000,
-            settle_ms: 200,
+            settle_ms: 100,
             tolerance_percent: 10,
             min_gain_percent: 25,
             min_transactions: 30,

@@ -82,8 +82,13 @@ impl Record {
         if self.trial.is_none() {
             self.climb = None;
         }
-        let stuck = |past: &&mut Past| past.status == Status::Inconclusive && past.until.is_some();
-        let past = self.growth.as_mut().filter(stuck)?;
+        let is_stuck = self.growth.as_ref()?.status == Status::Inconclusive;
+        if is_stuck { self.free_growth() } else { None }
+    }
+
+    /// Lets a growth follow the last one; gives what that has changed.
+    pub fn free_growth(&mut self) -> Option<Past> {
+        let past = self.growth.as_mut().filter(|past| past.until.is_some())?;
         past.until = None;
         Some(past.clone())
     }

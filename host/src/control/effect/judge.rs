@@ -26,7 +26,7 @@ const PROBABLE: f64 = 1.6;
 /// Standard errors by which a number must be clear of its border before the window ends.
 const SIGMAS: f64 = 2.0;
 /// What must have been seen before the next step may follow a growth.
-pub(super) const EARLY: Duration = Duration::from_millis(250);
+pub(super) const EARLY: Duration = Duration::from_millis(200);
 /// What must have been seen before a gain ends the measuring.
 const CLEAR_GAIN: Duration = Duration::from_secs(1);
 /// What must have been seen before harm does: new servers begin with cold caches.
@@ -70,6 +70,8 @@ pub(in crate::control) enum Finding {
     HarmOfAll(String),
     /// Nothing can be told.
     Unclear(String),
+    /// Nothing can be told, because the added servers were not needed; when they are is a new question.
+    Unneeded(String),
     /// There was nothing before to compare with; what is known now is, for the next change.
     Incomparable(String),
 }
@@ -232,7 +234,7 @@ impl Case<'_> {
             Moment::Last if peaks && !self.is_slower() => {
                 Finding::Good(format!("nobody waits any more, before {:.1} did", before.waiting()))
             }
-            Moment::Last => Finding::Unclear(words),
+            Moment::Last => Finding::Unneeded(words),
         }
     }
 
@@ -249,7 +251,8 @@ impl Case<'_> {
         // A burst out of nothing: to hold the next step back would leave a queue to itself.
         let cold = before.transactions() < least && after.transactions() >= least;
         match moment {
-            _ if cold && after.observed() >= CLEAR_GAIN => Finding::Incomparable(words),
+            Moment::Early if cold && after.observed() >= CLEAR_GAIN => Finding::Incomparable(words),
+            Moment::Last if cold => Finding::Incomparable(words),
             Moment::Early => Finding::Open(words),
             Moment::Last if served => {
                 Finding::Good(format!("nobody waits any more, before {:.1} did", before.waiting()))

@@ -87,7 +87,9 @@ impl Trial {
         let (since, stretch) =
             of_earlier.unwrap_or_else(|| seconds_before(history, scope, flight.at, least));
         let measure = history.measure(&stretch, since, flight.at);
-        let before = Baseline { stretch, measure, size: from.get() };
+        // While a shrink has not come through more are at work than the size says.
+        let had = from.get().max(history.most_busy(scope));
+        let before = Baseline { stretch, measure, size: had };
         let climb = climb.or_else(|| Some(before.clone()));
         let mean = Duration::from_secs_f64(measure.transaction_mean_us.max(0.0) / 1e6);
         let settle = limits.settle.max(mean).min(limits.window / SETTLE_PART);
@@ -107,6 +109,11 @@ impl Trial {
             is_quiet: false,
             expected,
         }
+    }
+
+    /// Gives the servers that each pool had before: the size, or as many as were at work.
+    pub fn had(&self) -> u32 {
+        self.before.size
     }
 
     pub fn course(&self) -> Course {
@@ -132,6 +139,7 @@ impl Trial {
             | Finding::Harm(words)
             | Finding::HarmOfAll(words)
             | Finding::Unclear(words)
+            | Finding::Unneeded(words)
             | Finding::Incomparable(words) => words,
         }
     }

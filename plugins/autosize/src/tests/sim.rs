@@ -40,8 +40,8 @@ impl Default for Setup {
 }
 
 /// Guard and host, as shipped.
-const STEP_UP: u32 = 10;
-const STEP_DOWN: u32 = 5;
+const STEP_UP: u32 = 20;
+const STEP_DOWN: u32 = 10;
 const COOLDOWN_UP_MS: u64 = 5_000;
 const COOLDOWN_DOWN_MS: u64 = 60_000;
 const TAKES_EFFECT_MS: u64 = 150;
