@@ -8,6 +8,7 @@
 mod actuator;
 mod compare;
 mod ground;
+mod inspect;
 mod leave;
 mod overrides;
 mod reach;
@@ -22,7 +23,9 @@ use std::time::Duration;
 pub use actuator::Actuator;
 
 use crate::config::Console;
-use crate::console::{ConsoleError, Role, Session, first_before, read_default, reconnect};
+use crate::console::{
+    ConsoleError, Role, Session, acts_beside, read_default, read_in_force, reconnect,
+};
 use crate::model::{Knob, PoolSize, Setting};
 use crate::report::chain;
 
@@ -89,19 +92,6 @@ impl Login {
         }
     }
 
-    /// Says why nothing may be sent, if another sidecar goes before this one: what was known of it at
-    /// the decision may be old by now.
-    ///
-    /// A console that cannot be asked will not take a change either, and says why there.
-    pub async fn objection(&mut self, console: &Console) -> Option<String> {
-        let (session, instance) = (self.0.as_mut().ok()?, console.instance.as_ref()?);
-        match first_before(session, instance).await {
-            Ok(first) => first
-                .map(|first| format!("another sidecar acts here: {}; nothing was sent", first.id)),
-            Err(error) => Some(format!("{}; nothing was sent", chain(&error))),
-        }
-    }
-
     /// Gives the session, a new one if PgBouncer may be tired of this one by now.
     async fn session(self, console: &Console) -> Result<Session, ConsoleError> {
         let session = self.0?;
@@ -111,6 +101,25 @@ impl Login {
         session.close().await;
         Session::open(console, Role::Act).await
     }
+}
+
+/// Looks once more, right before something is sent; gives the reason for which it is not.
+///
+/// What was known at the decision may be old by now: whatever was waited for since took its time.
+async fn objection(
+    session: &mut Session,
+    console: &Console,
+    in_time: &(impl Fn() -> bool + Send + Sync),
+) -> Option<String> {
+    match acts_beside(session, console).await {
+        Ok(None) => {}
+        Ok(Some(other)) => {
+            return Some(format!("another sidecar acts here: {other}; nothing was sent"));
+        }
+        Err(error) => return Some(format!("{}; nothing was sent", chain(&error))),
+    }
+    // Last, because the question takes time.
+    (!in_time()).then(|| "the decision is too old to act on by now; nothing was sent".to_owned())
 }
 
 /// The commands that were sent, without secrets.
@@ -164,20 +173,36 @@ async fn set(
     }
 }
 
-/// Has the servers of databases closed as they are released.
+/// Has the servers of databases closed as they are released, because a size in force is smaller.
 ///
 /// # Errors
-/// What a person should know of why it was not sent for one of them.
-pub async fn reconnect_databases(console: &Console, databases: &[Arc<str>]) -> Result<(), String> {
+/// What a person should know of why it was not sent for one of them. Nothing is sent where another sidecar
+/// acts, where another size is in force by now, or when it is not in time.
+pub async fn reconnect_databases(
+    console: &Console,
+    databases: &[Arc<str>],
+    (setting, size): (&Setting, PoolSize),
+    in_time: impl Fn() -> bool + Send + Sync,
+) -> Result<(), String> {
     let mut session = Session::open(console, Role::Act).await.map_err(|error| chain(&error))?;
-    for database in databases {
-        if let Err(error) = reconnect(&mut session, database).await {
-            session.close().await;
-            return Err(format!("{database}: {}", chain(&error)));
+    let sent = async {
+        let now = read_in_force(&mut session).await.map_err(|error| chain(&error))?;
+        let (in_force, wanted) = (now.size(setting), Some(size.get()));
+        if in_force != wanted {
+            return Err(overtaken(in_force, wanted));
         }
-    }
+        if let Some(why) = objection(&mut session, console, &in_time).await {
+            return Err(why);
+        }
+        for database in databases {
+            let sent = reconnect(&mut session, database).await;
+            sent.map_err(|error| format!("{database}: {}", chain(&error)))?;
+        }
+        Ok(())
+    };
+    let sent = sent.await;
     session.close().await;
-    Ok(())
+    sent
 }
 
 async fn precondition(

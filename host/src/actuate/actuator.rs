@@ -14,43 +14,43 @@ use super::compare::{Ours, differences};
 use super::ground::{Ground, Stop, unreachable};
 use super::leave::Leave;
 use super::overrides::{self, Sizes};
-use super::reach::{reach, tls_obstacle};
+use super::reach::tls_obstacle;
 use super::reload::{MARK_KEY, Order, Reloaded, is_marked, mark, reload};
 use super::site::{Signature, Site};
-use super::{Actuated, Change, Done, Login, Probe, Sent, outcome, overtaken, set};
+use super::{Actuated, Change, Done, Login, Probe, Sent, objection, outcome, overtaken, set};
 use crate::config::{Override, Target};
-use crate::console::{ConsoleError, InForce, Role, Session, may_act, read_in_force};
+use crate::console::{ConsoleError, InForce, Role, Session, read_in_force};
 use crate::ini::Entry;
-use crate::model::{Mode, Obstacle, PoolSize, Reach, ScopeKey, Setting, Settings};
+use crate::model::{Mode, Obstacle, PoolSize, ScopeKey, Setting, Settings};
 use crate::report::chain;
 
 /// Acts on one PgBouncer.
 #[derive(Debug)]
 pub struct Actuator {
-    target: Arc<Target>,
+    pub(super) target: Arc<Target>,
     /// Changes go one after the other: a `RELOAD` touches what a `SET` has set.
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
     /// The mark that is in force while overrides are; without it somebody has reloaded.
-    marked: StdMutex<Option<String>>,
+    pub(super) marked: StdMutex<Option<String>>,
     /// Files of the operator's, as they were when they were last read.
     files: StdMutex<Option<(String, Vec<String>, Signature)>>,
     /// Whether a look is due before its time.
-    due: AtomicBool,
+    pub(super) due: AtomicBool,
     /// The most that a look may do.
     leave: Leave,
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     /// Sizes that the sidecar has brought into force, as far as nobody changed them since.
     held: Sizes,
     /// Whether the login was found to be allowed to act.
-    may_act: bool,
+    pub(super) may_act: bool,
     /// Whether PgBouncer was seen to read the override file.
-    is_proved: bool,
+    pub(super) is_proved: bool,
     /// What the override file hid when somebody reloaded, where it was renewed since and nothing could
     /// be sent; as long as the operator's files stay the same.
-    unread: Option<(Signature, BTreeMap<Arc<str>, Entry>)>,
+    pub(super) unread: Option<(Signature, BTreeMap<Arc<str>, Entry>)>,
     /// Why nothing is reloaded any more, until the operator's files are others.
     halted: Option<(Obstacle, Signature)>,
 }
@@ -71,8 +71,14 @@ impl Actuator {
 
     /// Brings sizes into force, those of the default scope by `SET`, others by one `RELOAD`.
     ///
-    /// Nothing is sent for a size that is no longer what was decided about.
-    pub async fn apply(&self, login: Login, changes: &[Change]) -> Done {
+    /// Nothing is sent for a size that is no longer what was decided about, where another sidecar acts, or
+    /// when it is not in time: that is asked last, after all that had to be waited for.
+    pub async fn apply(
+        &self,
+        login: Login,
+        changes: &[Change],
+        in_time: impl Fn() -> bool + Send + Sync,
+    ) -> Done {
         let mut state = self.state.lock().await;
         let mut sent = Sent::default();
         let console = &self.target.console;
@@ -88,7 +94,7 @@ impl Actuator {
         };
         let by_reload = changes.iter().any(|one| one.setting.scope != ScopeKey::Default);
         let came = if by_reload {
-            match self.override_all(&mut state, &mut session, changes, &mut sent).await {
+            match self.override_all(&mut state, &mut session, changes, &in_time, &mut sent).await {
                 Ok(came) => came,
                 Err(Stop::Nothing(why)) => failed(&why),
                 Err(Stop::Unknown(error)) => {
@@ -96,6 +102,8 @@ impl Actuator {
                     self.read_back_anew(changes).await
                 }
             }
+        } else if let Some(why) = objection(&mut session, console, &in_time).await {
+            failed(&why)
         } else {
             let mut came = Vec::new();
             for change in changes {
@@ -117,78 +125,12 @@ impl Actuator {
         Done { came, sent: sent.0 }
     }
 
-    /// Finds out what can be acted on, and brings the override file up to date with the operator's.
-    ///
-    /// # Errors
-    /// When PgBouncer cannot be asked; what was known stands.
-    pub async fn inspect(&self, probe: Probe) -> Result<Reach, ConsoleError> {
-        let mut state = self.state.lock().await;
-        let Some(login) = &self.target.console.act else {
-            let none = Reach::none(Obstacle::new(
-                "there is no login that may act",
-                "set act_user of the target, one of PgBouncer's admin_users",
-            ));
-            return Ok(Reach { problems: Vec::new(), ..none });
-        };
-        let mut session = match Session::open(&self.target.console, Role::Act).await {
-            Err(error @ ConsoleError::Refused { .. }) => {
-                let remedy = "correct act_user and its password";
-                return Ok(Reach::none(Obstacle::new(chain(&error), remedy)));
-            }
-            session => session?,
-        };
-        // Asked once, because the question leaves a line in PgBouncer's log.
-        if !state.may_act {
-            match may_act(&mut session).await {
-                Err(ConsoleError::NotAdmin { .. }) => {
-                    session.close().await;
-                    return Ok(Reach::none(Obstacle::new(
-                        format!("user {} may only watch", login.user),
-                        "name the user in PgBouncer's admin_users",
-                    )));
-                }
-                other => other?,
-            }
-            state.may_act = true;
-        }
-        // Before looking: what happens meanwhile is looked at the next time.
-        self.due.store(false, Ordering::Relaxed);
-        let reach = self.look(&mut state, &mut session, probe).await;
-        session.close().await;
-        reach
-    }
-
-    async fn look(
-        &self,
-        state: &mut State,
-        session: &mut Session,
-        probe: Probe,
-    ) -> Result<Reach, ConsoleError> {
-        let before = read_in_force(session).await?;
-        let Some(config) = &self.target.overrides else {
-            let obstacle = Obstacle::new(
-                "sizes of single databases and users stand in PgBouncer's file, which is never \
-                 written",
-                "configure [target.override], or change them there",
-            );
-            return Ok(Reach { problems: Vec::new(), ..reach(&before, Err(&obstacle), None) });
-        };
-        let ground = match self.ground(config, before.clone()) {
-            Ok(ground) => ground,
-            Err(obstacle) => return Ok(reach(&before, Err(&obstacle), None)),
-        };
-        let mut obstacle = self.reload_obstacle(state, config, &ground).err();
-        if ground.found.is_some() && probe != Probe::LookOnly {
-            let is_blocked = obstacle.is_some() || probe == Probe::Never;
-            self.refresh(state, session, config, &ground, is_blocked).await?;
-        } else if obstacle.is_none() && probe == Probe::Once {
-            obstacle = self.prove(state, session, config, &ground).await?;
-        }
-        Ok(reach(&ground.before, Ok(&ground.ini), obstacle.as_ref()))
-    }
-
     /// Reads the operator's file, and remembers how it looks from outside.
-    fn ground<'a>(&self, config: &'a Override, before: InForce) -> Result<Ground<'a>, Obstacle> {
+    pub(super) fn ground<'a>(
+        &self,
+        config: &'a Override,
+        before: InForce,
+    ) -> Result<Ground<'a>, Obstacle> {
         let conffile = before.value("conffile").unwrap_or_default();
         let site = Site::new(config, conffile)?;
         let in_use = conffile == config.path_in_pgbouncer;
@@ -203,7 +145,7 @@ impl Actuator {
     }
 
     /// Says what stands in the way of a `RELOAD`.
-    fn reload_obstacle(
+    pub(super) fn reload_obstacle(
         &self,
         state: &State,
         config: &Override,
@@ -243,37 +185,7 @@ impl Actuator {
         }
     }
 
-    /// Finds out whether PgBouncer reads the override file, by one that overrides nothing.
-    async fn prove(
-        &self,
-        state: &mut State,
-        session: &mut Session,
-        config: &Override,
-        ground: &Ground<'_>,
-    ) -> Result<Option<Obstacle>, ConsoleError> {
-        if state.is_proved {
-            return Ok(None);
-        }
-        if let Err(obstacle) = ground.site.put(&overrides::head(&ground.site.main)) {
-            return Ok(Some(obstacle));
-        }
-        let sizes = self.in_force(state, ground, |setting| setting.scope == ScopeKey::Default);
-        let (site, ini, before) = (&ground.site, &ground.ini, &ground.before);
-        let conffile = config.path_in_pgbouncer.as_str();
-        let order = Order { site, ini, before, conffile, sizes: &sizes };
-        let mut sent = Sent::default();
-        let came = reload(session, &order, &mut sent).await?;
-        // Both files say the same, so that the path alone goes back.
-        if let (Reloaded::Read(_), Ok(command)) = (&came, Site::command(&site.main)) {
-            session.run(&command).await?;
-            tracing::info!(target = %self.target.name, "PgBouncer reads the override file");
-        }
-        site.remove();
-        let came = self.note(state, ground, came);
-        Ok(came.err())
-    }
-
-    fn note(
+    pub(super) fn note(
         &self,
         state: &mut State,
         ground: &Ground<'_>,
@@ -292,7 +204,12 @@ impl Actuator {
     }
 
     /// Gives the sizes of ours that are in force.
-    fn in_force(&self, state: &State, ground: &Ground<'_>, of: impl Fn(&Setting) -> bool) -> Sizes {
+    pub(super) fn in_force(
+        &self,
+        state: &State,
+        ground: &Ground<'_>,
+        of: impl Fn(&Setting) -> bool,
+    ) -> Sizes {
         let found = ground.found.as_ref().map(|found| &found.sizes);
         let all = state.held.iter().chain(found.into_iter().flatten());
         let stands = |(setting, size): &(&Setting, &u32)| {
@@ -301,67 +218,12 @@ impl Actuator {
         all.filter(stands).map(|(setting, size)| (setting.clone(), *size)).collect()
     }
 
-    /// Brings the override file up to date, so that it hides nothing that the operator has changed.
-    async fn refresh(
-        &self,
-        state: &mut State,
-        session: &mut Session,
-        config: &Override,
-        ground: &Ground<'_>,
-        is_blocked: bool,
-    ) -> Result<(), ConsoleError> {
-        let Ground { site, ini, before, found, .. } = ground;
-        let sizes = self.in_force(state, ground, |_| true);
-        let text = overrides::text(&site.main, ini, &sizes, before);
-        let mark = mark(ini, before).unwrap_or_default();
-        *lock(&self.marked) = Some(mark.clone());
-        let has_reloaded = !is_marked(before, &mark);
-        let is_new = text.as_deref() != std::fs::read(&config.path).ok().as_deref();
-        if is_new {
-            // Whoever reloads next finds it as it should be, also where the sidecar may not.
-            let whole = text.clone().unwrap_or_else(|| overrides::head(&site.main));
-            if let Err(obstacle) = site.put(&whole) {
-                tracing::error!(%obstacle, "the override file hides what has changed");
-                return Ok(());
-            }
-            let found = found.as_ref().map_or(0, |found| found.sizes.len());
-            tracing::info!(target = %self.target.name, sizes = found, "the override file is new");
-        }
-        if is_new {
-            let hid = found.as_ref().filter(|_| {
-                // Edited twice, it is not known which edit was reloaded.
-                is_blocked && has_reloaded && state.unread.is_none()
-            });
-            state.unread = hid.map(|hid| (ground.signature.clone(), hid.databases.clone()));
-        }
-        if is_blocked || !(is_new || has_reloaded) {
-            return Ok(());
-        }
-        if !is_new && unread(state, ground).is_none() {
-            // Somebody else has reloaded, and it made no difference.
-            return session.run(&format!("SET {MARK_KEY} = '{mark}'")).await.map(drop);
-        }
-        let conffile = text.as_ref().map_or(&site.main, |_| &config.path_in_pgbouncer).as_str();
-        let order = Order { site, ini, before, conffile, sizes: &sizes };
-        let came = reload(session, &order, &mut Sent::default()).await?;
-        match self.note(state, ground, came) {
-            Ok(_) if text.is_none() => self.forget(site),
-            Ok(_) => {}
-            Err(obstacle) => tracing::error!(%obstacle, "the override file was not read anew"),
-        }
-        Ok(())
-    }
-
-    fn forget(&self, site: &Site<'_>) {
-        site.remove();
-        *lock(&self.marked) = None;
-    }
-
     async fn override_all(
         &self,
         state: &mut State,
         session: &mut Session,
         changes: &[Change],
+        in_time: &(impl Fn() -> bool + Send + Sync),
         sent: &mut Sent,
     ) -> Result<Vec<(Setting, Actuated)>, Stop> {
         let Some(config) = &self.target.overrides else {
@@ -385,6 +247,9 @@ impl Actuator {
         sizes.extend(changes.iter().map(|one| (one.setting.clone(), one.to.get())));
         let Ground { site, ini, before, found, .. } = &ground;
         let text = overrides::text(&site.main, ini, &sizes, before);
+        if let Some(why) = objection(session, &self.target.console, in_time).await {
+            return Err(Stop::Nothing(why));
+        }
         let old = std::fs::read(&config.path).ok().filter(|_| found.is_some());
         let conffile = match &text {
             Some(text) => {
@@ -481,11 +346,14 @@ impl Actuator {
 }
 
 /// Gives what the override file hid before it was renewed, while PgBouncer has not read it.
-fn unread<'a>(state: &'a State, ground: &Ground<'_>) -> Option<&'a BTreeMap<Arc<str>, Entry>> {
+pub(super) fn unread<'a>(
+    state: &'a State,
+    ground: &Ground<'_>,
+) -> Option<&'a BTreeMap<Arc<str>, Entry>> {
     let same = state.unread.as_ref().filter(|(at, _)| *at == ground.signature);
     same.map(|(_, hid)| hid)
 }
 
-fn lock<T>(mutex: &StdMutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &StdMutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

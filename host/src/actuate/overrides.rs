@@ -5,10 +5,13 @@
 //! would put every setting back to its default.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 use std::sync::Arc;
+
+use thiserror::Error;
 
 use crate::console::InForce;
 use crate::ini::{ANY, Entry, Ini};
@@ -149,23 +152,66 @@ pub(super) fn found(text: &[u8]) -> Option<Found> {
     Some(Found { main, sizes, databases: ini.databases })
 }
 
+/// Why the file was not put in place.
+#[derive(Debug, Error)]
+pub(super) enum PutError {
+    /// Nobody but the sidecar could read it, or somebody who may not read the ini.
+    #[error("only those who may read {0} may read it, and the sidecar can make no such file")]
+    Readers(String),
+    /// The system says no.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
 /// Puts a file in place at once, whole, and for nobody's eyes who may not read the operator's ini.
 ///
-/// Owner and group are the ini's as far as the sidecar may give them; the group may read it when it may
-/// read the ini, and others never.
-pub(super) fn put(path: &Path, text: &[u8], ini: &Path) -> io::Result<()> {
+/// Owner and group are the ini's as far as the sidecar may give them.
+///
+/// # Errors
+/// When the system refuses, or the file could be read by more than the ini's readers or by none of them.
+pub(super) fn put(path: &Path, text: &[u8], ini: &Path) -> Result<(), PutError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let like = std::fs::metadata(ini)?;
     let mut file = tempfile::Builder::new().prefix(".poolwarden-").tempfile_in(folder)?;
     let handle = file.as_file();
-    // Whoever may give it only to a group of his gives it to that.
-    let whole = fchown(handle, Some(like.uid()), Some(like.gid()));
-    let given = whole.is_ok() || fchown(handle, None, Some(like.gid())).is_ok();
-    let readable = if given { like.mode() & 0o040 } else { 0o040 };
-    handle.set_permissions(std::fs::Permissions::from_mode(0o600 | readable))?;
+    // Whoever may give it only to a group of his gives it to that; the folder may have done so before.
+    if fchown(handle, Some(like.uid()), Some(like.gid())).is_err() {
+        let _ = fchown(handle, None, Some(like.gid()));
+    }
+    let given = handle.metadata()?;
+    let mode = mode(&Owned::of(&like), &Owned::of(&given))
+        .ok_or_else(|| PutError::Readers(ini.display().to_string()))?;
+    handle.set_permissions(std::fs::Permissions::from_mode(mode))?;
     file.write_all(text)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
-    std::fs::File::open(folder)?.sync_all()
+    Ok(std::fs::File::open(folder)?.sync_all()?)
+}
+
+/// Whose a file is, and who may read it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owned {
+    pub user: u32,
+    pub group: u32,
+    pub mode: u32,
+}
+
+impl Owned {
+    fn of(meta: &Metadata) -> Self {
+        Self { user: meta.uid(), group: meta.gid(), mode: meta.mode() }
+    }
+}
+
+/// Gives the mode of a file that repeats the ini's passwords; `None` where no mode is right.
+///
+/// The group may read it when it may read the ini, and others never. One that only the sidecar can read is
+/// of use to a `PgBouncer` of the same user alone, whose ini it then is.
+pub(super) fn mode(ini: &Owned, file: &Owned) -> Option<u32> {
+    let for_group = if file.group == ini.group { 0o040 } else { 0o004 };
+    match (ini.mode & for_group != 0, file.user == ini.user) {
+        (true, _) => Some(0o640),
+        (false, true) => Some(0o600),
+        (false, false) => None,
+    }
 }

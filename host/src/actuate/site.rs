@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::overrides::{self, Found};
+use super::overrides::{self, Found, PutError};
 use crate::config::Override;
 use crate::ini::{Ini, IniError};
 use crate::model::Obstacle;
@@ -118,12 +118,16 @@ impl<'a> Site<'a> {
     /// Writes the override file.
     pub fn put(&self, text: &[u8]) -> Result<(), Obstacle> {
         let path = &self.config.path;
-        let put = self.local(&self.main).and_then(|ini| overrides::put(path, text, &ini));
-        put.map_err(|error| {
-            Obstacle::new(
-                format!("{} cannot be written: {error}", path.display()),
-                "let the sidecar write into the folder of override.path",
-            )
+        let ini = self.local(&self.main).map_err(PutError::Io);
+        ini.and_then(|ini| overrides::put(path, text, &ini)).map_err(|error| {
+            let remedy = match &error {
+                PutError::Io(_) => "let the sidecar write into the folder of override.path",
+                PutError::Readers(_) => {
+                    "let the ini's group read the ini, and put the sidecar's user into that group; or \
+                     give that group to the folder of override.path (chgrp, chmod g+s)"
+                }
+            };
+            Obstacle::new(format!("{} cannot be written: {error}", path.display()), remedy)
         })
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::compare::{Ours, differences};
-use super::overrides::{Found, found, head, put, text};
+use super::overrides::{Found, Owned, PutError, found, head, mode, put, text};
 use super::reach::reach;
 use crate::console::{ConfigRow, InForce};
 use crate::ini::{Ini, read};
@@ -202,7 +202,34 @@ fn a_written_file_is_whole_and_not_for_everybody() {
         assert_eq!((mode, std::fs::read(&path).expect("there")), (wanted, b"text".to_vec()));
     }
     assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 2, "nothing else is left");
-    assert!(put(&dir.path().join("no/o.ini"), b"text", &ini).is_err());
+    let nowhere = put(&dir.path().join("no/o.ini"), b"text", &ini);
+    assert!(matches!(nowhere, Err(PutError::Io(_))), "{nowhere:?}");
+}
+
+#[test]
+fn nobody_reads_an_override_who_may_not_read_the_ini() {
+    // The users and groups: 1 is PgBouncer's, 2 the sidecar's.
+    let cases = [
+        // The ini's mode; whose the file is; its mode, or that there is none.
+        (0o600, (1, 1), Some(0o600)),
+        (0o640, (1, 1), Some(0o640)),
+        (0o640, (2, 1), Some(0o640)),
+        (0o600, (1, 2), Some(0o600)),
+        (0o640, (1, 2), Some(0o600)),
+        // Everybody may read the ini.
+        (0o644, (2, 2), Some(0o640)),
+        (0o604, (2, 2), Some(0o640)),
+        (0o604, (2, 1), None),
+        // It would be the sidecar's own group that reads it, or nobody.
+        (0o600, (2, 2), None),
+        (0o640, (2, 2), None),
+        (0o600, (2, 1), None),
+    ];
+    for (of_ini, (user, group), wanted) in cases {
+        let ini = Owned { user: 1, group: 1, mode: 0o100_000 | of_ini };
+        let file = Owned { user, group, mode: 0o100_600 };
+        assert_eq!(mode(&ini, &file), wanted, "{of_ini:o} {user} {group}");
+    }
 }
 
 #[test]

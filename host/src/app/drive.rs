@@ -45,6 +45,9 @@ const SAMPLES_MAX: usize = 100_000;
 /// A week of 500 pools is an input of 24 MB, and two policies may look back in one tick.
 const WAITING_MAX_BYTES: usize = 96 << 20;
 
+/// Why something did not come to its end that should have.
+const DIED: &str = "a defect of the sidecar";
+
 /// What it takes to act on a target.
 #[derive(Debug)]
 pub struct Actor {
@@ -322,14 +325,11 @@ impl Drive {
     fn keep_order(&self, order: Box<Order>, batch: Box<Batch>) {
         let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
         self.work.spawn(async move {
-            // In a task of its own, because whatever becomes of it must be said: the next order waits.
-            let written = tokio::spawn(async move { recorder.write(&batch).await });
-            let kept = match written.await {
-                Ok(written) => written.map_err(|error| error.kind().to_owned()),
-                Err(error) => {
-                    tracing::error!(%error, "the recording of an order died");
-                    Err("a defect of the sidecar".to_owned())
-                }
+            // Whatever becomes of it must be said: the next order waits.
+            let writing = async move { recorder.write(&batch).await };
+            let kept = match outlive("the recording of an order", writing).await {
+                Some(written) => written.map_err(|error| error.kind().to_owned()),
+                None => Err(DIED.to_owned()),
             };
             let _ = events.send(Event::OrderKept { order, kept }).await;
         });
@@ -412,6 +412,15 @@ impl Drive {
     }
 }
 
+/// Does a part of a task in one of its own; `None` when it died, so that this can be told.
+async fn outlive<T: Send + 'static>(
+    what: &'static str,
+    part: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let done = tokio::spawn(part).await;
+    done.inspect_err(|error| tracing::error!(what, %error, "a task died")).ok()
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -452,5 +461,16 @@ fn counts(bucket: &Bucket) -> PoolCounts {
         transaction_us: bucket.transaction_us,
         query_us: bucket.query_us,
         wait_us: bucket.wait_us,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_dies_is_outlived_and_told() {
+        assert_eq!(outlive("a part", async { 7 }).await, Some(7));
+        assert_eq!(outlive("a part", async { panic!("of a test") }).await, None::<u32>);
     }
 }

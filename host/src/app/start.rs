@@ -24,14 +24,14 @@ use crate::control::{Control, Ids, Known, TargetSetup, View};
 use crate::evaluate::{Compile, Registry, Runtime, RuntimeError, watch as watch_policies};
 use crate::history::{Spans, TargetFacts};
 use crate::metrics::Metrics;
-use crate::model::{
-    Claim, Decision, Kind, Mode, Outcome, Proposal, Setting, Status, TargetName, Timestamp,
-};
-use crate::record::{DecisionFilter, RecordError, Store, StoreOptions};
+use crate::model::{Claim, Mode, Timestamp};
+use crate::record::{RecordError, Store, StoreOptions};
 use crate::serve::{ASKS, ServeState, router, serve};
 
 /// Decisions that a slow listener of the stream may lag behind.
 const TOLD: usize = 256;
+/// The span of `changes_per_hour`.
+const AN_HOUR: Duration = Duration::from_secs(3_600);
 
 /// A sidecar that cannot start.
 #[derive(Debug, Error)]
@@ -244,7 +244,7 @@ async fn control(config: &Config, store: &Store, clock: &Clock) -> Result<Contro
     for target in &config.targets {
         let name = &target.name;
         let known = Known {
-            changes: changes(store, name, clock.now()).await?,
+            changes: store.changes(name, clock.now().minus(AN_HOUR)).await?,
             effects: store.effect_states(name).await?,
             scopes: store.scope_states(name).await?,
             alerts: store.alerts(name).await?,
@@ -259,55 +259,6 @@ async fn control(config: &Config, store: &Store, clock: &Clock) -> Result<Contro
     }
     let silences = store.silences(clock.now()).await?;
     Ok(Control::new(setups, ids()).with_silences(silences, clock.now()))
-}
-
-/// Finds the changes of a target within the last hour.
-async fn changes(
-    store: &Store,
-    target: &TargetName,
-    now: Timestamp,
-) -> Result<Vec<(Setting, Timestamp)>, RecordError> {
-    let mut filter = DecisionFilter {
-        kind: Some(Kind::Resize),
-        target: Some(target.clone()),
-        since: Some(now.minus(Duration::from_secs(3_600))),
-        limit: DecisionFilter::LIMIT_MAX,
-        ..DecisionFilter::default()
-    };
-    let mut found = Vec::new();
-    loop {
-        let page = store.decisions(&filter).await?;
-        let made = page.decisions.iter().filter(|decision| was_made(decision));
-        found.extend(made.filter_map(change));
-        filter.cursor = page.next;
-        if filter.cursor.is_none() {
-            return Ok(found);
-        }
-    }
-}
-
-/// Says whether a change came into force, whatever it did then.
-fn was_made(decision: &Decision) -> bool {
-    let passed = decision
-        .verdict
-        .as_ref()
-        .is_none_or(|verdict| matches!(verdict.outcome, Outcome::Approved | Outcome::Clamped));
-    let after = [
-        Status::Applied,
-        Status::Verified,
-        Status::RolledBack,
-        Status::Inconclusive,
-        Status::Superseded,
-    ];
-    passed && decision.mode == Mode::Enforce && after.contains(&decision.status)
-}
-
-/// Gives the setting of a resize, and when it was changed.
-fn change(decision: &Decision) -> Option<(Setting, Timestamp)> {
-    match &decision.proposal {
-        Proposal::Resize { setting, .. } => Some((setting.clone(), decision.at)),
-        _ => None,
-    }
 }
 
 fn setup(config: &Config, target: &Target, known: Known) -> TargetSetup {

@@ -268,7 +268,7 @@ async fn check_act(target: &Target, findings: &mut Findings) -> bool {
 async fn check_reach(target: &Target, probe: Probe, findings: &mut Findings) {
     let name = &target.name;
     let actuator = Actuator::new(Arc::new(target.clone()), BTreeMap::new());
-    let reach = match actuator.inspect(probe).await {
+    let reach = match actuator.inspect(|| probe).await {
         Ok(reach) => reach,
         Err(error) => return findings.bad(&format!("target {name}: {}", chain(&error))),
     };

@@ -1,5 +1,6 @@
 //! What this sidecar calls itself on a console, and who else is there.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
@@ -8,6 +9,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{ConsoleError, Cost, Session};
+use crate::config::Console;
 use crate::model::{Claim, Peer};
 
 /// This sidecar on one PgBouncer: its sessions carry the name, and the claim as it is at their login.
@@ -77,15 +79,47 @@ pub async fn read_peers(session: &mut Session) -> Result<(Vec<Peer>, Cost), Cons
     Ok((peers.collect(), cost))
 }
 
-/// Finds a sidecar that acts and goes before this one; asked right before something is sent.
+/// Finds another sidecar that acts; asked right before something is sent.
+///
+/// Of two that say so neither sends: which of them goes on is settled at their next look, and the other
+/// one says within seconds that it waits.
 ///
 /// # Errors
 /// When the session broke, or PgBouncer refuses.
-pub async fn first_before(
+pub async fn acts_beside(
     session: &mut Session,
-    instance: &Instance,
-) -> Result<Option<Peer>, ConsoleError> {
+    console: &Console,
+) -> Result<Option<Uuid>, ConsoleError> {
+    let Some(instance) = &console.instance else { return Ok(None) };
     let (peers, _) = read_peers(session).await?;
-    let me = instance.peer();
-    Ok(peers.into_iter().filter(|peer| peer.id < me.id && peer.claim == Claim::Acts).min())
+    Ok(acting(&peers, instance.id))
+}
+
+/// Finds one that acts; of one that says two things the later in its life counts.
+fn acting(peers: &[Peer], me: Uuid) -> Option<Uuid> {
+    let others = peers.iter().filter(|peer| peer.id != me && peer.claim >= Claim::Acts);
+    let mut last: BTreeMap<Uuid, Claim> = BTreeMap::new();
+    for peer in others {
+        let claim = last.entry(peer.id).or_insert(peer.claim);
+        *claim = peer.claim.max(*claim);
+    }
+    last.into_iter().find(|(_, claim)| *claim == Claim::Acts).map(|(id, _)| id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_else_acts_is_found_whatever_its_name() {
+        let one = |id, claim| Peer { id: Uuid::from_u128(id), claim };
+        let found = |peers: &[Peer]| acting(peers, Uuid::from_u128(5)).map(|id| id.as_u128());
+        let me = one(5, Claim::Acts);
+        assert_eq!(found(&[me, one(1, Claim::Waits), one(9, Claim::Watches)]), None);
+        assert_eq!(found(&[me, one(1, Claim::Acts)]), Some(1));
+        assert_eq!(found(&[one(9, Claim::Acts), me]), Some(9), "an older name is no right");
+        // Its older sessions go on for a moment.
+        assert_eq!(found(&[one(9, Claim::Acts), one(9, Claim::Left), me]), None);
+        assert_eq!(found(&[one(9, Claim::Left), one(8, Claim::Acts)]), Some(8));
+    }
 }

@@ -248,6 +248,12 @@ pub struct Reconnect {
     pub target: TargetName,
     /// The databases.
     pub databases: Vec<Arc<str>>,
+    /// The setting that was shrunk.
+    pub setting: Setting,
+    /// Its size; where another one is in force, there is nothing to be closed.
+    pub size: PoolSize,
+    /// After this moment it is too late to be carried out.
+    pub until: Timestamp,
     /// The intent, to be recorded before anything is sent.
     pub intent: Batch,
 }

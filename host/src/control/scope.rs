@@ -112,13 +112,14 @@ impl ScopeControl {
         changes: impl Iterator<Item = Timestamp>,
         now: Timestamp,
     ) -> Self {
-        let mut changes: VecDeque<_> =
-            changes.chain([state.changed_at]).map(|at| at.min(now)).collect();
-        changes.make_contiguous().sort_unstable();
+        let mut changes: Vec<_> = changes.chain([state.changed_at]).map(|at| at.min(now)).collect();
+        changes.sort_unstable();
+        // The newest one is in both.
+        changes.dedup();
         Self {
             wanted: state.wanted,
             stood_down: state.stood_down.map(|at| at.min(now)),
-            changes,
+            changes: changes.into(),
             ..Self::first_seen(state.base)
         }
     }
@@ -184,5 +185,31 @@ impl ScopeControl {
             stood_down: self.stood_down,
             changed_at: self.last_change().unwrap_or_default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PoolSize;
+
+    #[test]
+    fn a_change_before_the_start_counts_once() {
+        let at = |s: u64| Timestamp::from_millis(s * 1_000);
+        let state = ScopeState {
+            target: TargetName::new("main").expect("a name"),
+            setting: Setting::DEFAULT,
+            base: PoolSize::ONE,
+            wanted: None,
+            stood_down: None,
+            changed_at: at(5_000),
+        };
+        let known = |changes: &[Timestamp]| {
+            let scope = ScopeControl::known(&state, changes.iter().copied(), at(6_000));
+            scope.changes_last_hour(at(6_000))
+        };
+        assert_eq!(known(&[at(4_000), at(5_000)]), 2, "the newest is in both");
+        assert_eq!(known(&[at(4_000)]), 2);
+        assert_eq!(known(&[]), 1);
     }
 }

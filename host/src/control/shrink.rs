@@ -141,6 +141,9 @@ impl TargetControl {
             id: shrunk.id,
             target: self.facts.name.clone(),
             databases: shrunk.excess.keys().cloned().collect(),
+            setting: setting.clone(),
+            size: shrunk.size,
+            until: now.plus(self.facts.limits.data_age_max),
             intent,
         })))
     }

@@ -85,7 +85,6 @@ pub(super) async fn write(
 ) -> sqlx::Result<()> {
     match change {
         HoldChange::Set(hold) => {
-            end(connection, &hold.target, hold.since, &hold.by).await?;
             sqlx::query(
                 "INSERT INTO holds (target, kind, since_ms, until_ms, author, comment)
                  VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (target, since_ms, kind) DO NOTHING",
@@ -96,33 +95,39 @@ pub(super) async fn write(
             .bind(hold.until.map(to_ms))
             .bind(hold.by.author.as_str())
             .bind(hold.by.comment.as_str())
-            .execute(connection)
-            .await
-            .map(drop)
+            .execute(&mut *connection)
+            .await?;
+            let own: i64 = sqlx::query_scalar(
+                "SELECT seq FROM holds WHERE target = ? AND since_ms = ? AND kind = ?",
+            )
+            .bind(hold.target.as_str())
+            .bind(to_ms(hold.since))
+            .bind(hold.kind.as_str())
+            .fetch_one(&mut *connection)
+            .await?;
+            end(connection, &hold.target, own, hold.since, &hold.by).await
         }
-        // One that began in this very millisecond ends too.
-        HoldChange::End { target, at, by } => {
-            end(connection, target, Timestamp::from_millis(at.as_millis() + 1), by).await
-        }
+        HoldChange::End { target, at, by } => end(connection, target, i64::MAX, *at, by).await,
     }
 }
 
-/// Ends what has begun before a moment.
+/// Ends what was given before another one, whatever the clock said then: it may have been set back.
 async fn end(
     connection: &mut SqliteConnection,
     target: &TargetName,
+    seq: i64,
     at: Timestamp,
     by: &Signature,
 ) -> sqlx::Result<()> {
     sqlx::query(
         "UPDATE holds SET ended_ms = ?, ended_author = ?, ended_comment = ?
-         WHERE target = ? AND ended_ms IS NULL AND since_ms < ?",
+         WHERE target = ? AND ended_ms IS NULL AND seq < ?",
     )
     .bind(to_ms(at))
     .bind(by.author.as_str())
     .bind(by.comment.as_str())
     .bind(target.as_str())
-    .bind(to_ms(at))
+    .bind(seq)
     .execute(connection)
     .await
     .map(drop)

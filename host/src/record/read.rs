@@ -11,7 +11,7 @@ use super::wire::{self, Body, from_ms, malformed, to_ms};
 use super::{DecisionFilter, Evaluation, Memory, Page, RecordError, ScopeState, Store, Stored};
 use crate::model::{
     Decision, DecisionId, Digest, Knob, Origin, PolicyName, PoolSize, Proposal, Setting, Status,
-    TargetName, Transition,
+    TargetName, Timestamp, Transition,
 };
 
 pub(super) const DECISION: &str = "SELECT id, at_ms, target, policy, mode, status, digest, evaluation, \
@@ -117,6 +117,38 @@ impl Store {
         let found = query.build().fetch_all(&self.readers).await;
         let rows = found.map_err(|error| self.fail(error))?;
         rows.iter().map(decision).collect::<sqlx::Result<_>>().map_err(|error| self.fail(error))
+    }
+
+    /// Gives the changes of a target's sizes since a moment, each with when it came into force; whoever had
+    /// it made, and whatever it did then.
+    ///
+    /// # Errors
+    /// When the file fails or a row does not read back.
+    pub async fn changes(
+        &self,
+        target: &TargetName,
+        since: Timestamp,
+    ) -> Result<Vec<(Setting, Timestamp)>, RecordError> {
+        let mut query = QueryBuilder::<Sqlite>::new(DECISION.replace(
+            " FROM decisions",
+            ", (SELECT min(t.at_ms) FROM transitions t WHERE t.decision = decisions.id AND t.status IN \
+             ('applied', 'verified', 'rolled_back', 'inconclusive', 'superseded')) AS made_ms \
+             FROM decisions",
+        ));
+        query.push(" WHERE acts = 1 AND kind = 'resize' AND made_ms >= ").push_bind(to_ms(since));
+        query.push(" AND target = ").push_bind(target.as_str()).push(" ORDER BY made_ms");
+        let found = query.build().fetch_all(&self.readers).await;
+        let rows = found.map_err(|error| self.fail(error))?;
+        let one = |row: &SqliteRow| {
+            let made = from_ms(row.try_get("made_ms")?);
+            Ok(match decision(row)?.proposal {
+                Proposal::Resize { setting, .. } => Some((setting, made)),
+                _ => None,
+            })
+        };
+        let read: sqlx::Result<Vec<_>> =
+            rows.iter().filter_map(|row| one(row).transpose()).collect();
+        read.map_err(|error| self.fail(error))
     }
 
     /// Gives the advice about a target that stands: recommendations, and what waits for a person.

@@ -218,7 +218,7 @@ impl Stage {
         written?;
         let at_record = Instant::now();
         let (setting, from, to) = (resize.setting.clone(), resize.from, resize.size);
-        let done = self.actuator.apply(login, &[Change { setting, from, to }]).await;
+        let done = self.actuator.apply(login, &[Change { setting, from, to }], || true).await;
         let end = Instant::now();
         ensure!(done.came.iter().all(|(_, came)| *came == Actuated::InForce), "{done:?}");
         parts.poll.push(at_poll - start);

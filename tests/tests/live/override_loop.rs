@@ -1,11 +1,12 @@
 //! The whole sidecar on a database with a size of its own, and what it says where it cannot act.
 
+use poolwarden::actuate::Probe;
 use poolwarden::model::{Kind, Status};
 use poolwarden::sandbox::{ConsoleRole, DatabaseOptions, SandboxOptions};
 use poolwarden_tests::process::run;
 use poolwarden_tests::{Bench, Setup, Sidecar, Version, seconds};
 
-use super::overrides::{database, text};
+use super::overrides::{Stage, database, text};
 use super::people::{fine, order};
 
 async fn bench(version: Version) -> Option<Bench> {
@@ -107,6 +108,37 @@ async fn recommended(bench: &Bench, sidecar: &Sidecar, named: &str) {
         .await;
     let told = format!("{:?}", alert.proposal);
     assert!(told.contains(named), "{told}");
+}
+
+/// The operator's edit leaves nothing to override, and nothing may be sent: the file is written once, and
+/// what it hid is known when something may be sent again.
+async fn a_rest_is_written_once_and_keeps_what_it_hid(version: Version) {
+    use std::os::unix::fs::MetadataExt;
+    let Some(stage) = Stage::new(version).await else { return };
+    stage.must(&[(database("app"), 3, 6)]).await;
+    let (old, new) = ("dbname=app pool_size=3", "dbname=shop pool_size=6");
+    stage.rewrite(|ini| ini.replacen(old, new, 1));
+    stage.bench.admin("RELOAD").await;
+    let look = async || {
+        stage.actuator.inspect(|| Probe::Never).await.expect("PgBouncer answers");
+        std::fs::metadata(&stage.file).expect("the override file").ino()
+    };
+    let written = look().await;
+    for _ in 0..2 {
+        assert_eq!(look().await, written, "it says all that there is to say");
+    }
+    assert_eq!(stage.column("app", "database").await.as_deref(), Some("app"), "not read so far");
+    assert_eq!(stage.inspect().await.problems, [], "the edit is the operator's, and reloaded");
+    assert_eq!(stage.column("app", "database").await.as_deref(), Some("shop"));
+    assert_eq!(stage.setting("conffile").await, stage.ini().display().to_string());
+    assert!(!stage.file.exists());
+}
+
+#[tokio::test]
+async fn what_is_left_of_an_override_is_written_once() {
+    for version in [Version::System, Version::Newer] {
+        a_rest_is_written_once_and_keeps_what_it_hid(version).await;
+    }
 }
 
 #[tokio::test]

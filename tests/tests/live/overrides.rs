@@ -61,7 +61,7 @@ impl Stage {
             to: size(setting, *to),
         };
         let changes: Vec<_> = changes.iter().map(change).collect();
-        self.actuator.apply(log_in(&self.target.console).await, &changes).await
+        self.actuator.apply(log_in(&self.target.console).await, &changes, || true).await
     }
 
     pub async fn must(&self, changes: &[(Setting, u32, u32)]) -> Done {
@@ -82,7 +82,7 @@ impl Stage {
     }
 
     pub async fn inspect(&self) -> Reach {
-        self.actuator.inspect(Probe::Once).await.expect("PgBouncer answers")
+        self.actuator.inspect(|| Probe::Once).await.expect("PgBouncer answers")
     }
 
     pub async fn rows(&self, command: &str) -> Vec<PgRow> {
@@ -366,9 +366,9 @@ async fn what_changed_while_nothing_might_be_sent_is_read_afterwards(version: Ve
     stage.bench.admin("RELOAD").await;
     let file = || fs::read_to_string(&stage.file).expect("the override file");
     let before = (file(), stage.setting("suspend_timeout").await);
-    stage.actuator.inspect(Probe::LookOnly).await.expect("PgBouncer answers");
+    stage.actuator.inspect(|| Probe::LookOnly).await.expect("PgBouncer answers");
     assert_eq!((file(), stage.setting("suspend_timeout").await), before, "nothing is touched");
-    stage.actuator.inspect(Probe::Never).await.expect("PgBouncer answers");
+    stage.actuator.inspect(|| Probe::Never).await.expect("PgBouncer answers");
     assert!(file().contains("dbname=shop"), "whoever reloads finds it as it should be");
     assert_eq!(stage.setting("suspend_timeout").await, before.1, "nothing is sent");
     assert_eq!(stage.column("app", "database").await.as_deref(), Some("app"));
@@ -391,7 +391,7 @@ async fn a_restart_returns_to_the_plain_file(version: Version) {
     assert_eq!(stage.size("shop").await, Some(4), "only what was decided anew");
     // Another sidecar process takes over what is in force.
     let next = Actuator::new(Arc::clone(&stage.target), Default::default());
-    let reach = next.inspect(Probe::Once).await.expect("PgBouncer answers");
+    let reach = next.inspect(|| Probe::Once).await.expect("PgBouncer answers");
     assert_eq!(reach.problems, []);
     let stage = Stage { actuator: next, ..stage };
     stage.must(&[(database("shop"), 4, 2)]).await;

@@ -1,11 +1,17 @@
 //! Two sidecars with two stores on one PgBouncer: one acts, the other is there for when it is gone.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use poolwarden::actuate::{Actuated, Actuator, Change, Probe, log_in, reconnect_databases};
+use poolwarden::config::{Console, Target};
+use poolwarden::console::{Instance, Role as ConsoleUse, Session};
 use poolwarden::control::Role;
-use poolwarden::model::PoolSize;
+use poolwarden::model::{Claim, Knob, PoolSize, ScopeKey, Setting};
 use poolwarden::sandbox::{DatabaseOptions, SandboxOptions};
 use poolwarden_tests::{Bench, Setup, Sidecar, SidecarProcess, ask_json, seconds};
+use uuid::Uuid;
 
 fn restless(bench: &Bench) -> Setup {
     let mut setup = bench.setup();
@@ -158,4 +164,78 @@ async fn one_that_waits_tries_nothing_out_until_it_acts() {
         })
         .await;
     assert!(second.stop().await);
+}
+
+/// A sidecar that acts, as others see it.
+async fn acting(target: &Target, id: u128) -> Session {
+    let instance = Some(Instance::new(Uuid::from_u128(id), Claim::Acts));
+    let console = Console { instance, ..target.console.clone() };
+    Session::open(&console, ConsoleUse::Watch).await.expect("PgBouncer answers")
+}
+
+#[tokio::test]
+async fn nothing_is_sent_beside_another_one_or_too_late() {
+    let app = DatabaseOptions { pool_size: Some(3), ..DatabaseOptions::inherited("app") };
+    let options = SandboxOptions { databases: vec![app], ..SandboxOptions::default() };
+    let bench = Bench::start(options).await;
+    let mut target = overriding(&bench, "own.ini").config().targets.remove(0);
+    target.console.instance = Some(Instance::new(Uuid::from_u128(5), Claim::Acts));
+    let target = Arc::new(target);
+    let actuator = Actuator::new(Arc::clone(&target), Default::default());
+    let own = Setting::size_of(ScopeKey::Database("app".into()));
+    let size = |size| PoolSize::of(Knob::PoolSize, size).expect("a size");
+    let change = async |setting: &Setting, from, to, in_time| {
+        let change = Change { setting: setting.clone(), from: Some(size(from)), to: size(to) };
+        let login = log_in(&target.console).await;
+        actuator.apply(login, &[change], || in_time).await
+    };
+    let refused = async |setting: &Setting, from, to, in_time| {
+        let done = change(setting, from, to, in_time).await;
+        assert_eq!(done.sent, Vec::<String>::new());
+        format!("{:?}", done.came)
+    };
+    let databases: [Arc<str>; 1] = ["app".into()];
+    let reconnect = async |in_force, in_time| {
+        let shrunk = (&own, size(in_force));
+        reconnect_databases(&target.console, &databases, shrunk, || in_time).await
+    };
+
+    // An older one and a younger one: of two that say they act neither sends.
+    for id in [1, 9] {
+        let other = acting(&target, id).await;
+        for (setting, from) in [(&Setting::DEFAULT, 5), (&own, 3)] {
+            let why = refused(setting, from, 8, true).await;
+            assert!(why.contains("another sidecar acts here"), "{why}");
+        }
+        let why = reconnect(3, true).await.expect_err("refused");
+        assert!(why.contains("another sidecar acts here"), "{why}");
+        let reach = actuator.inspect(|| Probe::Once).await.expect("PgBouncer answers");
+        assert_eq!(reach.problems, []);
+        assert_eq!(reloads(&bench), 0);
+        other.close().await;
+    }
+    for (setting, from) in [(&Setting::DEFAULT, 5), (&own, 3)] {
+        let why = refused(setting, from, 8, false).await;
+        assert!(why.contains("too old"), "{why}");
+    }
+    assert!(reconnect(3, false).await.expect_err("refused").contains("too old"));
+    let why = reconnect(2, true).await.expect_err("refused");
+    assert!(why.contains("3 is in force and not 2"), "{why}");
+    assert!(!bench.sandbox.pgbouncer().log().contains("RECONNECT"));
+    // A leave that ends while PgBouncer is asked.
+    let asked = AtomicUsize::new(0);
+    let ending = || match asked.fetch_add(1, Ordering::Relaxed) {
+        0 => Probe::Once,
+        _ => Probe::LookOnly,
+    };
+    actuator.inspect(ending).await.expect("PgBouncer answers");
+    assert!(asked.load(Ordering::Relaxed) > 1 && reloads(&bench) == 0);
+
+    actuator.inspect(|| Probe::Once).await.expect("PgBouncer answers");
+    assert_eq!(reloads(&bench), 1, "it tries its file out");
+    reconnect(3, true).await.expect("nothing is in the way");
+    for (setting, from) in [(&Setting::DEFAULT, 5), (&own, 3)] {
+        let done = change(setting, from, 8, true).await;
+        assert_eq!(done.came, [(setting.clone(), Actuated::InForce)]);
+    }
 }

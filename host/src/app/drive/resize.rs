@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Actor, Drive, Recorder};
+use super::{Actor, DIED, Drive, Recorder, outlive};
 use crate::actuate::{Actuated, Actuator, Change, Done, log_in, reconnect_databases};
 use crate::config::{Console, Target};
 use crate::control::{Acted, Event, Reconnect, Resize};
@@ -43,10 +43,15 @@ impl Drive {
         self.work.spawn(async move {
             let start = Instant::now();
             let _turn = turn.lock().await;
-            let (acted, commands) = act(&recorder, &target.console, &actuator, &resize).await;
-            recorder.metrics.resized(&resize.target, start.elapsed(), kind_of(&acted));
-            let (target, id, setting, size) =
-                (resize.target, resize.id, resize.setting, resize.size);
+            let (name, id) = (resize.target.clone(), resize.id);
+            let (setting, size) = (resize.setting.clone(), resize.size);
+            let by = Arc::clone(&recorder);
+            let acting = async move { act(&by, &target.console, &actuator, &resize).await };
+            // What it sent before it died is not known, and is found out by the next poll.
+            let died = (Acted::NotInForce(None), Vec::new());
+            let (acted, commands) = outlive("a change of a size", acting).await.unwrap_or(died);
+            recorder.metrics.resized(&name, start.elapsed(), kind_of(&acted));
+            let target = name;
             match &acted {
                 Acted::Verified => {
                     tracing::info!(
@@ -72,17 +77,17 @@ impl Drive {
 
     /// Makes servers that a shrink wants closed go, and says what came of it.
     pub(super) fn reconnect(&self, reconnect: Reconnect) {
-        let Reconnect { id, target, databases, intent } = reconnect;
+        let (id, target) = (reconnect.id, reconnect.target.clone());
+        let names = reconnect.databases.join(", ");
         let Some(actor) = self.actors.get(&target) else { return };
         let (console, turn) = (Arc::clone(&actor.target), Arc::clone(&actor.turn));
         let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
         self.work.spawn(async move {
             let _turn = turn.lock().await;
-            let sent = match recorder.write(&intent).await {
-                Ok(()) => reconnect_databases(&console.console, &databases).await,
-                Err(error) => Err(chain(&error)),
-            };
-            let names = databases.join(", ");
+            let sending =
+                async move { send_reconnect(&recorder, &console.console, &reconnect).await };
+            let died = || Err(DIED.to_owned());
+            let sent = outlive("a RECONNECT", sending).await.unwrap_or_else(died);
             match &sent {
                 Ok(()) => tracing::info!(target = target.as_str(), %id, names, "reconnecting"),
                 Err(why) => {
@@ -102,23 +107,15 @@ async fn act(
     resize: &Resize,
 ) -> (Acted, Vec<String>) {
     // The login takes as long as the disk and changes nothing.
-    let (written, mut login) = tokio::join!(recorder.write(&resize.intent), log_in(console));
+    let (written, login) = tokio::join!(recorder.write(&resize.intent), log_in(console));
     if let Err(error) = written {
         login.log_out().await;
         return (Acted::NotRecorded(chain(&error)), Vec::new());
     }
-    if recorder.clock.now() > resize.until {
-        login.log_out().await;
-        let why = "recording took too long; the decision is too old to act on";
-        return (Acted::Failed(why.into()), Vec::new());
-    }
-    if let Some(why) = login.objection(console).await {
-        login.log_out().await;
-        return (Acted::Failed(why), Vec::new());
-    }
     let Resize { setting, from, size, .. } = resize;
     let change = Change { setting: setting.clone(), from: *from, to: *size };
-    let Done { came, sent } = actuator.apply(login, &[change]).await;
+    let in_time = || recorder.clock.now() <= resize.until;
+    let Done { came, sent } = actuator.apply(login, &[change], in_time).await;
     let acted = match came.into_iter().next() {
         Some((_, Actuated::InForce)) => Acted::Verified,
         Some((_, Actuated::Other(read))) => Acted::NotInForce(read),
@@ -126,6 +123,18 @@ async fn act(
         None => Acted::Failed("nothing came of it".into()),
     };
     (acted, sent)
+}
+
+/// Records the intent and only then has the servers closed, if that is still to be done.
+async fn send_reconnect(
+    recorder: &Recorder,
+    console: &Console,
+    reconnect: &Reconnect,
+) -> Result<(), String> {
+    let Reconnect { databases, setting, size, until, intent, .. } = reconnect;
+    recorder.write(intent).await.map_err(|error| chain(&error))?;
+    let in_time = || recorder.clock.now() <= *until;
+    reconnect_databases(console, databases, (setting, *size), in_time).await
 }
 
 fn kind_of(acted: &Acted) -> &'static str {
@@ -160,7 +169,7 @@ async fn watch_reach(
         if !is_time && !actuator.is_due() {
             continue;
         }
-        let reach = match actuator.inspect(actuator.probe()).await {
+        let reach = match actuator.inspect(|| actuator.probe()).await {
             Ok(reach) => reach,
             // The poller tells of a target that does not answer.
             Err(error) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Drive, Recorder};
+use super::{DIED, Drive, Recorder, outlive};
 use crate::collect::look;
 use crate::config::Target;
 use crate::control::{EndSession, Event};
@@ -26,14 +26,16 @@ impl Drive {
         tracing::debug!(target = name.as_str(), policy = policy.as_str(), reason, "looking");
         self.work.spawn(async move {
             let start = Instant::now();
-            let looked = look(&target, &databases, &clock).await;
+            let looking = async move { look(&target, &databases, &clock).await };
+            let looked = outlive("a look at sessions", looking).await;
             let took = start.elapsed();
             let look = match looked {
-                Ok(looked) => {
+                None => None,
+                Some(Ok(looked)) => {
                     recorder.metrics.looked(&name, took, &looked.costs);
                     Some(Box::new(looked.look))
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     recorder.metrics.look_failed(&name, error.kind());
                     let problem = chain(&error);
                     tracing::warn!(target = name.as_str(), problem, "a look at sessions failed");
@@ -50,9 +52,13 @@ impl Drive {
         let target = Arc::clone(&actor.target);
         let (recorder, events) = (Arc::clone(&self.recorder), self.events.clone());
         self.work.spawn(async move {
-            let ended = end_recorded(&recorder, &target, &end).await;
-            recorder.metrics.session_ended(&end.target, ended.as_str());
-            let (target, id, pid) = (end.target, end.id, end.session.backend_pid);
+            let (name, id, pid) = (end.target.clone(), end.id, end.session.backend_pid);
+            let by = Arc::clone(&recorder);
+            let ending = async move { end_recorded(&by, &target, &end).await };
+            let died = || Ended::Failed(DIED.to_owned());
+            let ended = outlive("the end of a session", ending).await.unwrap_or_else(died);
+            recorder.metrics.session_ended(&name, ended.as_str());
+            let target = name;
             let outcome = ended.as_str();
             match &ended {
                 Ended::Gone | Ended::MovedOn => {

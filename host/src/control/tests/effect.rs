@@ -356,6 +356,17 @@ fn a_shrink_that_clients_hold_up_is_helped_once_where_that_is_allowed() {
     assert!(reconnects(&scene.run(1_900, 7, 8)).is_empty(), "not at once");
     let effects = scene.run(2_000, 7, 8);
     assert_eq!(reconnects(&effects), [["app"]]);
+    let one = effects.0.iter().find_map(|effect| match effect {
+        Effect::Reconnect(one) => Some((&one.setting, one.size.get(), one.until)),
+        _ => None,
+    });
+    let (setting, size, until) = one.expect("it is sent");
+    assert_eq!(
+        (setting, size),
+        (&crate::model::Setting::DEFAULT, 7),
+        "only while that is in force"
+    );
+    assert!(until > scene.now() && until <= scene.now().plus(Duration::from_secs(10)));
     let noted = moves(&effects, id);
     assert!(noted.iter().any(|one| one.note.contains("RECONNECT \"app\"")), "{noted:?}");
     let event = Event::Reconnected { target: target(), id, sent: Ok(()) };

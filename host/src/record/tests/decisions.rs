@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::{BackendIdentity, Kind, PoolKey, SessionKey, SessionState, Setting, Severity};
-use crate::record::DecisionFilter;
+use crate::record::{Approval, DecisionFilter};
 
 const OUTCOMES: [Outcome; 4] =
     [Outcome::Approved, Outcome::Clamped, Outcome::Rejected, Outcome::Shadowed];
@@ -263,4 +263,42 @@ async fn an_intent_is_unsettled_until_its_outcome_is_recorded() {
     let found: Vec<_> = unsettled.iter().map(|one| (one.id, one.status)).collect();
     let expected = [(id(3), Status::Proposed), (id(4), Status::Applied), (id(6), Status::Proposed)];
     assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn changes_count_whoever_had_them_made_from_when_they_came_into_force() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = open(dir.path()).await;
+    let later = Duration::from_secs(5_000);
+    let enforced = resize(1);
+    let approved = Decision { mode: Mode::Recommend, ..resize(2) };
+    let waiting = Decision { mode: Mode::Recommend, ..resize(3) };
+    let panic = Decision {
+        mode: Mode::Observe,
+        origin: Origin::Host,
+        policy: PolicyName::host(),
+        verdict: None,
+        ..resize(4)
+    };
+    let failed = resize(5);
+    let decisions = [&enforced, &approved, &waiting, &panic, &failed].map(Clone::clone).to_vec();
+    let approval = Approval { id: approved.id, size_from: Some(size(20)), size_to: Some(size(30)) };
+    let transitions = vec![
+        changed(&enforced, Status::Applied, Duration::from_secs(1)),
+        changed(&enforced, Status::Verified, later),
+        changed(&approved, Status::Applied, later),
+        changed(&waiting, Status::Superseded, later),
+        changed(&panic, Status::Applied, later),
+        changed(&failed, Status::Failed, later),
+    ];
+    let approvals = vec![approval];
+    write(&store, &Batch { decisions, approvals, transitions, ..Batch::default() }).await;
+    let since = async |at| store.changes(&target("main"), at).await.expect("read");
+    let made = since(at(Duration::ZERO)).await;
+    let moments: Vec<_> = made.iter().map(|(_, made)| *made).collect();
+    let wanted =
+        [enforced.at.plus(Duration::from_secs(1)), approved.at.plus(later), panic.at.plus(later)];
+    assert_eq!(moments, wanted);
+    assert_eq!(since(at(later)).await.len(), 2);
+    assert_eq!(store.changes(&target("other"), at(Duration::ZERO)).await.expect("read"), []);
 }

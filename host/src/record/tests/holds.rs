@@ -48,6 +48,25 @@ async fn the_newest_hold_reads_back_until_it_ends() {
 }
 
 #[tokio::test]
+async fn a_hold_ends_also_after_the_clock_was_set_back() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = open(dir.path()).await;
+    let name = target("main");
+    let held = async |s| store.hold(&name, at(Duration::from_secs(s))).await.expect("read");
+    change(&store, HoldChange::Set(hold(HoldKind::Panic, 1_000, None))).await;
+    let end =
+        HoldChange::End { target: name.clone(), at: at(Duration::from_secs(400)), by: by("bo") };
+    change(&store, end).await;
+    assert_eq!(held(500).await, None, "it began later than it was ended");
+
+    change(&store, HoldChange::Set(hold(HoldKind::Panic, 2_000, None))).await;
+    let pause = hold(HoldKind::Pause, 600, Some(700));
+    change(&store, HoldChange::Set(pause.clone())).await;
+    assert_eq!(held(650).await, Some(pause));
+    assert_eq!(held(800).await, None, "the panic before does not come back");
+}
+
+#[tokio::test]
 async fn what_a_person_approved_is_carried_out_and_no_longer_stands() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = open(dir.path()).await;
