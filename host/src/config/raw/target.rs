@@ -93,8 +93,9 @@ pub struct RawLimits {
     /// Smallest pool size, in server connections.
     #[schemars(range(min = 1, max = 2_147_483_647))]
     pub floor: u32,
-    /// Largest pool size, in server connections. It holds also when PostgreSQL cannot be asked how
-    /// many connections it has left.
+    /// Largest pool size, in server connections. It alone bounds growth where PostgreSQL is not asked
+    /// how many connections it has left, or has never let the sidecar in. While it is asked and does
+    /// not answer, nothing grows.
     #[schemars(range(min = 1, max = 2_147_483_647))]
     pub ceiling: u32,
     /// Largest growth at once, in server connections.
@@ -242,7 +243,8 @@ pub struct RawOverride {
 #[serde(deny_unknown_fields)]
 pub struct RawDatabase {
     /// Where PostgreSQL itself answers, past PgBouncer, as `console_url`. Port 5432 and database
-    /// `postgres` unless given. The user should be a member of `pg_monitor`.
+    /// `postgres` unless given. The user should be a member of `pg_monitor`. Where PgBouncer's
+    /// databases are on several servers, host and port must be named as they are there.
     #[schemars(length(min = 1), extend("x-secret" = true,
         "examples" = ["postgres://poolwarden@127.0.0.1:5432/postgres"]))]
     pub url: String,

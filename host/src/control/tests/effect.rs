@@ -362,11 +362,7 @@ fn a_shrink_that_clients_hold_up_is_helped_once_where_that_is_allowed() {
         _ => None,
     });
     let (setting, size, until) = one.expect("it is sent");
-    assert_eq!(
-        (setting, size),
-        (&crate::model::Setting::DEFAULT, 7),
-        "only while that is in force"
-    );
+    assert_eq!((setting, size), (&Setting::DEFAULT, 7), "only while that is in force");
     assert!(until > scene.now() && until <= scene.now().plus(Duration::from_secs(10)));
     let noted = moves(&effects, id);
     assert!(noted.iter().any(|one| one.note.contains("RECONNECT \"app\"")), "{noted:?}");
