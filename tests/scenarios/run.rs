@@ -23,7 +23,7 @@ use crate::watch::Watch;
 pub const START_SIZE: u32 = 5;
 /// From when everything stands to when the load begins: a sidecar first looks for another one for two
 /// seconds, and in life it has done so long before.
-const LEAD: Duration = Duration::from_secs(3);
+const LEAD: Duration = Duration::from_millis(2_300);
 /// How long beyond the load's length answers are waited for.
 const GRACE: Duration = Duration::from_secs(8);
 

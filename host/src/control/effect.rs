@@ -147,7 +147,7 @@ impl TargetControl {
                 self.condemn(setting, &trial, to, &words, now);
             }
             Finding::HarmOfAll(words) => {
-                let first = trial.climb.as_ref().map_or(trial.from.get(), |climb| climb.size);
+                let first = trial.climb.as_ref().map_or(trial.from.get(), |climb| climb.set);
                 let to = PoolSize::of(setting.knob, first).unwrap_or(trial.from);
                 self.condemn(setting, &trial, to, &words, now);
             }

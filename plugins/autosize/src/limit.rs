@@ -22,8 +22,10 @@ use crate::usl::Fit;
 const CAREFUL_PART: u32 = 4;
 const WARY_PART: u32 = 2;
 /// For so many times as long as a ceiling holds, what lies beyond it is only tried carefully, and not at
-/// all while transactions take this part of the time that they took when it was found.
+/// all while transactions take this part of the time that they took when it was found. While the queue
+/// of then still stands nothing else can come of it either, but that is asked again sooner.
 const DOUBTED: u64 = 4;
+const PRESSED: u64 = 2;
 const AS_SLOW: f64 = 0.8;
 /// So much of the short span must lie after a growth before it says what that brought.
 const TELLING_PART: f64 = 0.2;
@@ -116,7 +118,9 @@ pub(crate) fn bound(
 fn holds(settings: &Settings, at_ms: u64, ceiling: &Ceiling, speed: &Speed) -> bool {
     let is_as_slow =
         speed.is_known() && ceiling.time_us > 0.0 && speed.time_us() >= AS_SLOW * ceiling.time_us;
-    ceiling.age_ms(at_ms) < settings.ceiling_expires_ms || is_as_slow
+    let (age_ms, expires_ms) = (ceiling.age_ms(at_ms), settings.ceiling_expires_ms);
+    let is_pressed = !ceiling.was_calm && age_ms < expires_ms.saturating_mul(PRESSED);
+    age_ms < expires_ms || is_as_slow || is_pressed
 }
 
 /// Samples the curve, judges the last growth, and takes in what the sidecar found.
@@ -143,6 +147,9 @@ fn learn(
     }
     let expires = settings.ceiling_expires_ms;
     memory.ceiling = memory.ceiling.filter(|it| it.age_ms(at_ms) < expires.saturating_mul(DOUBTED));
+    if let Some(ceiling) = memory.ceiling.as_mut() {
+        ceiling.was_calm |= load.most.is_none_or(|most| most.pool.cl_waiting() == 0);
+    }
     if let Some(change) = scope.last_change()
         && change.outcome == ChangeOutcome::RolledBack
         && change.to > change.from
@@ -150,10 +157,10 @@ fn learn(
     {
         let since_ms = at_ms.saturating_sub(millis(change.age));
         let size = change.from.max(1);
-        let known =
-            memory.ceiling.filter(|it| it.size == size && it.at_ms.abs_diff(since_ms) < 1_000);
-        let time_us = known.map_or(load.speed.time_us(), |it| it.time_us);
-        memory.ceiling = Some(Ceiling { at_ms: since_ms, size, time_us });
+        let is_known = |it: &Ceiling| it.size == size && it.at_ms.abs_diff(since_ms) < 1_000;
+        let time_us = load.speed.time_us();
+        let fresh = Ceiling { at_ms: since_ms, size, time_us, was_calm: false };
+        memory.ceiling = Some(memory.ceiling.filter(is_known).unwrap_or(fresh));
     }
     if let Some(growth) = memory.growth
         && growth_in_measure(scope).is_none()
@@ -167,7 +174,8 @@ fn learn(
         };
         if are_used && !has_gained {
             let time_us = load.speed.time_us();
-            memory.ceiling = Some(Ceiling { at_ms, size: growth.from, time_us });
+            let size = growth.from;
+            memory.ceiling = Some(Ceiling { at_ms, size, time_us, was_calm: false });
         } else if are_used && is_doubted {
             memory.ceiling = None;
         }

@@ -83,6 +83,8 @@ pub(crate) struct Ceiling {
     pub size: u32,
     /// How long a transaction took when that was found, µs; 0 where it is not known.
     pub time_us: f64,
+    /// Whether there was a moment since then in which nobody waited.
+    pub was_calm: bool,
 }
 
 impl Ceiling {

@@ -81,7 +81,10 @@ pub(in crate::control) enum Finding {
 pub(in crate::control) struct Baseline {
     pub stretch: Stretch,
     pub measure: Measure,
+    /// The servers that each pool had: the size, or more where a shrink had not come through.
     pub size: u32,
+    /// The size that was set.
+    pub set: u32,
 }
 
 /// A change, as it is judged.

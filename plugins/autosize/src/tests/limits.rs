@@ -220,9 +220,9 @@ fn a_growth_that_the_sidecar_took_back_is_not_asked_for_again() {
 #[test]
 fn beyond_a_size_that_once_brought_nothing_steps_are_small_until_one_gains() {
     const NOW_MS: u64 = 1_700_000_000_000;
-    let after = |age_ms: u64| {
+    let after = |age_ms: u64, was_calm: bool| {
         let memory = format!(
-            r#"{{"version":3,"at_ms":{},"scopes":{{"":{{"ceiling":{{"at_ms":{},"size":10}},"size":10}}}}}}"#,
+            r#"{{"version":3,"at_ms":{},"scopes":{{"":{{"ceiling":{{"at_ms":{},"size":10,"was_calm":{was_calm}}},"size":10}}}}}}"#,
             NOW_MS - 1_000,
             NOW_MS - age_ms,
         );
@@ -231,9 +231,11 @@ fn beyond_a_size_that_once_brought_nothing_steps_are_small_until_one_gains() {
             run(&scopes, &[hungry("a", 10)], "{}", memory.as_bytes(), |it| it.at_ms = NOW_MS);
         sizes(&answer)
     };
-    let free = after(4 * 900_000);
-    assert_eq!(after(899_999), NONE);
-    assert_eq!(after(900_000), [12]);
-    assert_eq!(after(4 * 900_000 - 1), [12]);
+    let free = after(4 * 900_000, true);
+    assert_eq!(after(899_999, true), NONE);
+    assert_eq!(after(900_000, true), [12]);
+    assert_eq!(after(4 * 900_000 - 1, true), [12]);
     assert!(free.iter().all(|size| *size > 12), "{free:?}");
+    assert_eq!(after(2 * 900_000 - 1, false), NONE, "the same queue has stood ever since");
+    assert_eq!(after(2 * 900_000, false), [12]);
 }

@@ -15,7 +15,7 @@ fn is_calm(outcome: &Outcome, from: f64, to: f64) {
 
 #[test]
 fn a_steady_load_gets_what_it_needs_and_is_left_alone() {
-    // 160 a second of 50 ms are 8 servers; 8 / 0.85 is 10, and the goal for waits wants 12.
+    // 160 a second of 50 ms are 8 servers; 8 / 0.8 is 10, and the goal for waits wants 12.
     let steady = || Setup { arrivals: |_| 160.0, ..Setup::default() };
     for size in [5, 12, 40] {
         let outcome = run(Setup { size, ..steady() }, 3 * 3_600);
