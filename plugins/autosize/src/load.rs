@@ -137,6 +137,11 @@ pub(crate) fn by_scope<'w>(
                 continue;
             }
         }
+        // With nobody at work the database is away, or servers are just being opened.
+        if pool.cl_waiting() > 0 && pool.sv_active() == 0 {
+            load.is_blind = true;
+            continue;
+        }
         load.speed.add(&pool, window.short_span());
         let sizing = Sizing { settings, transaction_us: pool.transaction_mean_us() };
         let need = need(window, &pool, &sizing, before);

@@ -292,6 +292,9 @@ fn does_not_shrink_on_numbers_that_are_missing() {
     let known = PoolRow::serving("orders", "app", 20, 3);
     let stale = PoolRow { condition: 6, ..known.clone() };
     assert_eq!(sizes(&run_twice(20, &[known.clone(), stale], AFTER_MS)), NONE);
+    let away =
+        PoolRow { sv_active: 0, sv_idle: 0, ..PoolRow::queueing("orders", "app", 20, 1, 1.0) };
+    assert_eq!(sizes(&run_twice(20, &[known, away], AFTER_MS)), NONE, "the database is away");
 }
 
 #[test]

@@ -355,11 +355,14 @@ impl Case<'_> {
     /// limit, they would take as much longer as there are more of them, b; where the added servers gave
     /// twice the least gain, b / (1 + 2·gain·(b − 1)). The logarithm of a mean of n times that vary as an
     /// exponential distribution does has a standard error of about 1/√n.
+    ///
+    /// Longer than b² is not what a few servers more do: something else has changed as well, so it
+    /// weighs no more than that.
     fn evidence(&self, scaling: &Scaling, slowdown: f64) -> f64 {
         let gain = (2.0 * part(self.limits.min_gain_percent)).min(1.0);
         let useless = scaling.b.ln();
         let useful = useless - (1.0 + gain * (scaling.b - 1.0)).ln();
-        let seen = slowdown.max(f64::MIN_POSITIVE).ln();
+        let seen = slowdown.max(f64::MIN_POSITIVE).ln().min(2.0 * useless);
         let away = |from: f64| ((seen - from) / scaling.error.max(1e-3)).powi(2);
         (away(useless) - away(useful)) / 2.0
     }
