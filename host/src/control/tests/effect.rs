@@ -178,10 +178,10 @@ fn a_change_that_nobody_needed_is_inconclusive_and_the_next_does_not_wait() {
 #[test]
 fn one_server_more_is_not_blamed_for_what_it_cannot_have_done() {
     let mut scene = Scene::new(Mode::Enforce);
-    scene.works = Some(Works { busy: 5, per_s: 15, us: 333_000 });
+    scene.works = Some(Works { busy: 5, per_s: 30, us: 167_000 });
     scene.run(6_000, 5, 25);
     let id = grow(&mut scene, 6);
-    scene.works = Some(Works { busy: 6, per_s: 6, us: 1_000_000 });
+    scene.works = Some(Works { busy: 6, per_s: 10, us: 600_000 });
     let told = moves(&scene.run(11_000, 6, 25), id);
     assert_eq!(told[0].status, Status::Verified, "{}", told[0].note);
 }
