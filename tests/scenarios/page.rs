@@ -33,7 +33,9 @@ const SETTINGS: &str = "\
 ### The sidecar's settings
 
 The shipped policies with their shipped settings, but for what follows, in every scenario the same; pools start with `default_pool_size = 5`.
-The suite gives them before the start, and nothing tells the sidecar which scenario runs.";
+The suite gives them before the start, and nothing tells the sidecar which scenario runs. It stands beside its PgBouncer for two
+seconds before the load begins, as it does in life, since it first looks whether another one acts. In slow-database and lock-convoy
+the time above the peak does not count what the pool had before the load rose: servers that rested then were not chosen for it.";
 
 /// Writes the part.
 pub fn section(table: &Table, stories: &[Scenario]) -> String {
