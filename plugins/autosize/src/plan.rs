@@ -153,7 +153,9 @@ fn note_peak(
         return None;
     }
     let stretch_ms = stretch_ms(settings, memory);
-    let peak = memory.peaks.note(at_ms, stretch_ms, f64::from(most.wanted))?;
+    // Who makes others wait is not too large, whatever else is in their way.
+    let least = if most.cause == Cause::Queue { scope.size() } else { 0 };
+    let peak = memory.peaks.note(at_ms, stretch_ms, f64::from(most.wanted.max(least)))?;
     Some(poolwarden_policy::numbers::servers_up(peak))
 }
 

@@ -288,6 +288,18 @@ fn does_not_shrink_below_the_floor() {
 }
 
 #[test]
+fn does_not_shrink_a_pool_whose_clients_wait_for_something_else() {
+    let stuck = PoolRow {
+        sv_active: 2,
+        busy_mean: 2.0,
+        busy_finished: 0.0,
+        waiting_for_ms: 60_000,
+        ..PoolRow::queueing("orders", "app", 20, 4, 6.0)
+    };
+    assert_eq!(sizes(&run_twice(20, &[stuck], AFTER_MS)), NONE);
+}
+
+#[test]
 fn does_not_shrink_on_numbers_that_are_missing() {
     let known = PoolRow::serving("orders", "app", 20, 3);
     let stale = PoolRow { condition: 6, ..known.clone() };
