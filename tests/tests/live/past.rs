@@ -156,7 +156,8 @@ async fn a_pool_is_prepared_for_a_ramp_that_every_day_had() {
         .await;
     assert_eq!(prepared.size_from.map(|size| size.get()), Some(3));
     let wanted = prepared.size_to.expect("a size").get();
-    assert!((8..=9).contains(&wanted), "{prepared:?}");
+    // Days are smoothed, so early in a step the ramp's first one is still a little lower than the rest.
+    assert!((7..=9).contains(&wanted), "{prepared:?}");
     replays(&sidecar, &prepared).await;
     // autosize would shrink after a second of calm; the forecast's word stands between its answers.
     bench
