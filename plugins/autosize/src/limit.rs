@@ -140,7 +140,7 @@ fn learn(
         let growth = unproven.unwrap_or_else(fresh);
         let (per_s, servers) = (load.speed.per_s, load.speed.servers);
         // What has just begun gives nothing to compare with.
-        let growth = load.speed.is_known().then_some(Growth { at_ms, per_s, servers, ..growth });
+        let growth = load.speed.is_settled().then_some(Growth { at_ms, per_s, servers, ..growth });
         memory.growth = growth.or(unproven);
     } else if memory.growth.is_some_and(|growth| size <= growth.from) {
         memory.growth = None;

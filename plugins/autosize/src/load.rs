@@ -88,12 +88,21 @@ impl Speed {
         self.transactions >= TRANSACTIONS_MIN
     }
 
+    /// Says whether what was under way when the load began no longer tells in the mean.
+    ///
+    /// Transactions that are under way at either end are counted at one of them and held servers at the
+    /// other: half of one per server, so of n per server the mean is wrong by at most one part in 2n.
+    pub(crate) fn is_settled(&self) -> bool {
+        const EACH_MIN: f64 = 5.0;
+        self.is_known() && self.transactions >= EACH_MIN * self.servers
+    }
+
     fn add(&mut self, pool: &Pool<'_>, span: Duration) {
         let per_s = pool.transactions_per_s();
         if per_s > 0.0 {
             self.servers += pool.busy_finished();
             self.per_s += per_s;
-            self.transactions += per_s * span.as_secs_f64();
+            self.transactions += per_s * span.min(pool.observed_for()).as_secs_f64();
             self.busy_us += per_s * pool.transaction_mean_us();
             self.wait_us += per_s * pool.wait_mean_us();
         }

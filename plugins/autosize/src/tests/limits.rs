@@ -239,3 +239,28 @@ fn beyond_a_size_that_once_brought_nothing_steps_are_small_until_one_gains() {
     assert_eq!(after(2 * 900_000 - 1, false), NONE, "the same queue has stood ever since");
     assert_eq!(after(2 * 900_000, false), [12]);
 }
+
+/// Four servers and twenty clients that ask again when answered, from nothing: a mean of the first
+/// moments lacks most of the time of those that began before it.
+#[test]
+fn a_growth_is_not_judged_by_the_first_moments_of_a_load() {
+    let circle = |size: u32, observed_for_ms, time_us: f64| PoolRow {
+        observed_for_ms,
+        maxwait_us: 150_000,
+        transaction_mean_us: time_us,
+        transactions_per_s: f64::from(size) / time_us * 1e6,
+        ..PoolRow::queueing("app", "app", size, 20 - size, f64::from(size))
+    };
+    let mut memory = Vec::new();
+    let mut at = |ms: u64, size, pool: PoolRow| {
+        let scopes = [ScopeRow::default_size(size)];
+        let answer = run(&scopes, &[pool], "{}", &memory, |it| it.at_ms += ms);
+        memory.clone_from(&answer.memory);
+        answer
+    };
+    at(0, 4, circle(4, 18, 18_000.0));
+    at(100, 5, circle(5, 118, 35_000.0));
+    let answer = at(4_100, 5, circle(5, 4_118, 50_000.0));
+    assert!(sizes(&answer).first().is_some_and(|size| *size > 20), "{answer:?}");
+    assert!(advice(&answer).is_empty(), "{answer:?}");
+}
