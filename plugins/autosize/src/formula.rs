@@ -79,8 +79,8 @@ mod tests {
     #[test]
     fn load_is_divided_by_the_target_utilization() {
         let settings = Settings::default();
-        assert_eq!(sizing(&settings, 0.0).wanted(8.8), 11);
-        assert_eq!(sizing(&settings, 0.0).wanted(8.9), 12);
+        assert_eq!(sizing(&settings, 0.0).wanted(10.2), 12);
+        assert_eq!(sizing(&settings, 0.0).wanted(10.3), 13);
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_step_down_is_bounded_in_percent_and_in_count() {
-        assert_eq!(step_down(40, 4, &Settings::default()), 30);
+        assert_eq!(step_down(30, 4, &Settings::default()), 15);
         assert_eq!(step_down(3, 1, &Settings::default()), 2);
         assert_eq!(step_down(40, 35, &Settings::default()), 35);
         assert_eq!(step_down(400, 4, &Settings::default()), 380);

@@ -66,6 +66,10 @@ pub(crate) fn bound(
 ) -> Bound {
     let at_ms = window.at_ms();
     learn(settings, at_ms, scope, load, memory);
+    if let Some(ceiling) = memory.ceiling.as_mut() {
+        // Once doubted it stays so: transactions that take now more, now less time are no new finding.
+        ceiling.is_doubted |= !holds(settings, at_ms, ceiling, &load.speed);
+    }
     let size = scope.size();
     let slowdown = memory.curve.slowdown(load.speed.servers, load.speed.surely_us());
     let mut bound = Bound { most: u32::MAX, limit: None, is_beyond: false };
@@ -74,7 +78,7 @@ pub(crate) fn bound(
             (bound.most, bound.limit) = (most, Some(limit));
         }
     };
-    let ceiling = memory.ceiling.filter(|it| holds(settings, at_ms, it, &load.speed));
+    let ceiling = memory.ceiling.filter(|it| !it.is_doubted);
     // From what is open, where a shrink has not come through.
     let open = load.grow.map_or(0, |it| it.pool.sv_active().saturating_add(it.pool.sv_idle()));
     let base = size.max(open);
@@ -140,7 +144,7 @@ fn learn(
         let growth = unproven.unwrap_or_else(fresh);
         let (per_s, servers) = (load.speed.per_s, load.speed.servers);
         // What has just begun gives nothing to compare with.
-        let growth = load.speed.is_settled().then_some(Growth { at_ms, per_s, servers, ..growth });
+        let growth = load.speed.is_known().then_some(Growth { at_ms, per_s, servers, ..growth });
         memory.growth = growth.or(unproven);
     } else if memory.growth.is_some_and(|growth| size <= growth.from) {
         memory.growth = None;
@@ -159,7 +163,7 @@ fn learn(
         let size = change.from.max(1);
         let is_known = |it: &Ceiling| it.size == size && it.at_ms.abs_diff(since_ms) < 1_000;
         let time_us = load.speed.time_us();
-        let fresh = Ceiling { at_ms: since_ms, size, time_us, was_calm: false };
+        let fresh = Ceiling { at_ms: since_ms, size, time_us, ..Ceiling::default() };
         memory.ceiling = Some(memory.ceiling.filter(is_known).unwrap_or(fresh));
     }
     if let Some(growth) = memory.growth
@@ -175,7 +179,7 @@ fn learn(
         if are_used && !has_gained {
             let time_us = load.speed.time_us();
             let size = growth.from;
-            memory.ceiling = Some(Ceiling { at_ms, size, time_us, was_calm: false });
+            memory.ceiling = Some(Ceiling { at_ms, size, time_us, ..Ceiling::default() });
         } else if are_used && is_doubted {
             memory.ceiling = None;
         }
@@ -190,7 +194,7 @@ impl Growth {
     /// transactions as long as they are; throughput itself may still be that of a calmer moment. When
     /// many begin at once the short ones finish first, so a time below that of calm is not believed.
     fn new(at_ms: u64, from: u32, pools: f64, speed: &Speed, calm_us: f64) -> Self {
-        let time_us = speed.time_us().max(calm_us);
+        let time_us = speed.time_so_far_us().max(calm_us);
         let time_s = time_us / 1e6;
         let most_per_s = if time_s > 0.0 { f64::from(from) * pools / time_s } else { 0.0 };
         let most_per_s = most_per_s.max(speed.per_s);

@@ -73,6 +73,8 @@ pub(crate) struct ScopeLoad<'w> {
 pub(crate) struct Speed {
     /// Servers that were held by transactions that finished.
     pub servers: f64,
+    /// Servers that were seen held, by whatever.
+    held: f64,
     pub per_s: f64,
     /// Transactions of the short span.
     transactions: f64,
@@ -88,19 +90,11 @@ impl Speed {
         self.transactions >= TRANSACTIONS_MIN
     }
 
-    /// Says whether what was under way when the load began no longer tells in the mean.
-    ///
-    /// Transactions that are under way at either end are counted at one of them and held servers at the
-    /// other: half of one per server, so of n per server the mean is wrong by at most one part in 2n.
-    pub(crate) fn is_settled(&self) -> bool {
-        const EACH_MIN: f64 = 5.0;
-        self.is_known() && self.transactions >= EACH_MIN * self.servers
-    }
-
     fn add(&mut self, pool: &Pool<'_>, span: Duration) {
         let per_s = pool.transactions_per_s();
         if per_s > 0.0 {
             self.servers += pool.busy_finished();
+            self.held += pool.busy_mean();
             self.per_s += per_s;
             self.transactions += per_s * span.min(pool.observed_for()).as_secs_f64();
             self.busy_us += per_s * pool.transaction_mean_us();
@@ -111,6 +105,16 @@ impl Speed {
     /// Returns the mean time of a transaction in the server, µs; 0 without transactions.
     pub(crate) fn time_us(&self) -> f64 {
         if self.per_s > 0.0 { self.busy_us / self.per_s } else { 0.0 }
+    }
+
+    /// Returns the mean time of a transaction with what those that have not finished have taken so far, µs.
+    ///
+    /// Right after a load has begun the short ones have finished and the long ones have not, so the mean
+    /// of those that have is too short. Held servers by transactions per second (Little's law) are
+    /// all the time that was taken, by those that finished: as for lifetimes that are cut off.
+    pub(crate) fn time_so_far_us(&self) -> f64 {
+        let so_far = if self.per_s > 0.0 { self.held / self.per_s * 1e6 } else { 0.0 };
+        self.time_us().max(so_far)
     }
 
     /// Returns what the mean time of a transaction is at the least, but for once in forty times.

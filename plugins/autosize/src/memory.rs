@@ -85,6 +85,8 @@ pub(crate) struct Ceiling {
     pub time_us: f64,
     /// Whether there was a moment since then in which nobody waited.
     pub was_calm: bool,
+    /// Whether it has held no longer once, so that what lies beyond is tried step by step.
+    pub is_doubted: bool,
 }
 
 impl Ceiling {

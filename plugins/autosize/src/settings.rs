@@ -96,7 +96,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            target_utilization: 0.8,
+            target_utilization: 0.85,
             grow_utilization: 0.9,
             wait_slo_ms: 10,
             wait_slo_percentile: 0.95,
@@ -105,9 +105,9 @@ impl Default for Settings {
             confirm_ms: 0,
             blip_ms: 2_000,
             lead_ms: 10_000,
-            shrink_after_ms: 180_000,
+            shrink_after_ms: 150_000,
             shrink_tolerance: 0.2,
-            shrink_step_percent: 25,
+            shrink_step_percent: 50,
             shrink_step_max: 20,
             db_wait_share_max: 0.6,
             slowdown_max: 0.6,

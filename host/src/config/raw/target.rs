@@ -131,7 +131,7 @@ impl Default for RawLimits {
             floor: 1,
             ceiling: 50,
             step_up: 20,
-            step_down: 10,
+            step_down: 20,
             cooldown_up_ms: 5000,
             cooldown_down_ms: 60_000,
             changes_per_hour: 60,

@@ -1,6 +1,6 @@
 //! The policy in a closed loop with a simulated pool, load by load.
 
-use super::sim::{Outcome, Setup, run};
+use super::sim::{Outcome, Setup, run, STEP_UP};
 
 /// Asserts that a load that stays is met with few changes, none of them back and forth.
 fn is_calm(outcome: &Outcome, from: f64, to: f64) {
@@ -81,7 +81,7 @@ fn a_lock_convoy_is_not_fed() {
     let locked = |busy: f64| if busy > 5.0 { (busy - 4.0) / busy } else { 0.0 };
     let setup = Setup { arrivals: load, service: convoy, locked, size: 8, ..Setup::default() };
     let outcome = run(setup, 1_800);
-    assert!(outcome.most() <= 4 + 10, "{:?}", outcome.sizes);
+    assert!(outcome.most() <= 4 + STEP_UP, "{:?}", outcome.sizes);
     assert!(outcome.advice.iter().any(|name| name == "database-is-slow"), "it says so");
 }
 
@@ -98,7 +98,7 @@ fn a_slow_database_is_not_made_slower() {
         let service = retrograde;
         let setup = Setup { arrivals: load, service, size: 6, takes_back, ..Setup::default() };
         let outcome = run(setup, 1_500);
-        assert!(outcome.most() <= 7 + 10, "takes back {takes_back}: {:?}", outcome.sizes);
+        assert!(outcome.most() <= 7 + STEP_UP, "takes back {takes_back}: {:?}", outcome.sizes);
         let during = outcome.size_at(718.0);
         assert!(during <= 12, "{during} at the end, takes back {takes_back}: {:?}", outcome.sizes);
         assert!(outcome.advice.iter().any(|name| name == "database-is-slow"), "it says so");

@@ -40,7 +40,7 @@ impl Default for Setup {
 }
 
 /// Guard and host, as shipped.
-const STEP_UP: u32 = 20;
+pub(super) const STEP_UP: u32 = 20;
 const STEP_DOWN: u32 = 10;
 const COOLDOWN_UP_MS: u64 = 5_000;
 const COOLDOWN_DOWN_MS: u64 = 60_000;
@@ -274,6 +274,16 @@ impl Sim {
         f64::from(count(self.done.len())) / seconds(SHORT_MS.min(self.now_ms.max(1)))
     }
 
+    /// Gives the mean of the samples by time: each holds until the next.
+    fn busy_mean(&self, busy: u32) -> f64 {
+        let (mut held, mut all) = (0.0, 0.0);
+        for ((from, busy), (to, _)) in self.samples.iter().zip(self.samples.iter().skip(1)) {
+            held += f64::from(*busy) * seconds(to - from);
+            all += seconds(to - from);
+        }
+        if all > 0.0 { held / all } else { f64::from(busy) }
+    }
+
     fn scope(&self) -> ScopeRow {
         let (mut row, age) = (ScopeRow::default_size(self.size), |at| self.now_ms - at);
         row.ceiling = CEILING;
@@ -299,7 +309,7 @@ impl Sim {
             _ => self.demands.push_back((now / 1_000, demand)),
         }
         self.demands.retain(|(at, _)| (at + LONG_MS / 1_000) > now / 1_000);
-        let sampled: f64 = self.samples.iter().map(|(_, busy)| f64::from(*busy)).sum();
+        let busy_mean = self.busy_mean(busy);
         let since = |since: Option<u64>| since.map_or(0, |since| now - since);
         let locked = (self.setup.locked)(f64::from(busy));
         let on_lock = poolwarden_policy::numbers::whole(f64::from(busy) * locked);
@@ -313,7 +323,7 @@ impl Sim {
             waiting_for_ms: since(self.waiting_since),
             full_for_ms: since(self.full_since),
             observed_for_ms: now,
-            busy_mean: sampled / f64::from(count(self.samples.len())),
+            busy_mean,
             busy_finished: held / span_s,
             demand,
             demand_max_short: demand,
