@@ -69,7 +69,8 @@ pub fn size_at(path: &[(f64, u32)], at_s: f64) -> u32 {
 /// Gives the longest time in seconds without a break for which a path was above a size.
 pub fn longest_above(path: &[(f64, u32)], size: u32, end_s: f64) -> f64 {
     let (mut longest, mut since) = (0.0_f64, None);
-    for (at, now) in path.iter().copied().chain([(end_s, 0)]) {
+    let before_end = path.iter().copied().take_while(|(at, _)| *at < end_s);
+    for (at, now) in before_end.chain([(end_s, 0)]) {
         if now > size {
             since = since.or(Some(at));
         } else if let Some(from) = since.take() {
@@ -145,6 +146,7 @@ mod tests {
         assert!((longest_above(&path, 9, 9.0) - 2.5).abs() < 1e-9);
         assert!(longest_above(&path, 20, 9.0).abs() < 1e-9);
         assert!((longest_above(&path[..2], 5, 9.0) - 8.0).abs() < 1e-9);
+        assert!((longest_above(&path, 5, 3.0) - 2.0).abs() < 1e-9, "what is later does not count");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The policy in a closed loop with a simulated pool, load by load.
 
-use super::sim::{Outcome, Setup, run, STEP_UP};
+use super::sim::{Outcome, STEP_UP, Setup, run};
 
 /// Asserts that a load that stays is met with few changes, none of them back and forth.
 fn is_calm(outcome: &Outcome, from: f64, to: f64) {
