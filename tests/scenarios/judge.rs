@@ -135,7 +135,12 @@ fn stuck(name: &str, found: Option<&Results>) -> [Target; 2] {
     let largest = runs.iter().map(|run| f64::from(run.largest())).fold(0.0, f64::max);
     // A size from before the load rose, whose servers rested, was not chosen for it.
     let above = |base: u32| {
-        let of = |run: &&Run| longest_above(&run.path, base.max(before(run)), over_s(run));
+        let of = |run: &&Run| {
+            let (rises_s, over_s) = overload(run);
+            let base = base.max(size_at(&run.path, rises_s));
+            let later = run.path.iter().copied().filter(|(at, _)| *at >= rises_s);
+            longest_above(&later.collect::<Vec<_>>(), base, over_s)
+        };
         runs.iter().map(of).fold(0.0, f64::max)
     };
     let longest = base.map(above);
@@ -152,8 +157,8 @@ fn stuck(name: &str, found: Option<&Results>) -> [Target; 2] {
         ),
         Target::at_most(
             format!(
-                "{name}: longest time above {}, or the size before, until the overload's queue is gone; a \
-                 verification with its settling",
+                "{name}: longest time above {}, or the size before, from the overload's begin until its queue \
+                 is gone; a verification with its settling",
                 base.unwrap_or(START_SIZE)
             ),
             longest,
@@ -163,28 +168,23 @@ fn stuck(name: &str, found: Option<&Results>) -> [Target; 2] {
     ]
 }
 
-/// Gives the size that a run had before its load rose.
-fn before(run: &Run) -> u32 {
-    let rises = story(run)
-        .and_then(|scenario| scenario.streams.first().and_then(|it| it.demand.rises_at()));
-    rises.map_or(0, |at| size_at(&run.path, at))
-}
-
 /// Gives the scenario of a run, as long as the run.
 fn story(run: &Run) -> Option<Scenario> {
     let scenario = all().into_iter().find(|one| one.name == run.scenario)?;
     Some(scenario.stretched(run.length_s / scenario.length_s))
 }
 
-/// Says when the overload is over with all that it left behind: nobody waits any more.
+/// Says when the load of a run rises, and when that is over with all that it left behind: nobody waits.
 ///
-/// What a pool has in the calm afterwards is not chosen for the overload, and no more than a peak of
-/// throughput that was measured in it says what is right there.
-fn over_s(run: &Run) -> f64 {
-    let overload = story(run).and_then(|scenario| scenario.overload_s);
-    let ends_s = overload.map_or(run.end_s, |(_, ends_s)| ends_s);
+/// What a pool has in the calm before and after is not chosen for the overload, and a peak of throughput
+/// that was measured in it does not say what is right there.
+fn overload(run: &Run) -> (f64, f64) {
+    let story = story(run);
+    let stream = story.as_ref().and_then(|it| it.streams.first());
+    let rises_s = stream.and_then(|it| it.demand.rises_at()).unwrap_or(0.0);
+    let ends_s = story.and_then(|it| it.overload_s).map_or(run.end_s, |(_, ends_s)| ends_s);
     let mut later = run.timeline.iter().filter(|(at, ..)| *at >= ends_s);
-    later.find(|(_, _, _, waiting)| *waiting == 0).map_or(run.end_s, |(at, ..)| *at)
+    (rises_s, later.find(|(_, _, _, waiting)| *waiting == 0).map_or(run.end_s, |(at, ..)| *at))
 }
 
 fn oscillation(found: Option<&Results>) -> Target {
@@ -305,6 +305,8 @@ mod tests {
         assert_eq!(judged(&[(0.0, 5), (10.1, 26)]), [Outcome::Reached, Outcome::Missed]);
         let rested_with_nine = [(0.0, 5), (4.0, 9), (10.1, 26), (11.3, 9)];
         assert_eq!(judged(&rested_with_nine), [Outcome::Reached; 2]);
+        let before_the_load = [(0.0, 5), (2.0, 9), (9.0, 5), (10.1, 9), (11.0, 5)];
+        assert_eq!(judged(&before_the_load), [Outcome::Reached; 2]);
         let after_the_queue = [(0.0, 5), (25.1, 9), (38.0, 6)];
         assert_eq!(judged(&after_the_queue), [Outcome::Reached; 2]);
         let beside_the_queue = [(0.0, 5), (20.0, 9), (38.0, 6)];

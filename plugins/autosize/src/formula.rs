@@ -79,8 +79,8 @@ mod tests {
     #[test]
     fn load_is_divided_by_the_target_utilization() {
         let settings = Settings::default();
-        assert_eq!(sizing(&settings, 0.0).wanted(10.2), 12);
-        assert_eq!(sizing(&settings, 0.0).wanted(10.3), 13);
+        assert_eq!(sizing(&settings, 0.0).wanted(8.8), 11);
+        assert_eq!(sizing(&settings, 0.0).wanted(8.9), 12);
     }
 
     #[test]

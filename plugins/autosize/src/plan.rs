@@ -68,6 +68,8 @@ pub(crate) fn plan<'w>(
         grow(&mut plan, need, &bound);
     } else if let (Some(peak), Some(most)) = (peak, load.most)
         && !is_measuring(&scope)
+        // Also a wait that may still be chance is not the moment for it.
+        && most.pool.cl_waiting() == 0
     {
         let least = peak.max(scope.floor());
         if formula::is_oversized(size, least, settings) {

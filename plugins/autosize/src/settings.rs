@@ -96,7 +96,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            target_utilization: 0.85,
+            target_utilization: 0.8,
             grow_utilization: 0.9,
             wait_slo_ms: 10,
             wait_slo_percentile: 0.95,

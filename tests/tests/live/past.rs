@@ -154,7 +154,8 @@ async fn a_pool_is_prepared_for_a_ramp_that_every_day_had() {
             changes.into_iter().find(came_into_force)
         })
         .await;
-    assert_eq!(prepared.size_from.map(|size| size.get()), Some(3));
+    // While the past is being read autosize may already have found it too large.
+    assert!(prepared.size_from.is_some_and(|size| size.get() <= 3), "{prepared:?}");
     let wanted = prepared.size_to.expect("a size").get();
     // Days are smoothed, so early in a step the ramp's first one is still a little lower than the rest.
     assert!((7..=9).contains(&wanted), "{prepared:?}");

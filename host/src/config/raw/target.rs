@@ -147,7 +147,8 @@ impl Default for RawLimits {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawEffect {
-    /// Longest time, in milliseconds, that a change is measured; what is clear sooner ends it sooner.
+    /// Longest time, in milliseconds, that a change is measured; what is clear sooner ends it sooner,
+    /// and where too few transactions have finished it may take up to four times as long.
     #[schemars(range(min = 1000, max = 60_000))]
     pub window_ms: u64,
     /// Milliseconds after a change that are left out; at least one mean transaction is.

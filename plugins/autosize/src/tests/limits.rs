@@ -264,3 +264,48 @@ fn a_growth_is_not_judged_by_the_first_moments_of_a_load() {
     assert!(sizes(&answer).first().is_some_and(|size| *size > 20), "{answer:?}");
     assert!(advice(&answer).is_empty(), "{answer:?}");
 }
+
+/// Right after a load has begun the short transactions have finished and the long ones have not.
+#[test]
+fn a_growth_is_compared_with_what_transactions_take_and_not_with_those_that_finished_first() {
+    let seen = |size: u32, observed_for_ms, time_us: f64, per_s: f64| PoolRow {
+        observed_for_ms,
+        transaction_mean_us: time_us,
+        transactions_per_s: per_s,
+        busy_finished: per_s * time_us / 1e6,
+        maxwait_us: 90_000,
+        ..PoolRow::queueing("app", "app", size, 9, f64::from(size))
+    };
+    let mut memory = Vec::new();
+    let mut at = |ms: u64, size, pool: PoolRow| {
+        let scopes = [ScopeRow::default_size(size)];
+        let answer = run(&scopes, &[pool], "{}", &memory, |it| it.at_ms += ms);
+        memory.clone_from(&answer.memory);
+        answer
+    };
+    at(0, 7, seen(7, 500, 50_000.0, 70.0));
+    at(100, 8, seen(8, 600, 50_000.0, 70.0));
+    let answer = at(4_100, 8, seen(8, 4_600, 88_000.0, 90.0));
+    assert!(sizes(&answer).first().is_some_and(|size| *size > 8), "{answer:?}");
+    assert!(advice(&answer).is_empty(), "{answer:?}");
+}
+
+#[test]
+fn a_size_that_was_doubted_is_not_held_again_by_slow_transactions_alone() {
+    const NOW_MS: u64 = 1_700_000_000_000;
+    let memory = format!(
+        r#"{{"version":3,"at_ms":{},"scopes":{{"":{{"ceiling":{{"at_ms":{},"size":10,"time_us":100000.0,"was_calm":true}},"size":10}}}}}}"#,
+        NOW_MS - 1_000,
+        NOW_MS - 1_000_000,
+    );
+    let at = |ms: u64, size, time_us, memory: &[u8]| {
+        let pool = PoolRow { transaction_mean_us: time_us, ..hungry("a", size) };
+        run(&[ScopeRow::default_size(size)], &[pool], "{}", memory, |it| it.at_ms = NOW_MS + ms)
+    };
+    let held = at(0, 10, 90_000.0, memory.as_bytes());
+    assert_eq!(sizes(&held), NONE, "they take as long as then");
+    let doubted = at(1_000, 10, 50_000.0, &held.memory);
+    assert_eq!(sizes(&doubted), [12]);
+    let slow = at(2_000, 12, 90_000.0, &doubted.memory);
+    assert!(sizes(&slow).iter().all(|size| *size > 12), "{slow:?}");
+}
