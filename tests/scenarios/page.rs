@@ -35,7 +35,8 @@ const SETTINGS: &str = "\
 The shipped policies with their shipped settings, but for what follows, in every scenario the same; pools start with `default_pool_size = 5`.
 The suite gives them before the start, and nothing tells the sidecar which scenario runs. It stands beside its PgBouncer for two
 seconds before the load begins, as it does in life, since it first looks whether another one acts. In slow-database and lock-convoy
-the time above the peak does not count what the pool had before the load rose: servers that rested then were not chosen for it.";
+the time above the peak counts from the rise of the load until its queue is gone, above the peak or what the pool had before: servers that
+rested then, and those of the calm afterwards, were not chosen for the overload.";
 
 /// Writes the part.
 pub fn section(table: &Table, stories: &[Scenario]) -> String {
