@@ -35,12 +35,17 @@ impl Held {
     }
 }
 
+/// After so many times as many ends as servers were held, one of those is still held with e⁻⁵ = 0.7 %.
+const ENDS: u64 = 5;
+
 /// Makes totals of what has finished from PgBouncer's; they never fall while PgBouncer's do not.
 #[derive(Debug, Default)]
 pub(super) struct Finished {
     last: Option<(Timestamp, Counters, Held)>,
     /// Mean wait of those that were given a server last, in microseconds.
     wait_us: Option<f64>,
+    /// Transactions that must end before waits can be told from time in servers again.
+    doubted: u64,
     totals: Counters,
     /// Time in servers that is too small to be counted, or was counted too early.
     transaction_rest: f64,
@@ -75,18 +80,26 @@ impl Finished {
             self.wait_us = Some(added.wait_us / started);
         }
         let wait_now = self.wait_us.unwrap_or(0.0);
+        let elapsed_us = float(at.millis_since(then)) * 1_000.0;
+        let (least, most) = (held.busy.min(held_before.busy), held.busy.max(held_before.busy));
+        let (least_us, most_us) = (float(least) * elapsed_us, float(most) * elapsed_us);
+        if added.wait_us > most_us {
+            self.doubted = self.doubted.max(ENDS * held.busy);
+        }
         let in_servers = if held.is_behind_a_queue() && held_before.is_behind_a_queue() {
-            let busy = f64::midpoint(float(held_before.busy), float(held.busy));
-            busy * float(at.millis_since(then)) * 1_000.0
+            f64::midpoint(least_us, most_us)
         } else {
             let still = float(held.busy) * wait_now;
             let still_before = float(held_before.busy) * wait_before.unwrap_or(wait_now);
-            added.transaction_us - (added.wait_us - still + still_before)
+            let told = added.transaction_us - (added.wait_us - still + still_before);
+            if self.doubted > 0 { told.clamp(least_us, most_us) } else { told }
         };
         // The wait is in both times alike, so they differ by the pauses within transactions.
         let pauses = added.transaction_us - added.query_us;
         let totals = &mut self.totals;
-        totals.xact_count = totals.xact_count.max(gone(now.xact_count));
+        let ended = gone(now.xact_count).saturating_sub(totals.xact_count);
+        self.doubted = self.doubted.saturating_sub(ended);
+        totals.xact_count += ended;
         totals.query_count = totals.query_count.max(gone(now.query_count));
         totals.wait_time_us = now.wait_time_us;
         totals.xact_time_us += whole(&mut self.transaction_rest, in_servers);
@@ -182,6 +195,36 @@ mod tests {
         }
         let steps: Vec<u64> = done.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert_eq!(steps, [10_000_000; 9]);
+    }
+
+    /// Two clients that ask for 100 ms each again and again were paused for a minute.
+    #[test]
+    fn a_pause_is_in_no_time_in_servers() {
+        let mut finished = Finished::default();
+        let mut last = 0;
+        let mut take = |at_ms, asked, time_us, wait_us, waiting, busy| {
+            let held = Held { waiting, busy };
+            let at = Timestamp::from_millis(at_ms);
+            let done = finished.take(at, totals(asked, time_us, wait_us), held);
+            let done = done.map_or(0, |done| done.xact_time_us);
+            done - std::mem::replace(&mut last, done)
+        };
+        const MINUTE: u64 = 60_000_000;
+        take(0, 2, 0, 0, 2, 0);
+        take(60_000, 2, 0, 0, 2, 0);
+        // At 60.00 both got a server; at 60.10 one is done, asks again and does not wait.
+        let steps = [
+            take(60_110, 3, MINUTE + 100_000, 2 * MINUTE, 0, 2),
+            take(60_160, 4, 2 * MINUTE + 250_000, 2 * MINUTE, 0, 2),
+            take(60_210, 5, 2 * MINUTE + 350_000, 2 * MINUTE, 0, 2),
+        ];
+        assert_eq!(steps, [220_000, 100_000, 100_000]);
+        for step in 1..20 {
+            let at_ms = 60_210 + step * 50;
+            let step =
+                take(at_ms, 5 + step, 2 * MINUTE + 350_000 + step * 100_000, 2 * MINUTE, 0, 2);
+            assert!((90_000..=110_000).contains(&step), "{step} us at {at_ms} ms");
+        }
     }
 
     #[test]
