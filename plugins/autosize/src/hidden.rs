@@ -6,8 +6,8 @@
 //!   the load λ·S is the busy servers plus S·dQ/dt.
 //! - **Its head has an age**: it is first in, first out, so everybody who came after the head is still
 //!   there and λ = Q / (age of the head), Little's law on the queue.
-//! - **It stands**: as many come as go for longer than its head has waited, which is what a fixed number
-//!   of clients does, each asking again when answered. With N clients, c busy servers and Q waiters, the
+//! - **It stands**: as many come as go for longer than a wait and a transaction take, which is what a
+//!   fixed number of clients does, each asking again when answered. With N clients, c busy servers and Q waiters, the
 //!   others think for Z = (N − c − Q)·S / c (interactive response time law; P. J. Denning and J. P.
 //!   Buzen, "The Operational Analysis of Queueing Network Models", 1978); without a queue N·S / (S + Z)
 //!   = c·N / (N − Q) servers would be busy.
@@ -76,10 +76,10 @@ impl Queue {
         self
     }
 
-    /// Says whether it has stood for longer than its head has waited.
-    fn stands(&self, at_ms: u64, head_s: f64) -> bool {
+    /// Says whether it has stood for longer than a client takes from asking to being answered, seconds.
+    fn stands(&self, at_ms: u64, round_s: f64) -> bool {
         let age = Duration::from_millis(at_ms.saturating_sub(self.stands.0));
-        self.stands.1 > 0 && age.as_secs_f64() > head_s
+        self.stands.1 > 0 && age.as_secs_f64() > round_s
     }
 }
 
@@ -104,7 +104,8 @@ pub(crate) fn load(pool: &Pool<'_>, at_ms: u64, before: Option<Queue>) -> Hidden
     } else {
         0.0
     };
-    let stands = before.is_some_and(|it| it.next(at_ms, pool.cl_waiting()).stands(at_ms, head_s));
+    let round_s = head_s + service_s;
+    let stands = before.is_some_and(|it| it.next(at_ms, pool.cl_waiting()).stands(at_ms, round_s));
     let clients = f64::from(pool.cl_active()) + waiting;
     let by_circle =
         if stands && clients > waiting { busy * clients / (clients - waiting) } else { 0.0 };
@@ -194,6 +195,14 @@ mod tests {
         // All who came while the head has waited: 25 / 0.3 · 0.05.
         let load = of(queue(30, 300_000, 50), Some(before(30, 200)));
         assert!((load - 10.0).abs() < 1e-9, "{load}");
+    }
+
+    #[test]
+    fn a_queue_that_stood_for_less_than_a_transaction_is_no_circle() {
+        // 10 ms in the queue and 50 ms in the server.
+        assert!((of(queue(7, 10_000, 24), Some(before(7, 59))) - 10.0).abs() < 1e-9);
+        let load = of(queue(7, 10_000, 24), Some(before(7, 61)));
+        assert!((load - 10.0 * 24.0 / 17.0).abs() < 1e-9, "{load}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod peaks;
 mod plan;
 mod settings;
 mod usl;
+mod usual;
 mod warm;
 
 use poolwarden_policy::{Policy, Pool, Proposal, Resize, TargetStatus, Window};

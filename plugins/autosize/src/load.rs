@@ -13,8 +13,9 @@ use poolwarden_policy::{ChangeOutcome, Condition, Pool, Window};
 use crate::erlang::queues;
 use crate::formula::Sizing;
 use crate::hidden::{self, Queue};
-use crate::memory::{Memory, QUEUES_MAX};
+use crate::memory::{self, Memory, QUEUES_MAX};
 use crate::settings::Settings;
+use crate::usual::Usual;
 
 /// A queue that is this rare in a pool of the right size is no chance.
 const CHANCE: f64 = 1e-5;
@@ -77,7 +78,7 @@ pub(crate) struct Speed {
     held: f64,
     pub per_s: f64,
     /// Transactions of the short span.
-    transactions: f64,
+    pub transactions: f64,
     /// Time in servers and in the queue, µs for each second.
     busy_us: f64,
     wait_us: f64,
@@ -96,7 +97,7 @@ impl Speed {
             self.servers += pool.busy_finished();
             self.held += pool.busy_mean();
             self.per_s += per_s;
-            self.transactions += per_s * span.min(pool.observed_for()).as_secs_f64();
+            self.transactions += transactions(pool, span);
             self.busy_us += per_s * pool.transaction_mean_us();
             self.wait_us += per_s * pool.wait_mean_us();
         }
@@ -137,6 +138,7 @@ pub(crate) fn by_scope<'w>(
     before: &Memory,
 ) -> Vec<ScopeLoad<'w>> {
     let mut loads = vec![ScopeLoad::default(); window.scopes().len()];
+    let usual: Vec<Usual> = window.scopes().map(|scope| memory::usual(&scope, before)).collect();
     // Only so many queues are remembered; of the others nothing is known, not that there was none.
     let mut unremembered = QUEUES_MAX;
     for pool in window.pools() {
@@ -157,7 +159,8 @@ pub(crate) fn by_scope<'w>(
         }
         load.speed.add(&pool, window.short_span());
         let sizing = Sizing { settings, transaction_us: pool.transaction_mean_us() };
-        let need = need(window, &pool, &sizing, before);
+        let mean = mean(&pool, window.short_span(), &usual[pool.scope_index()]);
+        let need = need(window, &pool, mean, &sizing, before);
         if grows(&need, &sizing) {
             load.grow = greater(load.grow, need);
         }
@@ -170,10 +173,10 @@ pub(crate) fn by_scope<'w>(
 fn need<'w>(
     window: &Window,
     pool: &Pool<'w>,
+    mean: f64,
     sizing: &Sizing<'_>,
     before: Option<&Memory>,
 ) -> Need<'w> {
-    let mean = mean(pool);
     let size = pool.size();
     let busy = f64::from(pool.sv_active());
     let mut work_off = 0.0;
@@ -227,6 +230,11 @@ fn counts(pool: &Pool<'_>, mean: f64, sizing: &Sizing<'_>) -> bool {
             || queues(pool.size(), mean, waiting) < CHANCE)
 }
 
+/// Returns how many transactions of a pool finished in the short span.
+fn transactions(pool: &Pool<'_>, span: Duration) -> f64 {
+    pool.transactions_per_s() * span.min(pool.observed_for()).as_secs_f64()
+}
+
 fn is_opening(pool: &Pool<'_>) -> bool {
     pool.scope().last_change().is_some_and(|change| {
         let is_made = change.outcome != ChangeOutcome::RolledBack;
@@ -236,10 +244,14 @@ fn is_opening(pool: &Pool<'_>) -> bool {
 
 /// Returns the mean number of servers that were held in the short span.
 ///
-/// What finished is exact (Little's law). The sampled mean also has what did not finish, a leak or a
+/// By Little's law it is the arrivals times their mean time, for which what is usual stands where it
+/// differs by chance only. The sampled mean also has what did not finish, a leak or a
 /// long statement; it is taken when chance (ten samples of a Poisson count) does not explain the rest.
-fn mean(pool: &Pool<'_>) -> f64 {
-    let (finished, sampled) = (pool.busy_finished(), pool.busy_mean());
+fn mean(pool: &Pool<'_>, span: Duration, usual: &Usual) -> f64 {
+    let mean_us = pool.transaction_mean_us();
+    let usual_us = usual.time_us(mean_us, transactions(pool, span));
+    let scale = if mean_us > 0.0 { usual_us / mean_us } else { 1.0 };
+    let (finished, sampled) = (pool.busy_finished() * scale, pool.busy_mean());
     let chance = 1.0 + 2.0 * (sampled / 10.0).max(0.0).sqrt();
     if sampled > finished + chance { sampled } else { finished }
 }

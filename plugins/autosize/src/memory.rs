@@ -13,12 +13,13 @@ use serde::{Deserialize, Serialize};
 use crate::curve::Curve;
 use crate::hidden::Queue;
 use crate::peaks::Peaks;
+use crate::usual::Usual;
 
 /// Version of this format; memory of another one is not read.
 const VERSION: u32 = 3;
 /// The most scopes that are remembered, some 100 bytes each.
 const SCOPES_MAX: usize = 300;
-/// With more scopes than these no curve is kept, some 700 bytes each.
+/// With more scopes than these no curve and no usual time is kept, some 700 bytes each.
 const CURVES_MAX: usize = 24;
 /// The most queues that are remembered, some 100 bytes each.
 pub(crate) const QUEUES_MAX: usize = 64;
@@ -42,6 +43,8 @@ pub(crate) struct ScopeMemory {
     pub peaks: Peaks,
     #[serde(skip_serializing_if = "is_default")]
     pub curve: Curve,
+    #[serde(skip_serializing_if = "is_default")]
+    pub usual: Usual,
     /// The last growth, until it was judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub growth: Option<Growth>,
@@ -111,6 +114,7 @@ impl Memory {
     pub(crate) fn keep(&mut self, key: String, mut scope: ScopeMemory, scopes: usize) {
         if scopes > CURVES_MAX {
             scope.curve.clear();
+            scope.usual = Usual::default();
         }
         if self.scopes.len() < SCOPES_MAX {
             self.scopes.insert(key, scope);
@@ -121,6 +125,14 @@ impl Memory {
     pub(crate) fn keep_queue(&mut self, pool: &PoolName, queue: Queue) {
         self.queues.insert(pool.to_string(), queue);
     }
+}
+
+/// Returns how long a scope's transactions usually took.
+pub(crate) fn usual(scope: &Scope<'_>, before: &Memory) -> Usual {
+    if before.scopes.len() > CURVES_MAX {
+        return Usual::default();
+    }
+    before.scopes.get(&key(scope)).map_or_else(Usual::default, |scope| scope.usual)
 }
 
 /// Returns the identity of a scope, which outlives the window.

@@ -174,12 +174,13 @@ fn stretch_ms(settings: &Settings, memory: &ScopeMemory) -> u64 {
     settings.shrink_after_ms.saturating_mul(1 << memory.regrets.min(REGRETS_MAX))
 }
 
-/// Adds what the database does now to the curve, once a span.
+/// Adds what the database does now to the curve and to what is usual, once a span.
 fn sample(settings: &Settings, window: &Window, load: &ScopeLoad<'_>, memory: &mut ScopeMemory) {
     if !load.is_blind
         && load.speed.is_known()
         && memory.curve.is_due(window.at_ms(), span_ms(window))
     {
+        memory.usual.add(load.speed.time_us(), load.speed.transactions);
         memory.curve.add(window.at_ms(), load.speed.servers, load.speed.time_us(), settings);
     }
 }
