@@ -29,6 +29,7 @@ temporary folders that are removed, also after Ctrl-C.
 examples:
   tests/scenarios.sh
   tests/scenarios.sh --scenario burst --variant poolwarden --runs 1
+  tests/scenarios.sh --continue target/scenarios/20261123-171000.jsonl --scenario slow-database --runs 15
   tests/scenarios.sh --report target/scenarios/20261123-171000.jsonl --print
 USAGE
 }

@@ -23,7 +23,8 @@ const QUICK: f64 = 0.25;
   tests/scenarios.sh
   tests/scenarios.sh --scenario burst --scenario wave --runs 1
   tests/scenarios.sh --scenario steady --variant poolwarden --quick
-  tests/scenarios.sh --report target/scenarios/20261123-171000.jsonl"
+  tests/scenarios.sh --report target/scenarios/20261123-171000.jsonl
+  tests/scenarios.sh --continue target/scenarios/20261123-171000.jsonl --scenario slow-database --runs 15"
 )]
 pub struct Arguments {
     /// Only this scenario; may be given several times.
@@ -50,6 +51,9 @@ pub struct Arguments {
     /// Folder for the record and the sidecars' logs.
     #[arg(long, value_name = "FOLDER", default_value = "target/scenarios")]
     pub out: PathBuf,
+    /// Goes on with an earlier record: only what it does not have yet is run, with its seeds and its work.
+    #[arg(long, value_name = "RECORD", conflicts_with_all = ["report", "seed", "quick"])]
+    pub r#continue: Option<PathBuf>,
     /// Runs nothing: writes the table of an earlier record.
     #[arg(long, value_name = "RECORD")]
     pub report: Option<PathBuf>,

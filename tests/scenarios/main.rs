@@ -100,42 +100,27 @@ fn chosen(arguments: &Arguments) -> Result<Vec<Scenario>> {
 }
 
 async fn measure(arguments: &Arguments, stories: &[Scenario]) -> Result<Runner> {
-    let load_before = machine::load();
     let processors = Processors::find();
     let sidecar = sidecar_program(arguments)?;
     eprintln!("sidecar: {}", sidecar.display());
-    let name = machine::said("date", &["-u", "+%Y%m%d-%H%M%S"]);
-    std::fs::create_dir_all(&arguments.out)?;
-    let rows_per_ms = match stories.iter().any(Scenario::is_alone) {
-        true => calibrate(processors).await?,
-        false => 1.0,
+    let (record, logs) = match &arguments.r#continue {
+        Some(path) => (Record::open(path)?, path.with_extension("")),
+        None => begin(arguments, stories, &sidecar, processors).await?,
     };
-    let suite = Suite {
-        date: machine::said("date", &["-u", "+%F %H:%M UTC"]),
-        source: machine::said("git", &["describe", "--always", "--dirty"]),
-        sidecar: machine::program(&sidecar),
-        processor: machine::processor(processors),
-        servers: machine::servers(),
-        seed: arguments.seed,
-        jobs: arguments.jobs,
-        rows_per_ms,
-        load_before,
-        stretch: arguments.stretch(),
-    };
-    let path = arguments.out.join(format!("{name}.jsonl"));
-    let record = Record::create(&path, suite)?;
-    eprintln!("record: {}", path.display());
-    let logs = arguments.out.join(&name);
+    let suite = record.suite().context("the record has no first line")?;
+    let (rows_per_ms, seed) = (suite.rows_per_ms, suite.seed);
+    ensure!(suite.stretch >= 1.0 || arguments.quick, "that record is of a look with --quick");
     let wanted = arguments.wanted();
     let compiled = logs.join("compiled");
     if wanted.poolwarden {
         sidecar::compile(&sidecar, &compiled).await?;
     }
     let ground = Arc::new(Ground { sidecar, processors, rows_per_ms, compiled, logs });
-    let rounds = Rounds { runs: arguments.rounds(), seed: arguments.seed };
-    let first = rounds.first(stories, &wanted);
+    let rounds = Rounds { runs: arguments.rounds(), seed };
+    let first = record.missing(rounds.first(stories, &wanted));
     let guess: Vec<_> = stories.iter().map(|one| (one.clone(), u32::MAX)).collect();
-    let second = if wanted.best { rounds.second(&guess, &wanted) } else { Vec::new() };
+    let second =
+        if wanted.best { record.missing(rounds.second(&guess, &wanted)) } else { Vec::new() };
     let mut runner = Runner {
         ground,
         jobs: arguments.jobs.max(1),
@@ -154,6 +139,37 @@ async fn measure(arguments: &Arguments, stories: &[Scenario]) -> Result<Runner> 
     Ok(runner)
 }
 
+/// Begins a record; gives the folder for what belongs to it.
+async fn begin(
+    arguments: &Arguments,
+    stories: &[Scenario],
+    sidecar: &Path,
+    processors: Processors,
+) -> Result<(Record, PathBuf)> {
+    let load_before = machine::load();
+    let name = machine::said("date", &["-u", "+%Y%m%d-%H%M%S"]);
+    std::fs::create_dir_all(&arguments.out)?;
+    let rows_per_ms = match stories.iter().any(Scenario::is_alone) {
+        true => calibrate(processors).await?,
+        false => 1.0,
+    };
+    let suite = Suite {
+        date: machine::said("date", &["-u", "+%F %H:%M UTC"]),
+        source: machine::said("git", &["describe", "--always", "--dirty"]),
+        sidecar: machine::program(sidecar),
+        processor: machine::processor(processors),
+        servers: machine::servers(),
+        seed: arguments.seed,
+        jobs: arguments.jobs,
+        rows_per_ms,
+        load_before,
+        stretch: arguments.stretch(),
+    };
+    let path = arguments.out.join(format!("{name}.jsonl"));
+    eprintln!("record: {}", path.display());
+    Ok((Record::create(&path, suite)?, arguments.out.join(name)))
+}
+
 /// Runs the best sizes that the first runs found.
 async fn hindsight(
     runner: &mut Runner,
@@ -167,7 +183,7 @@ async fn hindsight(
     for (story, size) in &best {
         eprintln!("{}: the best static size is {size}", story.name);
     }
-    let tasks = rounds.second(&best, wanted);
+    let tasks = runner.record.missing(rounds.second(&best, wanted));
     runner.total = runner.done + tasks.len();
     runner.later = std::time::Duration::ZERO;
     runner.all(tasks).await

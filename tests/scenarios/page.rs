@@ -120,7 +120,8 @@ const HEAD: [&str; 12] = [
 
 /// Writes one scenario's table.
 pub fn scenario(one: &Results, about: &str) -> String {
-    let mut out = format!("\n### {}\n\n{about}\n\n", one.name);
+    let mut out =
+        format!("\n### {}\n\n{about} {} runs of each variant.\n\n", one.name, one.times());
     writeln!(out, "| {} |\n|{}", HEAD.join(" | "), " --- |".repeat(HEAD.len())).expect(TEXT);
     let best = one.best();
     for variant in one.variants() {

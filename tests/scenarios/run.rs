@@ -55,6 +55,14 @@ pub struct Plan {
     pub seed: u64,
 }
 
+impl Plan {
+    /// Says whether this is what was run there.
+    pub fn is_of(&self, run: &Run) -> bool {
+        (self.scenario.name, self.variant, self.number, self.seed)
+            == (run.scenario.as_str(), run.variant, run.number, run.seed)
+    }
+}
+
 /// Does one run.
 pub async fn run(plan: &Plan, ground: &Ground) -> Result<Run> {
     let scenario = &plan.scenario;

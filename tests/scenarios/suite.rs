@@ -1,7 +1,7 @@
 //! Does many runs, some at a time, and writes each down as soon as it is done.
 
 use std::collections::VecDeque;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -53,6 +53,34 @@ impl Record {
                 .with_context(|| format!("{}: line {}", path.display(), number + 1))
         };
         text.lines().enumerate().map(parse).collect()
+    }
+
+    /// Goes on with an earlier one.
+    pub fn open(path: &Path) -> Result<Self> {
+        let lines = Self::read(path)?;
+        let file = OpenOptions::new().append(true).open(path);
+        Ok(Self { file: file.with_context(|| path.display().to_string())?, lines })
+    }
+
+    /// Gives what its runs have in common.
+    pub fn suite(&self) -> Option<&Suite> {
+        self.lines.iter().find_map(|line| match line {
+            Line::Suite(suite) => Some(suite),
+            Line::Run(_) | Line::Sweep(_) => None,
+        })
+    }
+
+    /// Leaves out what it has already.
+    pub fn missing(&self, tasks: Vec<Task>) -> Vec<Task> {
+        let is_here = |task: &Task| {
+            self.lines.iter().any(|line| match (line, task.purpose) {
+                (Line::Run(run), Purpose::Table) | (Line::Sweep(run), Purpose::Sweep) => {
+                    task.plan.is_of(run)
+                }
+                _ => false,
+            })
+        };
+        tasks.into_iter().filter(|task| !is_here(task)).collect()
     }
 
     fn add(&mut self, line: Line) -> Result<()> {
@@ -198,4 +226,39 @@ pub async fn calibrate(processors: Processors) -> Result<f64> {
     let ms = took.into_iter().fold(f64::INFINITY, f64::min);
     ensure!(ms > 0.0, "counting rows took no time");
     Ok(f64::from(rows) / ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Rounds, Wanted};
+    use crate::record::Variant;
+    use crate::scenario::all;
+    use crate::table::tests::run;
+
+    #[test]
+    fn an_earlier_record_goes_on_with_what_it_does_not_have() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("record.jsonl");
+        let story = all().remove(0);
+        let lines = [
+            Line::Run(run(story.name, Variant::Static(20), 0, 1.0)),
+            Line::Sweep(run(story.name, Variant::Static(30), 0, 1.0)),
+        ];
+        let lines = lines.map(|line| serde_json::to_string(&line).expect("JSON") + "\n");
+        std::fs::write(&path, lines.concat()).expect("written");
+        let mut record = Record::open(&path).expect("it is there");
+
+        let sizes = [5, 20].into();
+        let wanted = Wanted { sizes, best: false, poolwarden: false };
+        let tasks = Rounds { runs: 2, seed: 1 }.first(&[story.clone()], &wanted);
+        let left = record.missing(tasks).into_iter();
+        let left: Vec<_> = left.map(|task| (task.plan.variant, task.plan.number)).collect();
+        let [five, twenty] = [Variant::Static(5), Variant::Static(20)];
+        assert_eq!(left, [(five, 0), (five, 1), (twenty, 1)]);
+
+        record.add(Line::Run(run(story.name, five, 0, 1.0))).expect("added");
+        assert_eq!(Record::open(&path).expect("it is there").lines, record.lines);
+        assert_eq!(record.lines.len(), 3);
+    }
 }

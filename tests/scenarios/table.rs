@@ -80,6 +80,11 @@ impl Results {
         self.runs.iter().filter(move |run| run.variant == variant)
     }
 
+    /// Gives how often the variant that ran least has run.
+    pub fn times(&self) -> usize {
+        self.variants().into_iter().map(|variant| self.of(variant).count()).min().unwrap_or(0)
+    }
+
     /// Gives the best static size in hindsight, by the 99th percentile of client time.
     pub fn best(&self) -> Option<u32> {
         shortest(&self.tried(|run| Some(run.client_ms.p99)))
