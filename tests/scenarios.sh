@@ -22,6 +22,7 @@ temporary folders that are removed, also after Ctrl-C.
   --sidecar PROGRAM  another sidecar; then none is built
   --out FOLDER       where records and the sidecars' logs go (target/scenarios)
   --print            print the table and leave BENCHMARKS.md alone
+  --continue RECORD  go on with an earlier record: only what it does not have yet is run
   --report RECORD    run nothing, write the table of an earlier record
   --list             name the scenarios
   -h, --help         this text
