@@ -88,12 +88,15 @@ want_newer_pgbouncer() {
 
 # Fetches it with package lists of its own, so that the system's apt learns nothing of another suite.
 fetch_newer_pgbouncer() {
-    local folder=$1 keys=/usr/share/keyrings/debian-archive-keyring.gpg loader libraries
+    local folder=$1 keys=/usr/share/keyrings/debian-archive-keyring.gpg mirror loader libraries
     [[ -e $keys ]] && command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
+    apt_update
+    # From where the system's own packages come.
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1)
+    [[ -n $mirror ]] || return 1
     rm -rf "$folder"
     mkdir -p "$folder"/{lists,cache,debs,root}
-    printf 'deb [signed-by=%s] http://deb.debian.org/debian %s main\n' "$keys" "$newer_suite" \
-        >"$folder/sources.list"
+    printf 'deb [signed-by=%s] %s %s main\n' "$keys" "$mirror" "$newer_suite" >"$folder/sources.list"
     local options=(-qq -o Dir::Etc::SourceList="$folder/sources.list" -o Dir::Etc::SourceParts=-
         -o Dir::State::Lists="$folder/lists" -o Dir::Cache="$folder/cache" -o APT::Sandbox::User=root)
     say "fetching into target/pgbouncer-new from Debian $newer_suite, installing nothing: ${newer_packages[*]}"

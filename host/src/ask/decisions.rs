@@ -18,7 +18,7 @@ use super::{AskError, Output, Sidecar};
 pub struct Decisions {
     #[command(flatten)]
     sidecar: Sidecar,
-    /// Only `alert`, `recommendation` or `resize`.
+    /// Only `alert`, `recommendation`, `resize` or `end_session`.
     #[arg(long)]
     kind: Option<String>,
     /// Only of this PgBouncer.

@@ -16,6 +16,9 @@ use clap::{Args, Subcommand};
 
 /// Tools for authors of policies.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  poolwarden policy new --lang rust queue-watch\n  poolwarden \
+    policy build queue-watch\n  poolwarden policy test queue-watch\n  poolwarden policy check \
+    policies/queue-watch.toml")]
 pub(super) struct Policy {
     #[command(subcommand)]
     command: Command,

@@ -18,7 +18,7 @@ use super::secret::Fallbacks;
 /// The environment as it was handed in.
 pub type Env = BTreeMap<String, String>;
 
-/// General names with their meaning; the first ones are those of row S11.
+/// General names with their meaning; the first ones are those that an app beside PgBouncer often has.
 pub const GENERAL: [(&str, &str); 17] = [
     ("USE_PGBOUNCER", "`false` switches watching off (`monitoring`)."),
     (

@@ -77,7 +77,8 @@ impl Default for RawHttp {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawStore {
-    /// Folder of the database file, made when missing; the only one that is written to.
+    /// Folder of the database file, made when missing; the only one that is written to, but for
+    /// that of `override.path`.
     #[schemars(length(min = 1))]
     pub dir: String,
     /// Days for which decisions are kept.

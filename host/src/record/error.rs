@@ -17,7 +17,7 @@ pub enum RecordError {
     #[error("{} is not a poolwarden store; move it away or choose another folder", path.display())]
     NotAStore { path: PathBuf, source: Option<sqlx::Error> },
     /// Another sidecar uses the folder.
-    #[error("another poolwarden uses {}; give each its own folder", path.display())]
+    #[error("another poolwarden uses {}; give each its own folder, or a copy of it to a replay", path.display())]
     InUse { path: PathBuf },
     /// Something else holds a lock on the file; trying again is right.
     #[error("the store is locked by another program: {}", path.display())]

@@ -146,7 +146,9 @@ async fn a_panic_while_the_target_is_down_is_done_when_it_is_back() {
     assert!(ran.text.contains("when it answers again: default"), "{}", ran.text);
     pgbouncer.thaw().expect("thawed");
     bench.until("it is back", seconds(15), async || (bench.size().await == 3).then_some(())).await;
-    assert!(wanted > 3);
+    let back = async || taken_back(&sidecar).await.pop();
+    let back = bench.until("it is recorded", seconds(5), back).await;
+    assert_eq!(back.size_to.map(|size| size.get()), Some(3), "from {wanted}: {back:#?}");
 }
 
 /// Waits until a size stands for a person; returns it.
@@ -180,10 +182,10 @@ async fn what_a_person_approves_is_done_and_what_they_reject_stays_away() {
     let ran = order(&sidecar, &words).await;
     fine(&ran);
     assert!(ran.text.contains("rejected by ada (not now)"), "{}", ran.text);
-    let quiet = async || sidecar.target().advice.iter().all(|one| one.id != rejected);
-    bench.stays("it does not stand again", seconds(3), quiet).await;
     let sizes = |one: &AdviceView| matches!(one.proposal, Proposal::Resize { .. });
-    assert!(!sidecar.target().advice.iter().any(sizes), "{:?}", sidecar.target().advice);
+    let quiet = async || !sidecar.target().advice.iter().any(sizes);
+    bench.until("it is put away", seconds(5), async || quiet().await.then_some(())).await;
+    bench.stays("it does not stand again", seconds(3), quiet).await;
     // It stays away over a restart.
     assert!(sidecar.stop().await);
     let sidecar = bench.sidecar(&setup).await;

@@ -20,7 +20,7 @@ async fn until_grown(bench: &Bench) {
 async fn sessions_of_the_sidecar(bench: &Bench) -> usize {
     let clients = bench.sandbox.pgbouncer().console(ConsoleRole::Admin, "SHOW CLIENTS").await;
     let clients = clients.unwrap_or_else(|error| panic!("{error}"));
-    let own = |name: &str| name == "poolwarden";
+    let own = |name: &str| name.starts_with("poolwarden ");
     clients.iter().filter(|row| own(row.get::<&str, _>("application_name"))).count()
 }
 
@@ -35,6 +35,11 @@ async fn sigterm_in_mid_tick_ends_in_time_and_does_with_the_sizes_as_configured(
         let mut sidecar = SidecarProcess::start(&setup);
         until_grown(&bench).await;
         tokio::time::sleep(Duration::from_millis(moment_ms)).await;
+        bench
+            .until("its session is seen", seconds(5), async || {
+                (sessions_of_the_sidecar(&bench).await > 0).then_some(())
+            })
+            .await;
         let start = Instant::now();
         sidecar.terminate();
         let status = sidecar.ended().await;

@@ -7,13 +7,11 @@ pub(super) fn section(decision: &Decision) -> Option<Section> {
     let verdict = decision.verdict.as_ref()?;
     let mut text = vec![sentence(decision)];
     let refusals = verdict.rules.iter().filter(|said| said.word == Word::Reject);
-    text.extend(
-        refusals.map(|said| {
-            format!("For {} to let it pass: {}.", said.rule.as_str(), remedy(said.rule))
-        }),
-    );
+    text.extend(refusals.map(|said| {
+        format!("For {} to let it pass: {}.", said.rule.as_str(), remedy(said.rule, decision))
+    }));
     if verdict.outcome == Outcome::Shadowed {
-        text.push(format!("For it to act: {}.", remedy(Rule::Mode)));
+        text.push(format!("For it to act: {}.", remedy(Rule::Mode, decision)));
     }
     let row = |said: &RuleWord| {
         vec![said.rule.as_str().to_owned(), said.word.as_str().to_owned(), said.reason.clone()]
@@ -41,7 +39,20 @@ pub(super) fn sentence(decision: &Decision) -> String {
 }
 
 /// Says what would have to change for a rule to say yes.
-const fn remedy(rule: Rule) -> &'static str {
+fn remedy(rule: Rule, decision: &Decision) -> String {
+    let target = &decision.target;
+    match rule {
+        Rule::StandDown => format!(
+            "set it to what Poolwarden wants or to the file's value, or hand it back with \
+             `poolwarden resume {target} --adopt`"
+        ),
+        Rule::Held => format!("a person must resume it: `poolwarden resume {target}`"),
+        other => general(other).to_owned(),
+    }
+}
+
+/// The same where no name has to be said.
+const fn general(rule: Rule) -> &'static str {
     match rule {
         Rule::Actionable => {
             "the sidecar must be able to change this setting; see `scopes` in /v1/targets, and give \
@@ -52,11 +63,7 @@ const fn remedy(rule: Rule) -> &'static str {
         }
         Rule::TargetState => "the target must be up and not paused (RESUME on its console)",
         Rule::Writer => "the other sidecar must stop, or hand over",
-        Rule::StandDown => {
-            "set it to what Poolwarden wants or to the file's value, or hand it back with \
-             `poolwarden resume --adopt`"
-        }
-        Rule::Held => "a person must resume it: `poolwarden resume`",
+        Rule::StandDown | Rule::Held => "a person must hand it back",
         Rule::InFlight => "the change under way must end; it is tried again by itself",
         Rule::Bounds => "limits.floor and limits.ceiling must leave room for it",
         Rule::Step => "limits.step_up or limits.step_down must allow a step of this size",

@@ -17,7 +17,11 @@ pub(super) fn policy(source: Source<'_>) -> Section {
     match (&decision.origin, source.evaluation) {
         (Origin::Plugin { .. }, Some(evaluation)) => {
             text.push(format!("Its settings: {}", evaluation.settings));
-            text.push("Its input is kept: `poolwarden replay` can decide it again.".to_owned());
+            text.push(
+                "Its input is kept: `poolwarden replay` decides it again, from a copy of the store or \
+                 when the sidecar is stopped."
+                    .to_owned(),
+            );
         }
         (Origin::Plugin { .. }, None) => {
             text.push("Its input is no longer kept, so it cannot be replayed.".to_owned());
