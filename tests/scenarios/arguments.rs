@@ -76,11 +76,6 @@ impl Arguments {
         if self.quick { 1 } else { self.runs }
     }
 
-    /// Says whether this is the suite whose table is committed.
-    pub fn is_whole(&self) -> bool {
-        self.scenario.is_empty() && self.variant.is_empty() && !self.quick
-    }
-
     /// Gives the variants.
     pub fn wanted(&self) -> Wanted {
         if self.variant.is_empty() {
@@ -115,16 +110,15 @@ mod tests {
         let some = parse(&["--variant", "20", "--variant", "best"]).expect("both are variants");
         let wanted = Wanted { sizes: BTreeSet::from([20]), best: true, poolwarden: false };
         assert_eq!(some.wanted(), wanted);
-        assert!(!some.is_whole());
         for wrong in ["0", "201", "static"] {
             assert!(parse(&["--variant", wrong]).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn without_arguments_it_is_the_whole_suite() {
+    fn without_arguments_each_variant_runs_five_times() {
         let whole = parse(&[]).expect("no argument is needed");
-        assert!(whole.is_whole() && whole.rounds() == 5);
-        assert!(!parse(&["--quick"]).expect("a flag").is_whole());
+        assert_eq!((whole.rounds(), whole.stretch()), (5, 1.0));
+        assert_eq!(parse(&["--quick"]).expect("a flag").rounds(), 1);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use poolwarden::sandbox::{Sandbox, Stop};
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -31,8 +31,10 @@ pub async fn happen(incident: Incident, sandbox: &Sandbox, start: Instant) -> Re
             }
             sleep_until(at(until_s)).await;
             // Those that still wait for a server give up.
-            while leaks.try_join_next().is_some() {}
             tokio::time::sleep(Duration::from_millis(500)).await;
+            while let Some(forgotten) = leaks.try_join_next() {
+                forgotten.context("a client that forgets panicked")?.context("it was ended")?;
+            }
         }
     }
     Ok(())

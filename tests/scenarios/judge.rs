@@ -1,11 +1,12 @@
-//! Whether what must be reached is reached, by medians; what holds "never" by every single run.
+//! Whether what must be reached is reached: comparisons by the median over the runs, each with the one
+//! that had the same requests; what holds "never" by every single run.
 
 use std::collections::BTreeSet;
 
 use crate::best::median;
 use crate::record::{Run, Variant};
 use crate::run::START_SIZE;
-use crate::scenario::{Scenario, all};
+use crate::scenario::{PEAKS, Scenario, all};
 use crate::series::{longest_above, size_at};
 use crate::sidecar;
 use crate::table::{Results, Table};
@@ -14,8 +15,6 @@ use crate::table::{Results, Table};
 const DEFAULT: Variant = Variant::Static(20);
 /// What goes before and after the window: the effect's `settle_ms` as shipped, and two polls.
 const AROUND_MS: u32 = 100 + 2 * 100;
-/// Scenarios that compare with the best static size.
-const PEAKS: [&str; 3] = ["burst", "ramp", "wave"];
 /// Scenarios in which more servers do not help.
 const STUCK: [&str; 2] = ["slow-database", "lock-convoy"];
 /// The scenario in which clients meet errors whatever the size.
@@ -89,34 +88,23 @@ pub fn judge(table: &Table) -> Vec<Target> {
     }
     for one in &table.scenarios {
         let what = format!("{}: p99 against static 20", one.name);
-        let measured = ratio(one, Variant::Poolwarden, DEFAULT, |run| run.client_ms.p99);
+        let measured = one.ratio(Variant::Poolwarden, DEFAULT, |run| run.client_ms.p99);
         all.push(Target::at_most(what, measured, 1.05, " ×"));
     }
     all.push(oscillation(table.find(STEADY)));
     all.extend(table.scenarios.iter().map(errors));
+    all.push(error_counts(table.find(ERRORS_DUE)));
     all.push(budget(table));
     all.push(alive(table));
     all
 }
 
-/// Divides the medians of two variants; nothing by nothing is 1.
-fn ratio(
-    one: &Results,
-    above: Variant,
-    below: Variant,
-    of: impl Fn(&Run) -> f64 + Copy,
-) -> Option<f64> {
-    let (above, below) = (one.spread(above, of)?.median, one.spread(below, of)?.median);
-    Some(if above == below { 1.0 } else { above / below })
-}
-
 fn peak(name: &str, found: Option<&Results>) -> [Target; 3] {
     let best = found.and_then(|one| Some((one, Variant::Static(one.best()?))));
     let size = best.map_or_else(|| "best static".to_owned(), |(_, best)| best.to_string());
-    let to_best = |of: fn(&Run) -> f64| {
-        best.and_then(|(one, best)| ratio(one, Variant::Poolwarden, best, of))
-    };
-    let waits = found.and_then(|one| ratio(one, DEFAULT, Variant::Poolwarden, |run| run.waiting_s));
+    let to_best =
+        |of: fn(&Run) -> f64| best.and_then(|(one, best)| one.ratio(Variant::Poolwarden, best, of));
+    let waits = found.and_then(|one| one.ratio(DEFAULT, Variant::Poolwarden, |run| run.waiting_s));
     let best = |what: &str| format!("{name}: {what} against {size}, the best");
     [
         Target::at_most(best("p99"), to_best(|run| run.client_ms.p99), 1.15, " ×"),
@@ -150,7 +138,9 @@ fn stuck(name: &str, found: Option<&Results>) -> [Target; 2] {
     let most = base.map_or(0, |base| base + step);
     [
         Target::at_most(
-            format!("{name}: largest size; throughput has {shown}"),
+            format!(
+                "{name}: largest size; throughput has {shown}, the file says {START_SIZE}, a step is {step}"
+            ),
             base.map(|_| largest),
             f64::from(most),
             " servers",
@@ -212,6 +202,18 @@ fn errors(one: &Results) -> Target {
     let count: u64 = runs.iter().map(|run| run.error_count()).sum();
     let measured = (!runs.is_empty()).then(|| (count.to_string(), count == 0));
     Target::new(format!("{}: errors of clients", one.name), measured, "0".to_owned())
+}
+
+/// Judges whether clients meet more errors where they meet some whatever the size.
+fn error_counts(found: Option<&Results>) -> Target {
+    let count = |run: &Run| u32::try_from(run.error_count()).map_or(f64::INFINITY, f64::from);
+    let measured = found.and_then(|one| one.ratio(Variant::Poolwarden, DEFAULT, count));
+    Target::at_most(
+        format!("{ERRORS_DUE}: errors of clients against static 20"),
+        measured,
+        1.05,
+        " ×",
+    )
 }
 
 /// Gives an error's text without the numbers in it.

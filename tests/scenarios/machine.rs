@@ -31,6 +31,12 @@ pub fn program(path: &Path) -> String {
     inside.unwrap_or_else(|| path.file_name().map_or(path, Path::new)).display().to_string()
 }
 
+/// Gives the SHA-256 of a program.
+pub fn digest(path: &Path) -> String {
+    let said = said("sha256sum", &[&path.display().to_string()]);
+    said.split_whitespace().next().unwrap_or("unknown").to_owned()
+}
+
 /// Gives the first line that a program prints.
 pub fn said(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();

@@ -110,6 +110,13 @@ async fn measure(arguments: &Arguments, stories: &[Scenario]) -> Result<Runner> 
     let suite = record.suite().context("the record has no first line")?;
     let (rows_per_ms, seed) = (suite.rows_per_ms, suite.seed);
     ensure!(suite.stretch >= 1.0 || arguments.quick, "that record is of a look with --quick");
+    let here = (machine::digest(&sidecar), machine::servers());
+    ensure!(
+        (&suite.digest, &suite.servers) == (&here.0, &here.1),
+        "that record is of another sidecar or other servers: {} with {}",
+        suite.digest,
+        suite.servers.join(", ")
+    );
     let wanted = arguments.wanted();
     let compiled = logs.join("compiled");
     if wanted.poolwarden {
@@ -157,6 +164,7 @@ async fn begin(
         date: machine::said("date", &["-u", "+%F %H:%M UTC"]),
         source: machine::said("git", &["describe", "--always", "--dirty"]),
         sidecar: machine::program(sidecar),
+        digest: machine::digest(sidecar),
         processor: machine::processor(processors),
         servers: machine::servers(),
         seed: arguments.seed,
@@ -203,8 +211,10 @@ fn sidecar_program(arguments: &Arguments) -> Result<PathBuf> {
 }
 
 fn write(lines: &[Line], arguments: &Arguments) -> Result<()> {
-    let text = page::section(&Table::of(lines.iter().cloned()), &scenario::all());
-    if arguments.print || !arguments.is_whole() {
+    let (table, stories) = (Table::of(lines.iter().cloned()), scenario::all());
+    let text = page::section(&table, &stories);
+    // What is committed is never overwritten by a part of it.
+    if arguments.print || !table.is_whole(&stories) {
         println!("{text}");
         return Ok(());
     }

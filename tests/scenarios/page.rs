@@ -18,15 +18,19 @@ Written by `tests/scenarios.sh`. Ten stories, each with fixed pool sizes and wit
 a PgBouncer as Debian ships it (transaction pooling) and, where it is due, a sidecar of its own. Requests are drawn from a seed
 before the run: all variants of a run get the same requests with the same service times at the same moments, sent by 250 clients
 for each database, whether earlier ones have been answered or not; times count from the moment at which a request was due. Service times are
-exponential with a mean of 100 ms spent waiting (`pg_sleep`), unless the story says otherwise.
+exponential with a mean of 100 ms spent waiting (`pg_sleep`), unless the story says otherwise. Beside sizes, logins and addresses
+PgBouncer's file differs from its defaults in `server_login_retry = 1`, `max_client_conn` and less logging, PostgreSQL's in `jit` and
+`autovacuum` (off), `work_mem` and what makes a short-lived server quick (`fsync` off).
 
 *Client time* is from due to answered, *wait* is that without the request's own service time. *Connection-seconds* are open server
 connections times time, sampled twenty times a second; *waiting* is the time in which somebody waited for a server. A cell is the median of the runs with
 the least and the greatest. *Best in hindsight* is the smallest of the tried sizes whose 99th percentile of client time is within
-5 % of the best, which nobody can know beforehand.
+5 % of the best, which nobody can know beforehand; each size was tried once, with the requests of the first run. Comparisons of two variants are
+made run by run, between those with the same requests, and their median counts. Requests that met an error have no time.
 
 What to keep in mind: a server connection that a static pool has opened stays open for the rest of the run, because PgBouncer closes idle ones after
-10 minutes (`server_idle_timeout`), which is longer than a run; on a real day it would close some of them by itself at night. Where less was
+10 minutes (`server_idle_timeout`), which is longer than a run; on a real day it would close some of them by itself at night. So burst, ramp and
+wave also show the best static pool with that timeout squeezed like the sidecar's day, to 6 s, which is not judged. Where less was
 served than was asked for, the run was cut 8 s after its load ended, and what was not answered by then counts with the time that it had waited.";
 
 const SETTINGS: &str = "\
@@ -64,13 +68,14 @@ fn machine(suite: &Suite, table: &Table) -> String {
     let rows = [
         ("date", suite.date.clone()),
         ("source", suite.source.clone()),
-        ("sidecar", suite.sidecar.clone()),
+        ("sidecar", format!("{}, SHA-256 {:.16}…", suite.sidecar, suite.digest)),
         ("processor", suite.processor.clone()),
         ("servers", suite.servers.join(", ")),
         (
             "runs",
             format!("{} ({} at a time), first seed {}", runs().count(), suite.jobs, suite.seed),
         ),
+        ("runs that had to be begun anew", runs().map(|run| run.retried).sum::<u32>().to_string()),
         ("load before (1, 5, 15 min)", suite.load_before.clone()),
         ("how late clients sent, 99th percentile of the worst run", format!("{late:.1} ms")),
     ];
@@ -151,6 +156,7 @@ pub fn scenario(one: &Results, about: &str) -> String {
     if let Some(first) = own.first() {
         writeln!(out, "\nPoolwarden's sizes, first run: {}.", path(&first.path)).expect(TEXT);
     }
+    out.push_str(&closing(one));
     out.push_str(&steady(&own));
     out.push_str(&by_database(one));
     out.push_str(&error_texts(one));
@@ -209,6 +215,18 @@ fn steady(own: &[&Run]) -> String {
          extrapolated {wall:.0} in an hour by the clock, {squeezed:.1} in an hour of the squeezed time, \
          which by the factor of the sidecar's settings is {SQUEEZED:.0} s.\n"
     )
+}
+
+/// Compares with a static pool whose idle servers PgBouncer closes as it would over a real day.
+fn closing(one: &Results) -> String {
+    let variant = one.variants().into_iter().find(|it| matches!(it, Variant::Closing(_)));
+    let ratio = variant
+        .and_then(|it| Some((it, one.ratio(Variant::Poolwarden, it, |run| run.connection_s)?)));
+    ratio.map_or_else(String::new, |(variant, ratio)| {
+        format!(
+            "\nConnection-seconds of Poolwarden are {ratio:.2} × those of {variant} (not judged).\n"
+        )
+    })
 }
 
 fn by_database(one: &Results) -> String {

@@ -1,6 +1,7 @@
 //! Which runs a suite is made of, in which order, and how long that takes.
 //!
 //! Runs of one number come together, whatever the variant: what drifts on this machine drifts for all.
+//! Only the best size in hindsight comes later, since it is not known before.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -65,14 +66,18 @@ impl Rounds {
         all
     }
 
-    /// Gives the runs of the best size, where the first ones do not have them yet.
+    /// Gives the runs of the best size, where the first ones do not have them yet, and those of its
+    /// counterpart that closes idle servers.
     pub fn second(self, best: &[(Scenario, u32)], wanted: &Wanted) -> Vec<Task> {
         let fresh = best.iter().filter(|(_, size)| !wanted.sizes.contains(size));
-        let fresh: Vec<_> = fresh.collect();
-        let task = |number, (scenario, size): &(Scenario, u32)| {
-            self.task(scenario, Variant::Static(*size), number, Purpose::Table)
+        let fresh = fresh.map(|(scenario, size)| (scenario, Variant::Static(*size)));
+        let closing = best.iter().filter(|(scenario, _)| scenario.is_peak());
+        let closing = closing.map(|(scenario, size)| (scenario, Variant::Closing(*size)));
+        let all: Vec<_> = fresh.chain(closing).collect();
+        let task = |number, (scenario, variant): &(&Scenario, Variant)| {
+            self.task(scenario, *variant, number, Purpose::Table)
         };
-        (0..self.runs).flat_map(|number| fresh.iter().map(move |one| task(number, one))).collect()
+        (0..self.runs).flat_map(|number| all.iter().map(move |one| task(number, one))).collect()
     }
 }
 

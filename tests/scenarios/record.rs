@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Variant {
     /// The file, once and for all.
     Static(u32),
+    /// The same, and PgBouncer closes idle servers as much sooner as the sidecar's day is squeezed.
+    Closing(u32),
     /// Poolwarden, from the size in the file on.
     Poolwarden,
 }
@@ -19,10 +21,14 @@ impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Static(size) => write!(f, "static {size}"),
+            Self::Closing(size) => write!(f, "static {size}, idle {IDLE_S} s"),
             Self::Poolwarden => f.write_str("poolwarden"),
         }
     }
 }
+
+/// PgBouncer's `server_idle_timeout` of 600 s, divided by what the sidecar's day is divided by.
+pub const IDLE_S: u32 = 6;
 
 /// Times in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -94,6 +100,9 @@ pub struct Run {
     pub sessions: u32,
     /// Whether the sidecar was still there at the end.
     pub sidecar_alive: Option<bool>,
+    /// How often it had to be begun anew, because something did not start or ended.
+    #[serde(default)]
+    pub retried: u32,
     /// A sample a second: (seconds, sum of sizes, open servers, waiting clients).
     pub timeline: Vec<(f64, u32, u32, u32)>,
 }
@@ -127,6 +136,9 @@ pub struct Suite {
     pub source: String,
     /// The sidecar's program, from the repository's root on.
     pub sidecar: String,
+    /// The SHA-256 of that program.
+    #[serde(default)]
+    pub digest: String,
     /// Processor and number of cores.
     pub processor: String,
     /// Versions of PgBouncer and PostgreSQL.

@@ -13,7 +13,7 @@ use crate::arrivals::{Arrival, Work, draw};
 use crate::driver::{Client, Crowd, Done, errors};
 use crate::incident;
 use crate::pin::{Processors, Share};
-use crate::record::{Run, Times, Variant};
+use crate::record::{IDLE_S, Run, Times, Variant};
 use crate::scenario::Scenario;
 use crate::series;
 use crate::sidecar::Sidecar;
@@ -71,7 +71,7 @@ pub async fn run(plan: &Plan, ground: &Ground) -> Result<Run> {
         Variant::Poolwarden => {
             Some(Sidecar::start(&ground.sidecar, &sandbox, &ground.compiled).await?)
         }
-        Variant::Static(_) => None,
+        Variant::Static(_) | Variant::Closing(_) => None,
     };
     let mut crowds = Vec::new();
     let mut arrivals = Vec::new();
@@ -119,7 +119,7 @@ async fn start_servers(plan: &Plan, ground: &Ground) -> Result<Sandbox> {
     let sandbox = Sandbox::start(SandboxOptions {
         databases: databases.collect(),
         default_pool_size: match plan.variant {
-            Variant::Static(size) => size,
+            Variant::Static(size) | Variant::Closing(size) => size,
             Variant::Poolwarden => START_SIZE,
         },
         max_connections: scenario.max_connections,
@@ -127,9 +127,7 @@ async fn start_servers(plan: &Plan, ground: &Ground) -> Result<Sandbox> {
         postgres_settings: [("jit", "off"), ("work_mem", "64MB"), ("autovacuum", "off")]
             .map(text)
             .to_vec(),
-        pgbouncer_settings: [("log_connections", "0"), ("log_disconnections", "0")]
-            .map(text)
-            .to_vec(),
+        pgbouncer_settings: pgbouncer_settings(plan.variant),
         ..SandboxOptions::default()
     })
     .await?;
@@ -145,6 +143,15 @@ async fn start_servers(plan: &Plan, ground: &Ground) -> Result<Sandbox> {
         }
     }
     Ok(sandbox)
+}
+
+fn pgbouncer_settings(variant: Variant) -> Vec<(String, String)> {
+    let mut settings =
+        vec![("log_connections", "0".to_owned()), ("log_disconnections", "0".to_owned())];
+    if let Variant::Closing(_) = variant {
+        settings.push(("server_idle_timeout", IDLE_S.to_string()));
+    }
+    settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// Keeps what a sidecar logged and decided, for whoever asks why.
@@ -240,6 +247,7 @@ impl Seen {
             budget_room: rooms.min().unwrap_or(0),
             sessions,
             sidecar_alive: None,
+            retried: 0,
             timeline: series::timeline(&samples),
         }
     }

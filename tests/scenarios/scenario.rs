@@ -61,6 +61,11 @@ impl Scenario {
         self.streams.iter().any(|stream| stream.work == Work::Burn)
     }
 
+    /// Says whether it compares with the best static size in hindsight.
+    pub fn is_peak(&self) -> bool {
+        PEAKS.contains(&self.name)
+    }
+
     /// Gives the length of the load.
     pub fn length(&self) -> Duration {
         Duration::from_secs_f64(self.length_s)
@@ -97,6 +102,8 @@ impl Incident {
     }
 }
 
+/// Stories that compare with the best static size.
+pub const PEAKS: [&str; 3] = ["burst", "ramp", "wave"];
 /// Mean service time where the server waits.
 const MEAN: Duration = Duration::from_millis(100);
 

@@ -196,7 +196,7 @@ async fn try_run(task: &Task, ground: &Ground) -> Result<Run> {
                 eprintln!("{} is tried again: {error:#}", name(task));
                 tokio::time::sleep(PAUSE).await;
             }
-            other => return other,
+            other => return other.map(|run| Run { retried: tried - 1, ..run }),
         }
     }
 }

@@ -1,9 +1,13 @@
 //! All runs of a suite by scenario, and what they say together: medians, spreads, best sizes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::best::{Tried, median, peak, shortest};
 use crate::record::{Line, Run, Suite, Variant};
+use crate::scenario::Scenario;
+
+/// Runs of each variant that a verdict takes.
+const RUNS_MIN: usize = 5;
 
 /// A whole suite.
 #[derive(Debug, Default)]
@@ -55,6 +59,20 @@ impl Table {
         self.scenarios.iter().find(|one| one.name == name)
     }
 
+    /// Says whether it is what the page shows: all stories at their length, each variant often enough.
+    pub fn is_whole(&self, stories: &[Scenario]) -> bool {
+        let is_there = |story: &Scenario| {
+            let variants = [Variant::Static(5), Variant::Static(20), Variant::Poolwarden];
+            let has = |one: &Results| {
+                let mut wanted = variants.into_iter().chain(one.best().map(Variant::Static));
+                wanted.all(|variant| one.of(variant).count() >= RUNS_MIN)
+            };
+            self.find(story.name).is_some_and(has)
+        };
+        self.suite.as_ref().is_some_and(|suite| suite.stretch >= 1.0)
+            && stories.iter().all(is_there)
+    }
+
     fn results(&mut self, name: &str) -> &mut Results {
         let at = self.scenarios.iter().position(|one| one.name == name).unwrap_or_else(|| {
             self.scenarios.push(Results { name: name.to_owned(), ..Results::default() });
@@ -73,6 +91,24 @@ impl Results {
             least: values.iter().copied().fold(f64::INFINITY, f64::min),
             most: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
         })
+    }
+
+    /// Divides the measures of two variants run by run, which have the same requests, and gives the
+    /// median; nothing by nothing is 1.
+    pub fn ratio(
+        &self,
+        above: Variant,
+        below: Variant,
+        of: impl Fn(&Run) -> f64 + Copy,
+    ) -> Option<f64> {
+        let by_number =
+            |variant| self.of(variant).map(|run| (run.number, of(run))).collect::<BTreeMap<_, _>>();
+        let below = by_number(below);
+        let pairs = by_number(above).into_iter().filter_map(|(number, above)| {
+            let below = *below.get(&number)?;
+            Some(if above == below { 1.0 } else { above / below })
+        });
+        median(&pairs.collect::<Vec<_>>())
     }
 
     /// Gives the runs of a variant.
@@ -100,7 +136,7 @@ impl Results {
         let first = self.sweep.iter().chain(self.runs.iter().filter(|run| run.number == 0));
         let one = |run: &Run| match run.variant {
             Variant::Static(size) => Some(Tried { size, value: of(run)? }),
-            Variant::Poolwarden => None,
+            Variant::Closing(_) | Variant::Poolwarden => None,
         };
         let mut all: Vec<Tried> = first.filter_map(one).collect();
         all.sort_by_key(|one| one.size);
@@ -155,6 +191,45 @@ pub mod tests {
         let spread = wave.spread(Variant::Static(20), |run| run.client_ms.p99);
         assert_eq!(spread, Some(Spread { median: 2.0, least: 1.0, most: 9.0 }));
         assert_eq!(wave.spread(Variant::Poolwarden, |run| run.client_ms.p99), None);
+    }
+
+    #[test]
+    fn variants_are_compared_run_by_run() {
+        let of = |variant, number, p99| Line::Run(run("wave", variant, number, p99));
+        let (own, twenty) = (Variant::Poolwarden, Variant::Static(20));
+        let table = Table::of([
+            of(own, 0, 10.0),
+            of(twenty, 0, 100.0),
+            of(own, 1, 90.0),
+            of(twenty, 1, 100.0),
+            of(own, 2, 600.0),
+            of(twenty, 2, 1_000.0),
+            of(own, 3, 1.0),
+        ]);
+        let wave = table.find("wave").expect("it ran");
+        assert_eq!(wave.ratio(own, twenty, |run| run.client_ms.p99), Some(0.6));
+        assert_eq!(wave.ratio(own, Variant::Static(5), |run| run.client_ms.p99), None);
+        assert_eq!(wave.ratio(own, twenty, |_| 0.0), Some(1.0));
+    }
+
+    #[test]
+    fn a_suite_is_whole_with_five_runs_of_every_variant_of_all_stories() {
+        let suite = serde_json::json!({
+            "date": "", "source": "", "sidecar": "", "processor": "", "servers": [], "seed": 1,
+            "jobs": 1, "rows_per_ms": 1.0, "load_before": "", "stretch": 1.0
+        });
+        let suite: Suite = serde_json::from_value(suite).expect("a suite");
+        let stories = crate::scenario::all();
+        let variants = [Variant::Static(5), Variant::Static(20), Variant::Poolwarden];
+        let mut lines = vec![Line::Suite(suite)];
+        for story in &stories {
+            for variant in variants {
+                lines.extend((0..5).map(|number| Line::Run(run(story.name, variant, number, 1.0))));
+            }
+        }
+        assert!(Table::of(lines.clone()).is_whole(&stories));
+        lines.pop();
+        assert!(!Table::of(lines).is_whole(&stories));
     }
 
     #[test]

@@ -169,7 +169,7 @@ fn what_the_readme_names_is_there() {
     let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
     let mut missing = Vec::new();
     for link in readme.split("](").skip(1) {
-        let target = link.split(')').next().unwrap_or_default();
+        let target = link.split([')', '#']).next().unwrap_or_default();
         if !target.starts_with("http") && !root().join(target).exists() {
             missing.push(target.to_owned());
         }

@@ -254,7 +254,7 @@ async fn growth_clamp_refusal_and_going_back_are_explained() {
         .await;
     let story = explained(&sidecar, refused.id).await;
     assert!(story.contains("The guard refused it: held (it is paused by ada (x))"), "{story}");
-    assert!(story.contains("`poolwarden resume`"), "{story}");
+    assert!(story.contains("`poolwarden resume main`"), "{story}");
     fine(&order(&sidecar, &["resume", "main", "--author", "ada"]).await);
     fine(&order(&sidecar, &["panic", "--yes", "--author", "ada"]).await);
     let back = bench
