@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use poolwarden::sandbox::{ConsoleRole, SUPERUSER, Sandbox, SandboxOptions};
 use poolwarden_tests::SidecarProcess;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -73,9 +74,20 @@ impl Sidecar {
         self.process.log()
     }
 
-    /// Gives the newest size decisions, as its API shows them.
+    /// Gives the newest size decisions that were carried out, each whole, as its API shows them.
     pub async fn decisions(&self) -> Result<String> {
-        self.get("/v1/decisions?kind=resize&limit=500").await
+        let listed = self.get("/v1/decisions?kind=resize&limit=500").await?;
+        let listed: Value = serde_json::from_str(&listed)?;
+        let listed = listed["decisions"].as_array().context("a list of decisions")?;
+        let mut whole = Vec::new();
+        for one in listed {
+            let outcome = one["verdict"]["outcome"].as_str();
+            if let (Some("approved" | "clamped"), Some(id)) = (outcome, one["id"].as_str()) {
+                let one = self.get(&format!("/v1/decisions/{id}")).await?;
+                whole.push(serde_json::from_str::<Value>(&one)?);
+            }
+        }
+        Ok(serde_json::to_string_pretty(&whole)?)
     }
 
     async fn knows_its_target(&mut self) -> bool {

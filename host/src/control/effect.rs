@@ -118,15 +118,20 @@ impl TargetControl {
     ) {
         let limits = *self.effects.limits();
         trial.settle(&mut self.history, setting);
-        let moment =
-            if now >= trial.began.plus(limits.window) { Moment::Last } else { Moment::Early };
+        let moment = match now {
+            now if now >= trial.began.plus(limits.window) => Moment::Last,
+            now if now >= trial.due => Moment::Due,
+            _ => Moment::Early,
+        };
         let finding =
             trial.weigh(&self.history, setting, (&limits, self.facts.limits.step_up), now, moment);
         let in_flight = self.scopes.get(setting).is_some_and(|scope| scope.in_flight.is_some());
         match finding {
             // A change under way may be in force already without our knowing: nothing is judged now.
             _ if in_flight => self.effects.record(setting).trial = Some(trial),
-            Finding::Open(_) | Finding::Gain(_) => self.effects.record(setting).trial = Some(trial),
+            Finding::Open(_) | Finding::Gain(_) | Finding::Part(_) => {
+                self.effects.record(setting).trial = Some(trial);
+            }
             Finding::Good(words) => {
                 self.conclude(setting, &trial, Status::Verified, &words, now, batch);
             }

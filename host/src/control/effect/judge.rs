@@ -12,8 +12,11 @@
 //!
 //! A shrink, or a change of another knob, is asked only whether it did harm.
 
+mod compare;
+
 use std::time::Duration;
 
+use self::compare::Scaling;
 use crate::history::Stretch;
 use crate::model::{EffectLimits, Measure};
 
@@ -43,8 +46,6 @@ const ROLLBACKS: f64 = 0.05;
 const DEADLOCKS: f64 = 3.0;
 /// So many windows at most it is waited for transactions enough to tell.
 const WINDOWS_MAX: u32 = 4;
-/// Polls from which a sampled mean of busy servers is worth something.
-const POLLS_MIN: f64 = 5.0;
 
 /// Which way a change went, and of what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub(in crate::control) enum Finding {
     Open(String),
     /// It helps; a further step may follow.
     Gain(String),
+    /// Too little to tell, but no more than a part of one step: the next part may follow.
+    Part(String),
     /// It helped, or did no harm, and that is clear.
     Good(String),
     /// It did harm, or did not help.
@@ -108,27 +111,9 @@ pub(in crate::control) struct Case<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::control) enum Moment {
     Early,
+    /// The window of the step is over of which this growth is a part, its own is not.
+    Due,
     Last,
-}
-
-/// The comparison of a growth with what a smaller size would have done.
-#[derive(Debug, Clone, Copy)]
-struct Scaling {
-    /// Busy servers, by those that the smaller size would have had.
-    b: f64,
-    /// Throughput, by what those would have done.
-    x: f64,
-    /// Transaction time, by the one before.
-    w: f64,
-    /// Relative error of `x` and `w`.
-    error: f64,
-}
-
-impl Scaling {
-    /// Gives what the added servers gave of what they could give, at a given throughput.
-    fn gain(&self, x: f64) -> f64 {
-        if self.b > 1.0 { (x - 1.0) / (self.b - 1.0) } else { 0.0 }
-    }
 }
 
 fn part(percent: u32) -> f64 {
@@ -159,27 +144,36 @@ impl Case<'_> {
         let all = self.climb.and_then(|first| self.scaling(first, after.clipped()[1]));
         let words = self.words(&step, used);
         let harm = |words: String| match all {
-            Some(all) if !self.is_gain(&all, moment) && self.is_harm(&all, moment) => {
+            // Growths that are no more than one step together had leave to go on as one.
+            Some(all)
+                if !self.is_gain(&all, moment)
+                    && (self.is_one_step() || self.is_harm(&all, moment)) =>
+            {
                 Finding::HarmOfAll(words)
             }
             _ => Finding::Harm(words),
         };
-        match moment {
-            Moment::Early if self.is_gain(&step, moment) => match self.after.observed() {
-                seen if seen >= CLEAR_GAIN => Finding::Good(words),
-                seen if seen >= EARLY => Finding::Gain(words),
-                _ => Finding::Open(words),
-            },
-            Moment::Early if self.after.observed() >= CLEAR_HARM && self.is_harm(&step, moment) => {
-                harm(format!("{words}: the database is the limit"))
-            }
-            Moment::Early
-                if self.after.observed() >= EARLY && self.is_part_of_a_step(&step, all) =>
+        let seen = self.after.observed();
+        let harms = |one: &Scaling| !self.is_gain(one, moment) && self.is_harm(one, moment);
+        let is_clear = match moment {
+            Moment::Early => seen >= CLEAR_HARM && harms(&step),
+            Moment::Due => seen >= EARLY && (harms(&step) || all.as_ref().is_some_and(harms)),
+            Moment::Last => return self.last(&step, all.as_ref(), words, harm),
+        };
+        if is_clear {
+            return harm(format!("{words}: the database is the limit"));
+        }
+        match self.is_gain(&step, moment) {
+            true if seen >= CLEAR_GAIN => Finding::Good(words),
+            true if seen >= EARLY => Finding::Gain(words),
+            false
+                if seen >= EARLY
+                    && moment == Moment::Early
+                    && self.is_part_of_a_step(&step, all) =>
             {
-                Finding::Gain(words)
+                Finding::Part(words)
             }
-            Moment::Early => Finding::Open(words),
-            Moment::Last => self.last(&step, all.as_ref(), words, harm),
+            _ => Finding::Open(words),
         }
     }
 
@@ -212,14 +206,16 @@ impl Case<'_> {
     /// Says whether the growths so far are too small to tell anything, and no more than one large step
     /// together: a load that rises evenly must not wait for each of them to be told.
     fn is_part_of_a_step(&self, step: &Scaling, all: Option<Scaling>) -> bool {
+        // By all the time that was taken, over what has finished: of the first moments only the short
+        // ones have, and their mean says that all is well (as for lifetimes that are cut off).
+        let likely = |one: &Scaling| self.evidence(one, one.b / one.x) > -LIKELY;
+        self.is_one_step() && likely(step) && all.is_none_or(|all| likely(&all))
+    }
+
+    /// Says whether all growths without a calm in between are no more than one large step together.
+    fn is_one_step(&self) -> bool {
         let first = self.climb.map_or(self.before.size, |climb| climb.size);
-        let likely = |one: &Scaling| {
-            let slowdown = one.w.min(one.b / one.x);
-            self.evidence(one, slowdown) > -LIKELY
-        };
         self.to.saturating_sub(first) <= self.step
-            && likely(step)
-            && all.is_none_or(|all| likely(&all))
     }
 
     /// Judges a growth whose servers nobody needed.
@@ -235,7 +231,7 @@ impl Case<'_> {
         // Whoever waited is served, by servers that the smaller size would not always have had.
         let peaks = served && load > f64::from(self.before.size) * (1.0 - USED);
         match moment {
-            Moment::Early => Finding::Open(words),
+            Moment::Early | Moment::Due => Finding::Open(words),
             Moment::Last if peaks && !self.is_slower() => {
                 Finding::Good(format!("nobody waits any more, before {:.1} did", before.waiting()))
             }
@@ -256,9 +252,9 @@ impl Case<'_> {
         // A burst out of nothing: to hold the next step back would leave a queue to itself.
         let cold = before.transactions() < least && after.transactions() >= least;
         match moment {
-            Moment::Early if cold && after.observed() >= CLEAR_GAIN => Finding::Incomparable(words),
             Moment::Last if cold => Finding::Incomparable(words),
-            Moment::Early => Finding::Open(words),
+            _ if cold && after.observed() >= CLEAR_GAIN => Finding::Incomparable(words),
+            Moment::Early | Moment::Due => Finding::Open(words),
             Moment::Last if served => {
                 Finding::Good(format!("nobody waits any more, before {:.1} did", before.waiting()))
             }
@@ -287,7 +283,7 @@ impl Case<'_> {
         let most = f64::from(self.before.size) * (1.0 + part(self.limits.tolerance_percent));
         let new = before.waiting_share() <= CALM;
         let due = match moment {
-            Moment::Early => seen >= CLEAR_GAIN && share >= PRESSED,
+            Moment::Early | Moment::Due => seen >= CLEAR_GAIN && share >= PRESSED,
             Moment::Last => share > CALM,
         };
         if new && due && load > f64::from(self.to) {
@@ -300,7 +296,7 @@ impl Case<'_> {
             );
             return match (load <= most, moment) {
                 (true, _) => Finding::Harm(words),
-                (false, Moment::Early) => Finding::Open(words),
+                (false, Moment::Early | Moment::Due) => Finding::Open(words),
                 (false, Moment::Last) => Finding::Unclear(format!("{words}; the load has risen")),
             };
         }
@@ -332,7 +328,7 @@ impl Case<'_> {
         match (moment, self.errors()) {
             (Moment::Last, Some(why)) => Finding::Harm(why),
             (Moment::Last, None) => Finding::Good(quiet),
-            (Moment::Early, _) => Finding::Open(quiet),
+            (Moment::Early | Moment::Due, _) => Finding::Open(quiet),
         }
     }
 
@@ -340,7 +336,7 @@ impl Case<'_> {
     fn is_gain(&self, scaling: &Scaling, moment: Moment) -> bool {
         let slowdown = scaling.w.max(scaling.b / scaling.x);
         let enough = match moment {
-            Moment::Early => LIKELY,
+            Moment::Early | Moment::Due => LIKELY,
             Moment::Last => 0.0,
         };
         scaling.b > 1.0 && self.evidence(scaling, slowdown) > enough
@@ -352,85 +348,14 @@ impl Case<'_> {
         let slower = slowdown > 1.0 + part(self.limits.tolerance_percent);
         let enough = match moment {
             Moment::Early => SURE,
-            Moment::Last => PROBABLE,
+            Moment::Due | Moment::Last => PROBABLE,
         };
         slower && scaling.b > 1.0 && self.evidence(scaling, slowdown) < -enough
-    }
-
-    /// Weighs whether the added servers did work against whether they only shared the database's.
-    ///
-    /// The logarithm of how much likelier the first is than the second (A. Wald, "Sequential Tests of
-    /// Statistical Hypotheses", 1945), given by how much longer transactions take. Were the database the
-    /// limit, they would take as much longer as there are more of them, b; where the added servers gave
-    /// twice the least gain, b / (1 + 2·gain·(b − 1)). The logarithm of a mean of n times that vary as an
-    /// exponential distribution does has a standard error of about 1/√n.
-    ///
-    /// Longer than b² is not what a few servers more do: something else has changed as well, so it
-    /// weighs no more than that.
-    fn evidence(&self, scaling: &Scaling, slowdown: f64) -> f64 {
-        let gain = (2.0 * part(self.limits.min_gain_percent)).min(1.0);
-        let useless = scaling.b.ln();
-        let useful = useless - (1.0 + gain * (scaling.b - 1.0)).ln();
-        let seen = slowdown.max(f64::MIN_POSITIVE).ln().min(2.0 * useless);
-        let away = |from: f64| ((seen - from) / scaling.error.max(1e-3)).powi(2);
-        (away(useless) - away(useful)) / 2.0
     }
 
     fn is_slower(&self) -> bool {
         let w = self.throughput().map_or(1.0, |change| change.w);
         w > 1.0 + part(self.limits.tolerance_percent)
-    }
-
-    /// Compares with what the servers of a smaller size would have done.
-    fn scaling(&self, with: &Baseline, clipped: f64) -> Option<Scaling> {
-        let compared = self.compare(with)?;
-        let (before, after) = (&with.stretch, self.after);
-        // Throughput of one busy server: 1 transaction in its mean time, unless clients hold servers
-        // without using them, which only shows where enough was seen under load.
-        let measure = &with.measure;
-        let pressed = before.waiting_share() >= PRESSED && f64::from(measure.polls) >= POLLS_MIN;
-        let each = match before.busy() {
-            busy if pressed && busy > 0.0 => (compared.rate_before / busy).min(1.2),
-            _ => 1.0,
-        };
-        if clipped <= 0.0 || each <= 0.0 {
-            return None;
-        }
-        let (b, x) = (after.busy() / clipped, compared.rate_after / (each * clipped));
-        Some(Scaling { b, x, w: compared.w, error: compared.error })
-    }
-
-    /// Compares throughput as such; `b` means nothing here.
-    fn throughput(&self) -> Option<Scaling> {
-        let compared = self.compare(self.before)?;
-        let x = compared.rate_after / compared.rate_before;
-        Some(Scaling { b: 1.0, x, w: compared.w, error: compared.error })
-    }
-
-    fn compare(&self, with: &Baseline) -> Option<Compared> {
-        let least = f64::from(self.limits.min_transactions);
-        let (before, after) = (&with.stretch, self.after);
-        let (mut counts, mut was, mut is, mut took) = ((0.0, 0.0), 0.0, 0.0, 0.0);
-        for (database, then) in before.work() {
-            let (Some(mean), Some(now)) = (then.mean_us(), after.work().get(database)) else {
-                continue;
-            };
-            counts.0 += then.transactions;
-            counts.1 += now.transactions;
-            was += then.transactions * mean;
-            is += now.transactions * mean;
-            took += now.transaction_us;
-        }
-        let spans = [before.observed(), after.observed()].map(|span| span.as_secs_f64() * 1e6);
-        if counts.0 < least || counts.1 < least || is <= 0.0 || spans.contains(&0.0) {
-            return None;
-        }
-        Some(Compared {
-            rate_before: was / spans[0],
-            rate_after: is / spans[1],
-            w: took / is,
-            error: (1.0 / counts.0 + 1.0 / counts.1).sqrt(),
-        })
     }
 
     /// Says how errors have risen, if they have.
@@ -469,20 +394,11 @@ impl Case<'_> {
     }
 }
 
-/// Two stretches of time, in servers' worth of work: what finished, times what that took before.
-#[derive(Debug, Clone, Copy)]
-struct Compared {
-    rate_before: f64,
-    rate_after: f64,
-    w: f64,
-    error: f64,
-}
-
 /// The relative error of a mean of times that vary as an exponential distribution does; more than
 /// that of a count.
 fn margin(error: f64, moment: Moment) -> f64 {
     match moment {
-        Moment::Early => (SIGMAS * error).min(0.9),
+        Moment::Early | Moment::Due => (SIGMAS * error).min(0.9),
         Moment::Last => 0.0,
     }
 }

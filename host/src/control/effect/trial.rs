@@ -46,6 +46,9 @@ pub(super) struct Trial {
     pub from: PoolSize,
     pub to: PoolSize,
     pub began: Timestamp,
+    /// When it is to be told what it did, if it can be: the end of the window of the first of several
+    /// growths that are one step together.
+    pub due: Timestamp,
     pub climb: Option<Baseline>,
     course: Course,
     before: Baseline,
@@ -94,11 +97,13 @@ impl Trial {
         let mean = Duration::from_secs_f64(measure.transaction_mean_us.max(0.0) / 1e6);
         let settle = limits.settle.max(mean).min(limits.window / SETTLE_PART);
         let expected = expected(course, &before, flight.size, limits);
+        let part = earlier.filter(|earlier| matches!(earlier.finding, Finding::Part(_)));
         Self {
             id: flight.id,
             from,
             to: flight.size,
             began: now,
+            due: part.map_or(now.plus(limits.window), |first| first.due),
             climb: climb.filter(|_| course == Course::Growth),
             course,
             before,
@@ -127,7 +132,8 @@ impl Trial {
 
     /// Says whether a further growth may follow now.
     pub fn may_go_on(&self) -> bool {
-        self.course == Course::Growth && matches!(self.finding, Finding::Gain(_) | Finding::Good(_))
+        self.course == Course::Growth
+            && matches!(self.finding, Finding::Gain(_) | Finding::Part(_) | Finding::Good(_))
     }
 
     /// Says what is known so far.
@@ -135,6 +141,7 @@ impl Trial {
         match &self.finding {
             Finding::Open(words)
             | Finding::Gain(words)
+            | Finding::Part(words)
             | Finding::Good(words)
             | Finding::Harm(words)
             | Finding::HarmOfAll(words)
