@@ -132,9 +132,7 @@ impl Actuator {
         before: InForce,
     ) -> Result<Ground<'a>, Obstacle> {
         let conffile = before.value("conffile").unwrap_or_default();
-        let site = Site::new(config, conffile)?;
-        let in_use = conffile == config.path_in_pgbouncer;
-        let found = if in_use { site.found() } else { None };
+        let (site, found) = Site::new(config, conffile)?;
         // Before reading: what changes meanwhile is seen the next time.
         let main = site.main.clone();
         let ini = site.read();
@@ -245,12 +243,12 @@ impl Actuator {
         }
         let mut sizes = self.in_force(state, &ground, |_| true);
         sizes.extend(changes.iter().map(|one| (one.setting.clone(), one.to.get())));
-        let Ground { site, ini, before, found, .. } = &ground;
+        let Ground { site, ini, before, .. } = &ground;
         let text = overrides::text(&site.main, ini, &sizes, before);
         if let Some(why) = objection(session, &self.target.console, in_time).await {
             return Err(Stop::Nothing(why));
         }
-        let old = std::fs::read(&config.path).ok().filter(|_| found.is_some());
+        let old = std::fs::read(&config.path).ok().filter(|_| ground.is_own());
         let conffile = match &text {
             Some(text) => {
                 site.put(text)?;

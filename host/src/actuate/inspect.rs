@@ -160,17 +160,19 @@ impl Actuator {
         let has_reloaded = !is_marked(before, &mark);
         let whole = text.clone().unwrap_or_else(|| overrides::head(&site.main));
         let is_new = std::fs::read(&config.path).ok().as_ref() != Some(&whole);
-        // Where nothing is left to override, the path goes back to the operator's ini.
-        let has_to_send = has_reloaded || text.is_none();
+        let is_own = ground.is_own();
+        // Where nothing is left to override, the path goes back to the operator's ini; where the file is
+        // another sidecar's that is gone, nobody would keep it up to date.
+        let has_to_send = has_reloaded || text.is_none() || !is_own;
         let may_send = most() == Probe::Once;
-        if !(is_new || has_to_send && may_send) {
+        if !(is_new && is_own || has_to_send && may_send) {
             return Ok(());
         }
         let most = self.leave_now(session, most).await?;
-        if most == Probe::LookOnly {
+        let is_blocked = most == Probe::Never;
+        if most == Probe::LookOnly || is_blocked && !is_own {
             return Ok(());
         }
-        let is_blocked = most == Probe::Never;
         if is_new {
             // Whoever reloads next finds it as it should be, also where the sidecar may not.
             if let Err(obstacle) = site.put(&whole) {
@@ -188,7 +190,7 @@ impl Actuator {
         if is_blocked {
             return Ok(());
         }
-        if !is_new && text.is_some() && unread(state, ground).is_none() {
+        if is_own && !is_new && text.is_some() && unread(state, ground).is_none() {
             // Somebody else has reloaded, and it made no difference.
             return session.run(&format!("SET {MARK_KEY} = '{mark}'")).await.map(drop);
         }
@@ -196,9 +198,21 @@ impl Actuator {
         let order = Order { site, ini, before, conffile, sizes: &sizes };
         let came = reload(session, &order, &mut Sent::default()).await?;
         match self.note(state, ground, came) {
-            Ok(_) if text.is_none() => self.forget(site),
-            Ok(_) => {}
-            Err(obstacle) => tracing::error!(%obstacle, "the override file was not read anew"),
+            Ok(_) => {
+                if !is_own {
+                    let conffile = before.value("conffile").unwrap_or_default();
+                    tracing::info!(conffile, "another override file was in use and is replaced");
+                }
+                if text.is_none() {
+                    self.forget(site);
+                }
+            }
+            Err(obstacle) => {
+                tracing::error!(%obstacle, "the override file was not read anew");
+                if !is_own {
+                    site.remove();
+                }
+            }
         }
         Ok(())
     }
