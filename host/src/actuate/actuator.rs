@@ -133,6 +133,11 @@ impl Actuator {
     ) -> Result<Ground<'a>, Obstacle> {
         let conffile = before.value("conffile").unwrap_or_default();
         let (site, found) = Site::new(config, conffile)?;
+        // The path says nothing of whose it is once it is in use, so that what was there before does.
+        let known = lock(&self.files).as_ref().map(|(main, ..)| main.clone());
+        if let Some(known) = known.filter(|known| site.is_own(conffile) && *known != site.main) {
+            return Err(Site::of(config, &known).shared(&site.main));
+        }
         // Before reading: what changes meanwhile is seen the next time.
         let main = site.main.clone();
         let ini = site.read();

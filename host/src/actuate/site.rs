@@ -35,7 +35,7 @@ impl<'a> Site<'a> {
         let mut in_use: Option<Found> = None;
         for _ in 0..INCLUDE_LEVEL_MAX {
             let Some(found) = site.ours() else {
-                site.is_apart()?;
+                site.is_apart(conffile)?;
                 return Ok((site, in_use));
             };
             site.main.clone_from(&found.main);
@@ -70,21 +70,33 @@ impl<'a> Site<'a> {
         Self { config, main: main.to_owned() }
     }
 
-    /// Refuses an override file that is in truth a file of the operator's.
-    fn is_apart(&self) -> Result<(), Obstacle> {
+    /// Refuses an override file that is in truth a file of the operator's, or another PgBouncer's.
+    fn is_apart(&self, conffile: &str) -> Result<(), Obstacle> {
         let (main, path) = (&self.main, self.config.path.display());
         if self.is_own(main) {
             let reason =
                 format!("PgBouncer reads {main}, and Poolwarden's file {path} is gone or changed");
             return Err(Obstacle::new(reason, RESTART));
         }
-        if self.found().is_some() || !self.config.path.exists() {
-            return Ok(());
+        match self.found() {
+            Some(found) if self.is_own(conffile) || found.main == *main => Ok(()),
+            Some(found) => Err(self.shared(&found.main)),
+            None if !self.config.path.exists() => Ok(()),
+            None => Err(Obstacle::new(
+                format!("{path} exists and was not written by Poolwarden"),
+                "name a file in override.path that nobody else needs",
+            )),
         }
-        Err(Obstacle::new(
-            format!("{path} exists and was not written by Poolwarden"),
-            "name a file in override.path that nobody else needs",
-        ))
+    }
+
+    /// Says that the override file belongs to the ini of another PgBouncer.
+    pub fn shared(&self, main: &str) -> Obstacle {
+        let path = self.config.path.display();
+        Obstacle::new(
+            format!("{path} overrides {main}, and this PgBouncer's ini is {}", self.main),
+            "name a file in override.path that no other PgBouncer has, or remove this one if it is only \
+             left over",
+        )
     }
 
     /// Gives the override file as it lies on the disk, if there is one.
@@ -221,6 +233,17 @@ mod tests {
         // What was chained is seen through.
         write(dir.path(), "own.ini", "/there/other.ini", 8);
         assert_eq!(main("/there/own.ini"), ("/etc/p.ini".to_owned(), 2));
+    }
+
+    #[test]
+    fn a_file_that_overrides_another_ini_is_another_pgbouncer_s() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let config = config(dir.path());
+        write(dir.path(), "own.ini", "/etc/first.ini", 7);
+        assert!(Site::new(&config, "/etc/first.ini").is_ok(), "left over from before a restart");
+        let obstacle = Site::new(&config, "/etc/second.ini").expect_err("the first one's");
+        assert!(obstacle.reason.contains("/etc/first.ini"), "{obstacle}");
+        assert!(Site::new(&config, "/there/own.ini").is_ok());
     }
 
     #[test]

@@ -53,3 +53,26 @@ async fn the_file_of_a_sidecar_that_is_gone_is_replaced() {
         assert_eq!((stage.conffile().await, own.exists()), (stage.ini(), false));
     }
 }
+
+#[tokio::test]
+async fn a_path_that_two_pgbouncers_share_is_refused() {
+    let Some(first) = Stage::new(Version::System).await else { return };
+    first.must(&[(database("app"), 3, 6)]).await;
+    let Some(second) = Stage::new(Version::System).await else { return };
+    let second = second.succeeded(first.file.clone());
+    let (before, text) = (second.reloads(), read(&first.file));
+    let reach = second.inspect().await;
+    let problem = reach.obstacle(&database("app")).expect("out of reach").to_string();
+    for part in [first.ini().display().to_string().as_str(), "override.path"] {
+        assert!(problem.contains(part), "{problem}");
+    }
+    second.refused(database("app"), 3, 4).await;
+    assert_eq!((second.reloads(), read(&first.file)), (before, text), "it is the first one's");
+    // Where it was overwritten all the same, the second one's ini is not taken for the first one's.
+    assert_eq!(first.inspect().await.problems, []);
+    let theirs = second.ini().display().to_string();
+    fs::write(&first.file, read(&first.file).replace(&first.ini().display().to_string(), &theirs))
+        .expect("written");
+    assert!(first.inspect().await.problems[0].reason.contains(&theirs));
+    assert!(first.refused(database("app"), 6, 3).await.contains(&theirs));
+}
