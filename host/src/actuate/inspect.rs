@@ -187,7 +187,8 @@ impl Actuator {
             });
             state.unread = hid.map(|hid| (ground.signature.clone(), hid.databases.clone()));
         }
-        if is_blocked {
+        // An edit that nobody has reloaded waits for its author.
+        if is_blocked || !has_to_send {
             return Ok(());
         }
         if is_own && !is_new && text.is_some() && unread(state, ground).is_none() {

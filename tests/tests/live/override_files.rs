@@ -76,3 +76,20 @@ async fn a_path_that_two_pgbouncers_share_is_refused() {
     assert!(first.inspect().await.problems[0].reason.contains(&theirs));
     assert!(first.refused(database("app"), 6, 3).await.contains(&theirs));
 }
+
+#[tokio::test]
+async fn an_edit_that_the_console_does_not_show_waits_for_the_operator_s_reload() {
+    for version in BOTH {
+        let Some(stage) = Stage::new(version).await else { continue };
+        stage.must(&[(database("app"), 3, 6)]).await;
+        let before = stage.reloads();
+        stage.rewrite(|ini| ini.replacen("dbname=app", "dbname=app application_name=new", 1));
+        assert_eq!(stage.inspect().await.problems, []);
+        assert!(read(&stage.file).contains("application_name=new"), "whoever reloads finds it");
+        assert_eq!(stage.reloads(), before, "nobody has said that the edit is ready");
+        stage.bench.admin("RELOAD").await;
+        let before = stage.reloads();
+        assert_eq!(stage.inspect().await.problems, []);
+        assert_eq!((stage.size("app").await, stage.reloads()), (Some(6), before));
+    }
+}
