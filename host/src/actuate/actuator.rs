@@ -1,7 +1,7 @@
 //! One PgBouncer's sizes: what can be acted on, and one change after the other.
 //!
-//! What may be in force beside the operator's file is known from three places: what the sidecar wanted
-//! before (`held`), what the override file on the disk says, and nothing else.
+//! What may be in force beside the operator's file is known from three places: what control wants, what was
+//! brought into force here (`held`), which control learns a moment later, and what the override file says.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +34,8 @@ pub struct Actuator {
     pub(super) marked: StdMutex<Option<String>>,
     /// Files of the operator's, as they were when they were last read.
     files: StdMutex<Option<(String, Vec<String>, Signature)>>,
+    /// Sizes that control wants to be in force.
+    wanted: StdMutex<Sizes>,
     /// Whether a look is due before its time.
     pub(super) due: AtomicBool,
     /// The most that a look may do.
@@ -42,7 +44,7 @@ pub struct Actuator {
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// Sizes that the sidecar has brought into force, as far as nobody changed them since.
+    /// Sizes that were brought into force here, as far as nobody changed them since.
     held: Sizes,
     /// Whether the login was found to be allowed to act.
     pub(super) may_act: bool,
@@ -56,14 +58,14 @@ pub(super) struct State {
 }
 
 impl Actuator {
-    /// Takes over sizes that the sidecar had brought into force before it was started.
-    pub fn new(target: Arc<Target>, held: BTreeMap<Setting, PoolSize>) -> Self {
-        let held = held.into_iter().map(|(setting, size)| (setting, size.get())).collect();
+    /// Makes one that has changed nothing yet, and knows what is wanted to be in force.
+    pub fn new(target: Arc<Target>, wanted: BTreeMap<Setting, PoolSize>) -> Self {
         Self {
             target,
-            state: Mutex::new(State { held, ..State::default() }),
+            state: Mutex::default(),
             marked: StdMutex::default(),
             files: StdMutex::default(),
+            wanted: StdMutex::new(sizes(wanted)),
             due: AtomicBool::new(true),
             leave: Leave::default(),
         }
@@ -174,7 +176,9 @@ impl Actuator {
     fn ours<'a>(&self, state: &'a State, ground: &'a Ground<'_>) -> Ours<'a> {
         let mut sizes: BTreeMap<Setting, Vec<u32>> = BTreeMap::new();
         let found = ground.found.as_ref().map(|found| &found.sizes);
-        for (setting, size) in state.held.iter().chain(found.into_iter().flatten()) {
+        let wanted = lock(&self.wanted);
+        let all = wanted.iter().chain(&state.held).chain(found.into_iter().flatten());
+        for (setting, size) in all {
             sizes.entry(setting.clone()).or_default().push(*size);
         }
         let hidden = ground.found.as_ref().map(|found| &found.databases);
@@ -214,7 +218,8 @@ impl Actuator {
         of: impl Fn(&Setting) -> bool,
     ) -> Sizes {
         let found = ground.found.as_ref().map(|found| &found.sizes);
-        let all = state.held.iter().chain(found.into_iter().flatten());
+        let wanted = lock(&self.wanted);
+        let all = wanted.iter().chain(&state.held).chain(found.into_iter().flatten());
         let stands = |(setting, size): &(&Setting, &u32)| {
             of(setting) && ground.before.size(setting) == Some(**size)
         };
@@ -308,6 +313,17 @@ impl Actuator {
         changes.iter().map(came).collect()
     }
 
+    /// Says which sizes are wanted to be in force from now on; others are somebody else's.
+    pub fn want(&self, wanted: BTreeMap<Setting, PoolSize>) {
+        let wanted = sizes(wanted);
+        let mut before = lock(&self.wanted);
+        if *before != wanted {
+            *before = wanted;
+            // It may have been a size of ours, taken for a person's, that stood in the way.
+            self.due.fetch_or(self.target.overrides.is_some(), Ordering::Relaxed);
+        }
+    }
+
     /// Takes note of what a poll saw; a look is due when somebody else has reloaded.
     pub fn note_settings(&self, settings: &Settings) {
         let marked = lock(&self.marked);
@@ -355,6 +371,10 @@ pub(super) fn unread<'a>(
 ) -> Option<&'a BTreeMap<Arc<str>, Entry>> {
     let same = state.unread.as_ref().filter(|(at, _)| *at == ground.signature);
     same.map(|(_, hid)| hid)
+}
+
+fn sizes(sizes: BTreeMap<Setting, PoolSize>) -> Sizes {
+    sizes.into_iter().map(|(setting, size)| (setting, size.get())).collect()
 }
 
 pub(super) fn lock<T>(mutex: &StdMutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,10 +1,12 @@
 //! Override files that are not as this sidecar left them: another's, a shared one, one edited meanwhile.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use poolwarden::actuate::{Actuator, Probe};
+use poolwarden::model::{Knob, PoolSize, Setting};
 use poolwarden_tests::Version;
 
 use super::overrides::{Stage, configured, database};
@@ -91,5 +93,23 @@ async fn an_edit_that_the_console_does_not_show_waits_for_the_operator_s_reload(
         let before = stage.reloads();
         assert_eq!(stage.inspect().await.problems, []);
         assert_eq!((stage.size("app").await, stage.reloads()), (Some(6), before));
+    }
+}
+
+#[tokio::test]
+async fn a_size_that_control_takes_up_later_is_no_person_s() {
+    for version in BOTH {
+        let Some(stage) = Stage::new(version).await else { continue };
+        stage.bench.admin("SET default_pool_size = 9").await;
+        let why = stage.refused(database("app"), 3, 6).await;
+        assert!(why.contains("default_pool_size (9 in force"), "{why}");
+        // A takeover, or a person who hands it over.
+        let size = PoolSize::of(Knob::PoolSize, 9).expect("a size");
+        stage.inspect().await;
+        stage.actuator.want(BTreeMap::from([(Setting::DEFAULT, size)]));
+        assert!(stage.actuator.is_due());
+        assert_eq!(stage.inspect().await.problems, []);
+        stage.must(&[(database("app"), 3, 6)]).await;
+        assert_eq!((stage.bench.size().await, stage.size("plain").await), (9, Some(9)));
     }
 }
