@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
@@ -23,6 +23,9 @@ use crate::console::{ConsoleError, InForce, Role, Session, read_in_force};
 use crate::ini::Entry;
 use crate::model::{Mode, Obstacle, PoolSize, ScopeKey, Setting, Settings};
 use crate::report::chain;
+
+/// How long after a file that PgBouncer could not read it is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(60);
 
 /// Acts on one PgBouncer.
 #[derive(Debug)]
@@ -53,8 +56,24 @@ pub(super) struct State {
     /// What the override file hid when somebody reloaded, where it was renewed since and nothing could
     /// be sent; as long as the operator's files stay the same.
     pub(super) unread: Option<(Signature, BTreeMap<Arc<str>, Entry>)>,
-    /// Why nothing is reloaded any more, until the operator's files are others.
-    halted: Option<(Obstacle, Signature)>,
+    /// Why nothing is reloaded any more.
+    pub(super) halted: Option<Halt>,
+}
+
+/// Why nothing is reloaded, as long as the operator's files stay the same.
+#[derive(Debug)]
+pub(super) struct Halt {
+    obstacle: Obstacle,
+    at: Signature,
+    /// When it may be tried again all the same: how PgBouncer sees the file does not show in the files.
+    again_at: Option<Instant>,
+}
+
+impl Halt {
+    /// Says whether it is time to try again.
+    pub fn is_over(&self, now: Instant) -> bool {
+        self.again_at.is_some_and(|at| now >= at)
+    }
 }
 
 impl Actuator {
@@ -156,9 +175,8 @@ impl Actuator {
         config: &Override,
         ground: &Ground<'_>,
     ) -> Result<(), Obstacle> {
-        if let Some((obstacle, _)) = state.halted.as_ref().filter(|(_, at)| *at == ground.signature)
-        {
-            return Err(obstacle.clone());
+        if let Some(halt) = state.halted.as_ref().filter(|halt| halt.at == ground.signature) {
+            return Err(halt.obstacle.clone());
         }
         if let Some(obstacle) = tls_obstacle(config, &ground.before) {
             return Err(obstacle);
@@ -198,16 +216,17 @@ impl Actuator {
         ground: &Ground<'_>,
         came: Reloaded,
     ) -> Result<Box<InForce>, Obstacle> {
-        match came {
+        let (obstacle, again_at) = match came {
             Reloaded::Read(after) => {
                 (state.is_proved, state.unread) = (true, None);
-                Ok(after)
+                return Ok(after);
             }
-            Reloaded::Unread(obstacle) | Reloaded::Broken(obstacle) => {
-                state.halted = Some((obstacle.clone(), ground.signature.clone()));
-                Err(obstacle)
-            }
-        }
+            Reloaded::Unread(obstacle) => (obstacle, Some(Instant::now() + TRY_AGAIN)),
+            Reloaded::Broken(obstacle) => (obstacle, None),
+        };
+        let (at, shown) = (ground.signature.clone(), obstacle.clone());
+        state.halted = Some(Halt { obstacle: shown, at, again_at });
+        Err(obstacle)
     }
 
     /// Gives the sizes of ours that are in force.
@@ -379,4 +398,22 @@ fn sizes(sizes: BTreeMap<Setting, PoolSize>) -> Sizes {
 
 pub(super) fn lock<T>(mutex: &StdMutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_not_read_is_tried_again_and_one_that_broke_is_not() {
+        let halt = |again_at| Halt {
+            obstacle: Obstacle::new("why", "what to do"),
+            at: Signature::default(),
+            again_at,
+        };
+        let now = Instant::now();
+        let unread = halt(Some(now + TRY_AGAIN));
+        assert!(!unread.is_over(now) && unread.is_over(now + TRY_AGAIN));
+        assert!(!halt(None).is_over(now + TRY_AGAIN * 1_000));
+    }
 }

@@ -3,6 +3,7 @@
 //! A look may take seconds, so whether it may send something is asked right before it does.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::actuator::{Actuator, State, lock, unread};
 use super::ground::Ground;
@@ -82,6 +83,11 @@ impl Actuator {
             Ok(ground) => ground,
             Err(obstacle) => return Ok(reach(&before, Err(&obstacle), None)),
         };
+        // Only where it is tried out again, so that it does not look as if it were mended.
+        let is_over = state.halted.as_ref().is_some_and(|halt| halt.is_over(Instant::now()));
+        if is_over && most() == Probe::Once {
+            state.halted = None;
+        }
         let mut obstacle = self.reload_obstacle(state, config, &ground).err();
         if ground.found.is_some() && most() != Probe::LookOnly {
             // In the way of a RELOAD, whatever the leave.
