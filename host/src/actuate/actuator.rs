@@ -222,7 +222,11 @@ impl Actuator {
                 return Ok(after);
             }
             Reloaded::Unread(obstacle) => (obstacle, Some(Instant::now() + TRY_AGAIN)),
-            Reloaded::Broken(obstacle) => (obstacle, None),
+            Reloaded::Broken(obstacle) => {
+                // It was read, and to prove that again would take the sizes back that it brought.
+                state.is_proved = true;
+                (obstacle, None)
+            }
         };
         let (at, shown) = (ground.signature.clone(), obstacle.clone());
         state.halted = Some(Halt { obstacle: shown, at, again_at });
@@ -290,11 +294,12 @@ impl Actuator {
         let after = match self.note(state, &ground, came) {
             Ok(after) => after,
             Err(obstacle) => {
-                match old {
-                    Some(old) => site.put(&old)?,
-                    None => site.remove(),
-                }
-                return Err(Stop::Nothing(obstacle.to_string()));
+                put_back(site, old.as_deref());
+                let after = read_in_force(session).await.map_err(Stop::Unknown)?;
+                let came = |change: &Change| {
+                    (change.setting.clone(), came_all_the_same(change, &after, &obstacle))
+                };
+                return Ok(changes.iter().map(came).collect());
             }
         };
         state.held = sizes;
@@ -390,6 +395,25 @@ pub(super) fn unread<'a>(
 ) -> Option<&'a BTreeMap<Arc<str>, Entry>> {
     let same = state.unread.as_ref().filter(|(at, _)| *at == ground.signature);
     same.map(|(_, hid)| hid)
+}
+
+/// Puts the override file back to what it was before a `RELOAD` that went wrong.
+fn put_back(site: &Site<'_>, old: Option<&[u8]>) {
+    match old.map(|old| site.put(old)) {
+        None => site.remove(),
+        Some(Ok(())) => {}
+        Some(Err(obstacle)) => tracing::error!(%obstacle, "the override file is not as before"),
+    }
+}
+
+/// Says what came of a change by a `RELOAD` that went wrong: a part of the file may have been read.
+fn came_all_the_same(change: &Change, after: &InForce, obstacle: &Obstacle) -> Actuated {
+    match outcome(after.size(&change.setting), change.to) {
+        Actuated::Other(size) if size == change.from.map(PoolSize::get) => {
+            Actuated::Failed(obstacle.to_string())
+        }
+        came => came,
+    }
 }
 
 fn sizes(sizes: BTreeMap<Setting, PoolSize>) -> Sizes {

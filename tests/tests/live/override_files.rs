@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use poolwarden::actuate::{Actuator, Probe};
+use poolwarden::actuate::{Actuated, Actuator, Change, Probe, log_in};
 use poolwarden::model::{Knob, PoolSize, Setting};
 use poolwarden_tests::Version;
 
@@ -111,5 +111,28 @@ async fn a_size_that_control_takes_up_later_is_no_person_s() {
         assert_eq!(stage.inspect().await.problems, []);
         stage.must(&[(database("app"), 3, 6)]).await;
         assert_eq!((stage.bench.size().await, stage.size("plain").await), (9, Some(9)));
+    }
+}
+
+#[tokio::test]
+async fn what_a_broken_reload_brought_into_force_is_told() {
+    for version in BOTH {
+        let Some(stage) = Stage::new(version).await else { continue };
+        let size = |size| PoolSize::of(Knob::PoolSize, size).expect("a size");
+        let change =
+            |from, to| [Change { setting: database("app"), from: Some(size(from)), to: size(to) }];
+        let pgbouncer = stage.bench.sandbox.pgbouncer();
+        // The operator edits in the very moment in which the sidecar has read his file.
+        let edit = || pgbouncer.rewrite_setting("max_client_conn", "77").is_ok();
+        let login = log_in(&stage.target.console).await;
+        let done = stage.actuator.apply(login, &change(3, 6), edit).await;
+        assert_eq!(done.came, [(database("app"), Actuated::InForce)], "{:?}", done.sent);
+        assert_eq!(stage.size("app").await, Some(6));
+        assert_eq!(stage.setting("max_client_conn").await, "500", "put back");
+        assert_eq!((stage.conffile().await, stage.file.exists()), (stage.ini(), false));
+        // His file as it was: the size is the sidecar's own, and goes back.
+        pgbouncer.rewrite_setting("max_client_conn", "500").expect("written");
+        assert_eq!(stage.inspect().await.problems, []);
+        stage.must(&[(database("app"), 6, 3)]).await;
     }
 }
