@@ -215,8 +215,9 @@ impl TargetControl {
     }
 
     /// Takes in what a poll saw; what follows from it comes with [`TargetControl::polled`].
-    pub fn see(&mut self, snapshot: Snapshot, now: Timestamp) {
+    pub fn see(&mut self, mut snapshot: Snapshot, now: Timestamp) {
         self.problem = None;
+        self.believe(&mut snapshot);
         self.servers.note(&snapshot, now);
         self.history.absorb(snapshot);
     }
