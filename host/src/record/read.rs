@@ -128,7 +128,7 @@ impl Store {
         &self,
         target: &TargetName,
         since: Timestamp,
-    ) -> Result<Vec<(Setting, Timestamp)>, RecordError> {
+    ) -> Result<Vec<(Decision, Timestamp)>, RecordError> {
         let mut query = QueryBuilder::<Sqlite>::new(DECISION.replace(
             " FROM decisions",
             ", (SELECT min(t.at_ms) FROM transitions t WHERE t.decision = decisions.id AND t.status IN \
@@ -139,16 +139,8 @@ impl Store {
         query.push(" AND target = ").push_bind(target.as_str()).push(" ORDER BY made_ms");
         let found = query.build().fetch_all(&self.readers).await;
         let rows = found.map_err(|error| self.fail(error))?;
-        let one = |row: &SqliteRow| {
-            let made = from_ms(row.try_get("made_ms")?);
-            Ok(match decision(row)?.proposal {
-                Proposal::Resize { setting, .. } => Some((setting, made)),
-                _ => None,
-            })
-        };
-        let read: sqlx::Result<Vec<_>> =
-            rows.iter().filter_map(|row| one(row).transpose()).collect();
-        read.map_err(|error| self.fail(error))
+        let one = |row: &SqliteRow| Ok((decision(row)?, from_ms(row.try_get("made_ms")?)));
+        rows.iter().map(one).collect::<sqlx::Result<_>>().map_err(|error| self.fail(error))
     }
 
     /// Gives the advice about a target that stands: recommendations, and what waits for a person.
