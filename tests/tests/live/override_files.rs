@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use poolwarden::actuate::{Actuated, Actuator, Change, Probe, log_in};
 use poolwarden::model::{Knob, PoolSize, Setting};
-use poolwarden_tests::Version;
+use poolwarden::sandbox::{DatabaseOptions, SandboxOptions};
+use poolwarden_tests::process::run;
+use poolwarden_tests::{Bench, Version, seconds};
 
 use super::overrides::{Stage, configured, database};
 
@@ -135,4 +137,33 @@ async fn what_a_broken_reload_brought_into_force_is_told() {
         assert_eq!(stage.inspect().await.problems, []);
         stage.must(&[(database("app"), 6, 3)]).await;
     }
+}
+
+#[tokio::test]
+async fn check_beside_a_running_sidecar_takes_its_sizes_for_its_own_and_probes_nothing() {
+    let shop = DatabaseOptions { pool_size: Some(3), ..DatabaseOptions::inherited("shop") };
+    let options = SandboxOptions {
+        databases: vec![DatabaseOptions::inherited("app"), shop],
+        ..SandboxOptions::default()
+    };
+    let bench = Bench::start(options).await;
+    let mut setup = bench.setup();
+    let path = bench.sandbox.folder().join("override.ini");
+    setup.target().overrides = format!("path = \"{}\"", path.display());
+    let sidecar = bench.sidecar(&setup).await;
+    let load = bench.load(12).await;
+    bench
+        .until("the default has grown", seconds(20), async || {
+            let target = sidecar.target();
+            let scope = target.scopes.iter().find(|one| one.setting == Setting::DEFAULT)?;
+            (scope.wanted.is_some() && scope.wanted == scope.size).then_some(())
+        })
+        .await;
+    load.stop().await.expect("stopped");
+    let ran = run(&setup, &["check"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.text);
+    let probed = run(&setup, &["check", "--probe"]);
+    assert_eq!(probed.code, Some(1), "{}", probed.text);
+    assert!(probed.text.contains("nothing is probed beside the sidecar"), "{}", probed.text);
+    assert!(sidecar.stop().await);
 }
