@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use poolwarden::actuate::{Actuated, Actuator, Change, Probe, log_in};
-use poolwarden::model::{Knob, PoolSize, Setting};
+use poolwarden::model::{Knob, PoolSize, ScopeKey, Setting};
 use poolwarden::sandbox::{DatabaseOptions, SandboxOptions};
 use poolwarden_tests::process::run;
 use poolwarden_tests::{Bench, Version, seconds};
@@ -137,6 +137,34 @@ async fn what_a_broken_reload_brought_into_force_is_told() {
         assert_eq!(stage.inspect().await.problems, []);
         stage.must(&[(database("app"), 6, 3)]).await;
     }
+}
+
+#[tokio::test]
+async fn users_with_the_same_size_are_told_from_users_without_one() {
+    let Some(stage) = Stage::new(Version::Newer).await else { return };
+    let users =
+        "app = pool_size=4 reserve_pool_size=2\nsame = pool_size=4\nnone = pool_mode=session";
+    stage.rewrite(|ini| format!("{ini}\n[users]\n{users}\n"));
+    stage.bench.admin("RELOAD").await;
+    let reserve = Setting { scope: ScopeKey::User("app".into()), knob: Knob::ReservePoolSize };
+    let done = stage.must(&[(reserve.clone(), 2, 3)]).await;
+    assert!(done.sent.contains(&"RELOAD".to_owned()), "{done:?}");
+    stage.must(&[(reserve, 3, 2)]).await;
+    let mut setup = stage.bench.setup();
+    setup.target().overrides = format!("path = \"{}\"", stage.file.display());
+    let sidecar = stage.bench.sidecar(&setup).await;
+    let wanted = (["app", "same"], vec![("app".into(), 2)]);
+    stage
+        .bench
+        .until("each user's own sizes are known, and no others", seconds(15), async || {
+            let server = sidecar.target().server;
+            let sizes: Vec<_> = server.user_sizes.keys().map(ToString::to_string).collect();
+            let reserves: Vec<_> =
+                server.user_reserves.iter().map(|(user, size)| (user.to_string(), *size)).collect();
+            (sizes == wanted.0 && reserves == wanted.1).then_some(())
+        })
+        .await;
+    assert!(sidecar.stop().await);
 }
 
 #[tokio::test]
