@@ -265,7 +265,8 @@ impl Snapshot {
             }
             ScopeKey::User(name) => match setting.knob {
                 Knob::PoolSize => server.user_sizes.get(name).copied(),
-                Knob::MinPoolSize | Knob::ReservePoolSize => None,
+                Knob::ReservePoolSize => server.user_reserves.get(name).copied(),
+                Knob::MinPoolSize => None,
             },
         }
     }
@@ -296,10 +297,11 @@ impl Snapshot {
         asked.missing_among(self.databases.values().map(DatabaseRow::place))
     }
 
-    /// Gives the effective reserve of a pool.
+    /// Gives the effective reserve of a pool: the user's, else the database's, else the default.
     pub fn reserve_of(&self, key: &PoolKey) -> u32 {
-        let row = self.databases.get(&key.database);
-        row.and_then(|row| row.reserve_pool).or(self.server.reserve_pool_size).unwrap_or(0)
+        let of_user = self.server.user_reserves.get(&key.user).copied();
+        let of_database = || self.databases.get(&key.database).and_then(|row| row.reserve_pool);
+        of_user.or_else(of_database).or(self.server.reserve_pool_size).unwrap_or(0)
     }
 }
 

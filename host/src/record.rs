@@ -49,6 +49,7 @@ pub use error::RecordError;
 pub use history::{HistoryPoint, HistoryQuery, HistorySample};
 pub use maintain::Maintenance;
 pub use past::{PastQuery, PastRow};
+pub use read::peek_scopes;
 pub use types::{
     AlertChange, Approval, Batch, DecisionFilter, EffectState, Evaluation, HoldChange, Memory,
     Page, ScopeState, SilenceChange, Store, StoreOptions, Stored, StoredAlert,

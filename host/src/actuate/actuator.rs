@@ -1,12 +1,12 @@
 //! One PgBouncer's sizes: what can be acted on, and one change after the other.
 //!
-//! What may be in force beside the operator's file is known from three places: what the sidecar wanted
-//! before (`held`), what the override file on the disk says, and nothing else.
+//! What may be in force beside the operator's file is known from three places: what control wants, what was
+//! brought into force here (`held`), which control learns a moment later, and what the override file says.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
@@ -24,6 +24,9 @@ use crate::ini::Entry;
 use crate::model::{Mode, Obstacle, PoolSize, ScopeKey, Setting, Settings};
 use crate::report::chain;
 
+/// How long after a file that PgBouncer could not read it is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(60);
+
 /// Acts on one PgBouncer.
 #[derive(Debug)]
 pub struct Actuator {
@@ -34,6 +37,8 @@ pub struct Actuator {
     pub(super) marked: StdMutex<Option<String>>,
     /// Files of the operator's, as they were when they were last read.
     files: StdMutex<Option<(String, Vec<String>, Signature)>>,
+    /// Sizes that control wants to be in force.
+    wanted: StdMutex<Sizes>,
     /// Whether a look is due before its time.
     pub(super) due: AtomicBool,
     /// The most that a look may do.
@@ -42,7 +47,7 @@ pub struct Actuator {
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// Sizes that the sidecar has brought into force, as far as nobody changed them since.
+    /// Sizes that were brought into force here, as far as nobody changed them since.
     held: Sizes,
     /// Whether the login was found to be allowed to act.
     pub(super) may_act: bool,
@@ -51,19 +56,35 @@ pub(super) struct State {
     /// What the override file hid when somebody reloaded, where it was renewed since and nothing could
     /// be sent; as long as the operator's files stay the same.
     pub(super) unread: Option<(Signature, BTreeMap<Arc<str>, Entry>)>,
-    /// Why nothing is reloaded any more, until the operator's files are others.
-    halted: Option<(Obstacle, Signature)>,
+    /// Why nothing is reloaded any more.
+    pub(super) halted: Option<Halt>,
+}
+
+/// Why nothing is reloaded, as long as the operator's files stay the same.
+#[derive(Debug)]
+pub(super) struct Halt {
+    obstacle: Obstacle,
+    at: Signature,
+    /// When it may be tried again all the same: how PgBouncer sees the file does not show in the files.
+    again_at: Option<Instant>,
+}
+
+impl Halt {
+    /// Says whether it is time to try again.
+    pub fn is_over(&self, now: Instant) -> bool {
+        self.again_at.is_some_and(|at| now >= at)
+    }
 }
 
 impl Actuator {
-    /// Takes over sizes that the sidecar had brought into force before it was started.
-    pub fn new(target: Arc<Target>, held: BTreeMap<Setting, PoolSize>) -> Self {
-        let held = held.into_iter().map(|(setting, size)| (setting, size.get())).collect();
+    /// Makes one that has changed nothing yet, and knows what is wanted to be in force.
+    pub fn new(target: Arc<Target>, wanted: BTreeMap<Setting, PoolSize>) -> Self {
         Self {
             target,
-            state: Mutex::new(State { held, ..State::default() }),
+            state: Mutex::default(),
             marked: StdMutex::default(),
             files: StdMutex::default(),
+            wanted: StdMutex::new(sizes(wanted)),
             due: AtomicBool::new(true),
             leave: Leave::default(),
         }
@@ -132,9 +153,12 @@ impl Actuator {
         before: InForce,
     ) -> Result<Ground<'a>, Obstacle> {
         let conffile = before.value("conffile").unwrap_or_default();
-        let site = Site::new(config, conffile)?;
-        let in_use = conffile == config.path_in_pgbouncer;
-        let found = if in_use { site.found() } else { None };
+        let (site, found) = Site::new(config, conffile)?;
+        // The path says nothing of whose it is once it is in use, so that what was there before does.
+        let known = lock(&self.files).as_ref().map(|(main, ..)| main.clone());
+        if let Some(known) = known.filter(|known| site.is_own(conffile) && *known != site.main) {
+            return Err(Site::of(config, &known).shared(&site.main));
+        }
         // Before reading: what changes meanwhile is seen the next time.
         let main = site.main.clone();
         let ini = site.read();
@@ -151,9 +175,8 @@ impl Actuator {
         config: &Override,
         ground: &Ground<'_>,
     ) -> Result<(), Obstacle> {
-        if let Some((obstacle, _)) = state.halted.as_ref().filter(|(_, at)| *at == ground.signature)
-        {
-            return Err(obstacle.clone());
+        if let Some(halt) = state.halted.as_ref().filter(|halt| halt.at == ground.signature) {
+            return Err(halt.obstacle.clone());
         }
         if let Some(obstacle) = tls_obstacle(config, &ground.before) {
             return Err(obstacle);
@@ -171,7 +194,9 @@ impl Actuator {
     fn ours<'a>(&self, state: &'a State, ground: &'a Ground<'_>) -> Ours<'a> {
         let mut sizes: BTreeMap<Setting, Vec<u32>> = BTreeMap::new();
         let found = ground.found.as_ref().map(|found| &found.sizes);
-        for (setting, size) in state.held.iter().chain(found.into_iter().flatten()) {
+        let wanted = lock(&self.wanted);
+        let all = wanted.iter().chain(&state.held).chain(found.into_iter().flatten());
+        for (setting, size) in all {
             sizes.entry(setting.clone()).or_default().push(*size);
         }
         let hidden = ground.found.as_ref().map(|found| &found.databases);
@@ -191,16 +216,21 @@ impl Actuator {
         ground: &Ground<'_>,
         came: Reloaded,
     ) -> Result<Box<InForce>, Obstacle> {
-        match came {
+        let (obstacle, again_at) = match came {
             Reloaded::Read(after) => {
                 (state.is_proved, state.unread) = (true, None);
-                Ok(after)
+                return Ok(after);
             }
-            Reloaded::Unread(obstacle) | Reloaded::Broken(obstacle) => {
-                state.halted = Some((obstacle.clone(), ground.signature.clone()));
-                Err(obstacle)
+            Reloaded::Unread(obstacle) => (obstacle, Some(Instant::now() + TRY_AGAIN)),
+            Reloaded::Broken(obstacle) => {
+                // It was read, and to prove that again would take the sizes back that it brought.
+                state.is_proved = true;
+                (obstacle, None)
             }
-        }
+        };
+        let (at, shown) = (ground.signature.clone(), obstacle.clone());
+        state.halted = Some(Halt { obstacle: shown, at, again_at });
+        Err(obstacle)
     }
 
     /// Gives the sizes of ours that are in force.
@@ -211,7 +241,8 @@ impl Actuator {
         of: impl Fn(&Setting) -> bool,
     ) -> Sizes {
         let found = ground.found.as_ref().map(|found| &found.sizes);
-        let all = state.held.iter().chain(found.into_iter().flatten());
+        let wanted = lock(&self.wanted);
+        let all = wanted.iter().chain(&state.held).chain(found.into_iter().flatten());
         let stands = |(setting, size): &(&Setting, &u32)| {
             of(setting) && ground.before.size(setting) == Some(**size)
         };
@@ -245,12 +276,12 @@ impl Actuator {
         }
         let mut sizes = self.in_force(state, &ground, |_| true);
         sizes.extend(changes.iter().map(|one| (one.setting.clone(), one.to.get())));
-        let Ground { site, ini, before, found, .. } = &ground;
+        let Ground { site, ini, before, .. } = &ground;
         let text = overrides::text(&site.main, ini, &sizes, before);
         if let Some(why) = objection(session, &self.target.console, in_time).await {
             return Err(Stop::Nothing(why));
         }
-        let old = std::fs::read(&config.path).ok().filter(|_| found.is_some());
+        let old = std::fs::read(&config.path).ok().filter(|_| ground.is_own());
         let conffile = match &text {
             Some(text) => {
                 site.put(text)?;
@@ -263,11 +294,12 @@ impl Actuator {
         let after = match self.note(state, &ground, came) {
             Ok(after) => after,
             Err(obstacle) => {
-                match old {
-                    Some(old) => site.put(&old)?,
-                    None => site.remove(),
-                }
-                return Err(Stop::Nothing(obstacle.to_string()));
+                put_back(site, old.as_deref());
+                let after = read_in_force(session).await.map_err(Stop::Unknown)?;
+                let came = |change: &Change| {
+                    (change.setting.clone(), came_all_the_same(change, &after, &obstacle))
+                };
+                return Ok(changes.iter().map(came).collect());
             }
         };
         state.held = sizes;
@@ -303,6 +335,17 @@ impl Actuator {
             (setting, came)
         };
         changes.iter().map(came).collect()
+    }
+
+    /// Says which sizes are wanted to be in force from now on; others are somebody else's.
+    pub fn want(&self, wanted: BTreeMap<Setting, PoolSize>) {
+        let wanted = sizes(wanted);
+        let mut before = lock(&self.wanted);
+        if *before != wanted {
+            *before = wanted;
+            // It may have been a size of ours, taken for a person's, that stood in the way.
+            self.due.fetch_or(self.target.overrides.is_some(), Ordering::Relaxed);
+        }
     }
 
     /// Takes note of what a poll saw; a look is due when somebody else has reloaded.
@@ -354,6 +397,47 @@ pub(super) fn unread<'a>(
     same.map(|(_, hid)| hid)
 }
 
+/// Puts the override file back to what it was before a `RELOAD` that went wrong.
+fn put_back(site: &Site<'_>, old: Option<&[u8]>) {
+    match old.map(|old| site.put(old)) {
+        None => site.remove(),
+        Some(Ok(())) => {}
+        Some(Err(obstacle)) => tracing::error!(%obstacle, "the override file is not as before"),
+    }
+}
+
+/// Says what came of a change by a `RELOAD` that went wrong: a part of the file may have been read.
+fn came_all_the_same(change: &Change, after: &InForce, obstacle: &Obstacle) -> Actuated {
+    match outcome(after.size(&change.setting), change.to) {
+        Actuated::Other(size) if size == change.from.map(PoolSize::get) => {
+            Actuated::Failed(obstacle.to_string())
+        }
+        came => came,
+    }
+}
+
+fn sizes(sizes: BTreeMap<Setting, PoolSize>) -> Sizes {
+    sizes.into_iter().map(|(setting, size)| (setting, size.get())).collect()
+}
+
 pub(super) fn lock<T>(mutex: &StdMutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_not_read_is_tried_again_and_one_that_broke_is_not() {
+        let halt = |again_at| Halt {
+            obstacle: Obstacle::new("why", "what to do"),
+            at: Signature::default(),
+            again_at,
+        };
+        let now = Instant::now();
+        let unread = halt(Some(now + TRY_AGAIN));
+        assert!(!unread.is_over(now) && unread.is_over(now + TRY_AGAIN));
+        assert!(!halt(None).is_over(now + TRY_AGAIN * 1_000));
+    }
 }

@@ -244,8 +244,8 @@ fn users(ini: &Ini, now: &InForce, ours: &Ours<'_>, found: &mut Vec<String>) {
         let Some(row) = now.users.get(name) else { continue };
         let scope = ScopeKey::User(Arc::clone(name));
         let mode = entry.text("pool_mode").map(|mode| mode.to_ascii_lowercase());
-        let sized = |knob, key: &str, in_force: Option<u32>| {
-            row.doubtful
+        let sized = |knob: Knob, key: &str, in_force: Option<u32>| {
+            row.echoes.contains(&knob)
                 || now.version < 12_300
                 || in_force == entry.number(&[key])
                 || ours.has(&scope, knob, in_force)

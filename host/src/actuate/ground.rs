@@ -13,9 +13,16 @@ pub(super) struct Ground<'a> {
     pub site: Site<'a>,
     pub ini: Ini,
     pub before: InForce,
-    /// The override file that is in use.
+    /// What override files that are in use say.
     pub found: Option<Found>,
     pub signature: Signature,
+}
+
+impl Ground<'_> {
+    /// Says whether PgBouncer reads this sidecar's own override file.
+    pub fn is_own(&self) -> bool {
+        self.before.value("conffile").is_some_and(|conffile| self.site.is_own(conffile))
+    }
 }
 
 /// Why a change was not made.

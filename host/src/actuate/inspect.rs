@@ -3,6 +3,7 @@
 //! A look may take seconds, so whether it may send something is asked right before it does.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::actuator::{Actuator, State, lock, unread};
 use super::ground::Ground;
@@ -82,6 +83,11 @@ impl Actuator {
             Ok(ground) => ground,
             Err(obstacle) => return Ok(reach(&before, Err(&obstacle), None)),
         };
+        // Only where it is tried out again, so that it does not look as if it were mended.
+        let is_over = state.halted.as_ref().is_some_and(|halt| halt.is_over(Instant::now()));
+        if is_over && most() == Probe::Once {
+            state.halted = None;
+        }
         let mut obstacle = self.reload_obstacle(state, config, &ground).err();
         if ground.found.is_some() && most() != Probe::LookOnly {
             // In the way of a RELOAD, whatever the leave.
@@ -160,17 +166,19 @@ impl Actuator {
         let has_reloaded = !is_marked(before, &mark);
         let whole = text.clone().unwrap_or_else(|| overrides::head(&site.main));
         let is_new = std::fs::read(&config.path).ok().as_ref() != Some(&whole);
-        // Where nothing is left to override, the path goes back to the operator's ini.
-        let has_to_send = has_reloaded || text.is_none();
+        let is_own = ground.is_own();
+        // Where nothing is left to override, the path goes back to the operator's ini; where the file is
+        // another sidecar's that is gone, nobody would keep it up to date.
+        let has_to_send = has_reloaded || text.is_none() || !is_own;
         let may_send = most() == Probe::Once;
-        if !(is_new || has_to_send && may_send) {
+        if !(is_new && is_own || has_to_send && may_send) {
             return Ok(());
         }
         let most = self.leave_now(session, most).await?;
-        if most == Probe::LookOnly {
+        let is_blocked = most == Probe::Never;
+        if most == Probe::LookOnly || is_blocked && !is_own {
             return Ok(());
         }
-        let is_blocked = most == Probe::Never;
         if is_new {
             // Whoever reloads next finds it as it should be, also where the sidecar may not.
             if let Err(obstacle) = site.put(&whole) {
@@ -185,10 +193,11 @@ impl Actuator {
             });
             state.unread = hid.map(|hid| (ground.signature.clone(), hid.databases.clone()));
         }
-        if is_blocked {
+        // An edit that nobody has reloaded waits for its author.
+        if is_blocked || !has_to_send {
             return Ok(());
         }
-        if !is_new && text.is_some() && unread(state, ground).is_none() {
+        if is_own && !is_new && text.is_some() && unread(state, ground).is_none() {
             // Somebody else has reloaded, and it made no difference.
             return session.run(&format!("SET {MARK_KEY} = '{mark}'")).await.map(drop);
         }
@@ -196,9 +205,21 @@ impl Actuator {
         let order = Order { site, ini, before, conffile, sizes: &sizes };
         let came = reload(session, &order, &mut Sent::default()).await?;
         match self.note(state, ground, came) {
-            Ok(_) if text.is_none() => self.forget(site),
-            Ok(_) => {}
-            Err(obstacle) => tracing::error!(%obstacle, "the override file was not read anew"),
+            Ok(_) => {
+                if !is_own {
+                    let conffile = before.value("conffile").unwrap_or_default();
+                    tracing::info!(conffile, "another override file was in use and is replaced");
+                }
+                if text.is_none() {
+                    self.forget(site);
+                }
+            }
+            Err(obstacle) => {
+                tracing::error!(%obstacle, "the override file was not read anew");
+                if !is_own {
+                    site.remove();
+                }
+            }
         }
         Ok(())
     }

@@ -129,7 +129,7 @@ fn key(setting: &Setting, version: u32) -> &'static str {
 }
 
 /// What an override file on disk says.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Found {
     /// The operator's ini, as PgBouncer sees it.
     pub main: String,
@@ -137,6 +137,15 @@ pub(super) struct Found {
     pub sizes: Sizes,
     /// Its entries of `[databases]`.
     pub databases: BTreeMap<Arc<str>, Entry>,
+}
+
+impl Found {
+    /// Gives what is overridden where this file includes another one.
+    pub fn over(self, mut inner: Self) -> Self {
+        inner.sizes.extend(self.sizes);
+        inner.databases.extend(self.databases);
+        inner
+    }
 }
 
 /// Reads an override file back; `None` when it is not the sidecar's own.

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use super::overrides::{self, Found, PutError};
 use crate::config::Override;
-use crate::ini::{Ini, IniError};
+use crate::ini::{INCLUDE_LEVEL_MAX, Ini, IniError};
 use crate::model::Obstacle;
 use crate::report::chain;
 
 /// The longest path that `SET conffile` takes, in bytes.
 const PATH_MAX: usize = 255;
+/// What helps where the ini is not known any more.
+const RESTART: &str = "restart PgBouncer, which then reads its own ini again";
 
 /// Files, by the name that PgBouncer has for the operator's ini.
 #[derive(Debug, Clone)]
@@ -26,22 +28,41 @@ pub(super) struct Site<'a> {
 pub(super) struct Signature(Vec<Option<(u64, u64, i64, i64)>>);
 
 impl<'a> Site<'a> {
-    /// Finds the operator's ini: `conffile`, or what our own file includes where that is in use.
-    pub fn new(config: &'a Override, conffile: &str) -> Result<Self, Obstacle> {
-        if conffile != config.path_in_pgbouncer {
-            let site = Self { config, main: conffile.to_owned() };
-            return site.is_apart().map(|()| site);
+    /// Finds the operator's ini behind `conffile`, and what files of Poolwarden's that are in use override:
+    /// this sidecar's own, or one that it had under another path, or that of the sidecar before it.
+    pub fn new(config: &'a Override, conffile: &str) -> Result<(Self, Option<Found>), Obstacle> {
+        let mut site = Self { config, main: conffile.to_owned() };
+        let mut in_use: Option<Found> = None;
+        for _ in 0..INCLUDE_LEVEL_MAX {
+            let Some(found) = site.ours() else {
+                site.is_apart(conffile)?;
+                return Ok((site, in_use));
+            };
+            site.main.clone_from(&found.main);
+            in_use = Some(in_use.map_or_else(|| found.clone(), |outer| outer.over(found.clone())));
         }
-        let path = config.path.display();
-        let main = std::fs::read(&config.path).ok().and_then(|text| overrides::found(&text));
-        main.map(|found| Self { config, main: found.main }).ok_or_else(|| {
-            Obstacle::new(
-                format!(
-                    "PgBouncer reads {conffile}, and Poolwarden's file {path} is gone or changed"
-                ),
-                "restart PgBouncer, which then reads its own ini again",
-            )
-        })
+        Err(Obstacle::new(
+            format!("PgBouncer reads {conffile}, and Poolwarden's files include one another"),
+            RESTART,
+        ))
+    }
+
+    /// Gives what a file that PgBouncer reads overrides, if it is one of Poolwarden's.
+    fn ours(&self) -> Option<Found> {
+        if self.is_own(&self.main) {
+            return self.found();
+        }
+        // Where this sidecar's own lies, and where PgBouncer says that it is.
+        let name = Path::new(&self.main);
+        let own = (Path::new(&self.config.path_in_pgbouncer), self.config.path.as_path());
+        let places = [beside(name, own), self.whole(&self.main).ok()];
+        let read = |path: PathBuf| overrides::found(&std::fs::read(path).ok()?);
+        places.into_iter().flatten().find_map(read)
+    }
+
+    /// Says whether PgBouncer calls this sidecar's own override file so.
+    pub fn is_own(&self, conffile: &str) -> bool {
+        conffile == self.config.path_in_pgbouncer
     }
 
     /// Takes the name of the operator's ini as it was found before.
@@ -49,17 +70,33 @@ impl<'a> Site<'a> {
         Self { config, main: main.to_owned() }
     }
 
-    /// Refuses an override file that is in truth a file of the operator's.
-    fn is_apart(&self) -> Result<(), Obstacle> {
-        let path = &self.config.path;
-        let Ok(text) = std::fs::read(path) else { return Ok(()) };
-        if overrides::found(&text).is_some() {
-            return Ok(());
+    /// Refuses an override file that is in truth a file of the operator's, or another PgBouncer's.
+    fn is_apart(&self, conffile: &str) -> Result<(), Obstacle> {
+        let (main, path) = (&self.main, self.config.path.display());
+        if self.is_own(main) {
+            let reason =
+                format!("PgBouncer reads {main}, and Poolwarden's file {path} is gone or changed");
+            return Err(Obstacle::new(reason, RESTART));
         }
-        Err(Obstacle::new(
-            format!("{} exists and was not written by Poolwarden", path.display()),
-            "name a file in override.path that nobody else needs",
-        ))
+        match self.found() {
+            Some(found) if self.is_own(conffile) || found.main == *main => Ok(()),
+            Some(found) => Err(self.shared(&found.main)),
+            None if !self.config.path.exists() => Ok(()),
+            None => Err(Obstacle::new(
+                format!("{path} exists and was not written by Poolwarden"),
+                "name a file in override.path that nobody else needs",
+            )),
+        }
+    }
+
+    /// Says that the override file belongs to the ini of another PgBouncer.
+    pub fn shared(&self, main: &str) -> Obstacle {
+        let path = self.config.path.display();
+        Obstacle::new(
+            format!("{path} overrides {main}, and this PgBouncer's ini is {}", self.main),
+            "name a file in override.path that no other PgBouncer has, or remove this one if it is only \
+             left over",
+        )
     }
 
     /// Gives the override file as it lies on the disk, if there is one.
@@ -84,25 +121,26 @@ impl<'a> Site<'a> {
 
     /// Gives the path under which the sidecar finds what PgBouncer calls by a name.
     fn local(&self, name: &str) -> io::Result<PathBuf> {
-        let config = self.config;
-        if let Some(ini) = config.ini_path.as_ref().filter(|_| name == self.main) {
+        if let Some(ini) = self.config.ini_path.as_ref().filter(|_| name == self.main) {
             return Ok(ini.clone());
         }
-        let whole = |name: &str| match (&config.working_dir, Path::new(name)) {
+        let path = self.whole(name)?;
+        let (Some(ini), Ok(main)) = (&self.config.ini_path, self.whole(&self.main)) else {
+            return Ok(path);
+        };
+        // What lies beside the ini there lies beside it here.
+        Ok(beside(&path, (&main, ini)).unwrap_or(path))
+    }
+
+    /// Gives a whole path for one that PgBouncer has.
+    fn whole(&self, name: &str) -> io::Result<PathBuf> {
+        match (&self.config.working_dir, Path::new(name)) {
             (_, path) if path.is_absolute() => Ok(path.to_owned()),
             (Some(folder), path) => Ok(folder.join(path)),
             (None, _) => Err(io::Error::other(
                 "the path is relative, and only PgBouncer knows to what: set override.working_dir to \
                  the folder that it was started in",
             )),
-        };
-        let path = whole(name)?;
-        let (Some(ini), Ok(main)) = (&config.ini_path, whole(&self.main)) else { return Ok(path) };
-        // What lies beside the ini there lies beside it here.
-        let inside = main.parent().and_then(|folder| path.strip_prefix(folder).ok());
-        match (inside, ini.parent()) {
-            (Some(inside), Some(folder)) => Ok(folder.join(inside)),
-            _ => Ok(path),
         }
     }
 
@@ -149,5 +187,75 @@ impl<'a> Site<'a> {
             return Err(Obstacle::new(reason, "choose a shorter override.path_in_pgbouncer"));
         }
         Ok(format!("SET conffile = '{}'", path.replace('\'', "''")))
+    }
+}
+
+/// Gives the path here of what lies in the folder of a file there, or below, of which both paths are known.
+fn beside(path: &Path, (there, here): (&Path, &Path)) -> Option<PathBuf> {
+    let inside = path.strip_prefix(there.parent()?).ok()?;
+    Some(here.parent()?.join(inside))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TlsReload;
+
+    /// A folder that the sidecar has elsewhere than PgBouncer, which has it as `/there`.
+    fn config(here: &Path) -> Override {
+        Override {
+            path: here.join("own.ini"),
+            path_in_pgbouncer: "/there/own.ini".to_owned(),
+            ini_path: Some(here.join("mounted.ini")),
+            working_dir: None,
+            tls_reload: TlsReload::Refuse,
+        }
+    }
+
+    fn write(here: &Path, name: &str, main: &str, size: u32) {
+        let mut text = overrides::head(main);
+        let lines = format!("[databases]\n; holds database:{name} = {size}\n{name} = host=h\n");
+        text.extend_from_slice(lines.as_bytes());
+        std::fs::write(here.join(name), text).expect("written");
+    }
+
+    #[test]
+    fn the_file_of_another_poolwarden_is_not_the_operator_s_ini() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let config = config(dir.path());
+        let main = |conffile| {
+            let (site, found) = Site::new(&config, conffile).expect("an ini");
+            (site.main, found.map_or(0, |found| found.sizes.len()))
+        };
+        assert_eq!(main("/etc/p.ini"), ("/etc/p.ini".to_owned(), 0));
+        write(dir.path(), "other.ini", "/etc/p.ini", 7);
+        assert_eq!(main("/there/other.ini"), ("/etc/p.ini".to_owned(), 1));
+        // What was chained is seen through.
+        write(dir.path(), "own.ini", "/there/other.ini", 8);
+        assert_eq!(main("/there/own.ini"), ("/etc/p.ini".to_owned(), 2));
+    }
+
+    #[test]
+    fn a_file_that_overrides_another_ini_is_another_pgbouncer_s() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let config = config(dir.path());
+        write(dir.path(), "own.ini", "/etc/first.ini", 7);
+        assert!(Site::new(&config, "/etc/first.ini").is_ok(), "left over from before a restart");
+        let obstacle = Site::new(&config, "/etc/second.ini").expect_err("the first one's");
+        assert!(obstacle.reason.contains("/etc/first.ini"), "{obstacle}");
+        assert!(Site::new(&config, "/there/own.ini").is_ok());
+    }
+
+    #[test]
+    fn files_that_include_one_another_lead_nowhere() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let config = config(dir.path());
+        write(dir.path(), "own.ini", "/there/other.ini", 7);
+        write(dir.path(), "other.ini", "/there/own.ini", 8);
+        let obstacle = Site::new(&config, "/there/own.ini").expect_err("no ini");
+        assert!(obstacle.reason.contains("include one another"), "{obstacle}");
+        std::fs::remove_file(dir.path().join("own.ini")).expect("removed");
+        let obstacle = Site::new(&config, "/there/other.ini").expect_err("no ini");
+        assert!(obstacle.reason.contains("is gone or changed"), "{obstacle}");
     }
 }

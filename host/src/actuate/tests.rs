@@ -118,6 +118,17 @@ fn every_difference_is_named_with_its_line_and_no_secret() {
 }
 
 #[test]
+fn a_reserve_that_may_be_an_echo_is_no_difference_beside_a_size_of_its_own() {
+    let mut now = in_force(12_502);
+    let row = now.users.get_mut("u").expect("there");
+    row.reserve_pool_size = Some(2);
+    assert_eq!(told(&ini(INI), &now), ["reserve_pool_size of user u (/etc/p.ini:6)"]);
+    let row = now.users.get_mut("u").expect("there");
+    row.echoes.insert(Knob::ReservePoolSize);
+    assert_eq!(told(&ini(INI), &now), Vec::<String>::new());
+}
+
+#[test]
 fn sizes_of_ours_are_no_difference_and_others_are() {
     let mut now = in_force(12_401);
     let set = |now: &mut InForce, size: &str| {

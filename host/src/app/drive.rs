@@ -214,11 +214,12 @@ impl Drive {
         };
         let effects = self.control.apply(event, self.clock.now());
         let acts = !effects.is_empty() && effects.iter().any(|e| !is_evaluation(e));
-        for effect in effects {
-            self.carry_out(effect);
-        }
+        // Before anything is sent, because who sends must know what is wanted.
         if urgent || acts || self.shown.elapsed() >= SHOW {
             self.show();
+        }
+        for effect in effects {
+            self.carry_out(effect);
         }
         // Only now, so that who asks next sees it.
         if let Some(kept) = kept {
@@ -232,6 +233,7 @@ impl Drive {
         for target in &view.targets {
             if let Some(actor) = self.actors.get(&target.name) {
                 actor.actuator.allow(leave(target));
+                actor.actuator.want(target.wanted());
             }
         }
         self.show.send_replace(Arc::new(view));

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::collect::{Collector, attend, observe};
 use crate::config::{Config, ExitSizes, Target};
 use crate::console::Instance;
-use crate::control::{Control, Ids, Known, TargetSetup, View};
+use crate::control::{Control, Ids, Known, TargetSetup, TargetView, View};
 use crate::evaluate::{Compile, Registry, Runtime, RuntimeError, watch as watch_policies};
 use crate::history::{Spans, TargetFacts};
 use crate::metrics::Metrics;
@@ -190,10 +190,9 @@ async fn serve_http(listener: TcpListener, state: ServeState, stop: Cancellation
 /// Makes what acts on a target; it knows the sizes that the sidecar had brought into force before.
 fn actor(target: &Target, nudge: Arc<Notify>, now: &View) -> Actor {
     let known = now.targets.iter().find(|one| one.name == target.name);
-    let scopes = known.into_iter().flat_map(|one| &one.scopes);
-    let held = scopes.filter_map(|scope| Some((scope.setting.clone(), scope.wanted?)));
+    let wanted = known.map(TargetView::wanted).unwrap_or_default();
     let target = Arc::new(target.clone());
-    let actuator = Arc::new(Actuator::new(Arc::clone(&target), held.collect()));
+    let actuator = Arc::new(Actuator::new(Arc::clone(&target), wanted));
     Actor { target, nudge, turn: Arc::default(), actuator }
 }
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use uuid::Uuid;
 
 use super::{ConfigArg, bad_config, failed, runtime};
 use crate::actuate::{Actuator, Probe};
@@ -14,10 +15,13 @@ use crate::ask::Output;
 use crate::clock::Clock;
 use crate::collect::growth;
 use crate::config::{Config, Target};
-use crate::console::{ConsoleError, Role, Session, may_act, read_peers};
+use crate::console::{ConsoleError, Instance, Role, Session, may_act, read_peers};
 use crate::database::Observer;
 use crate::evaluate::{PolicyState, Registry, Runtime};
-use crate::model::{Claim, DatabaseSample, HoldKind, Mode, Peer, Place, Reach, TargetName};
+use crate::model::{
+    Claim, DatabaseSample, HoldKind, Mode, Peer, Place, PoolSize, Reach, Setting, TargetName,
+};
+use crate::record::peek_scopes;
 use crate::report::chain;
 
 /// Checks configuration, policies, console access and PostgreSQL access.
@@ -158,10 +162,22 @@ async fn check_targets(config: &Config, probe: Probe, findings: &mut Findings) {
                 continue;
             }
         };
+        let acting = check_company(target, findings).await;
         if check_act(target, findings).await {
-            check_reach(target, probe, findings).await;
+            let probe = match acting {
+                Some(other) if probe == Probe::Once => {
+                    findings.bad(&format!(
+                        "target {}: nothing is probed beside the sidecar {other}, which acts on it; it \
+                         finds out itself what PgBouncer sees, and says so in /v1/targets",
+                        target.name
+                    ));
+                    Probe::LookOnly
+                }
+                _ => probe,
+            };
+            let wanted = check_wanted(config, target, findings).await;
+            check_reach(target, (wanted, probe), findings).await;
         }
-        check_company(target, findings).await;
         if let Some(sample) = check_database(target, findings).await {
             let places =
                 places.iter().map(|(host, port)| Place { host: host.as_deref(), port: *port });
@@ -174,8 +190,8 @@ async fn check_targets(config: &Config, probe: Probe, findings: &mut Findings) {
     }
 }
 
-/// Says which other sidecars are on the console.
-async fn check_company(target: &Target, findings: &mut Findings) {
+/// Says which other sidecars are on the console; gives the one that acts.
+async fn check_company(target: &Target, findings: &mut Findings) -> Option<Uuid> {
     let name = &target.name;
     let peers = async {
         let mut session = Session::open(&target.console, Role::Watch).await?;
@@ -186,7 +202,7 @@ async fn check_company(target: &Target, findings: &mut Findings) {
     match peers.await {
         Ok((peers, _)) => {
             let peers: BTreeSet<Peer> = peers.into_iter().collect();
-            for peer in peers {
+            for peer in &peers {
                 let does = match peer.claim {
                     Claim::Watches => "watches it",
                     Claim::Waits => "waits for its turn to act on it",
@@ -200,8 +216,36 @@ async fn check_company(target: &Target, findings: &mut Findings) {
                 };
                 findings.note(&format!("target {name}: the sidecar {} {does}{held}", peer.id));
             }
+            peers.iter().find(|peer| peer.claim == Claim::Acts).map(|peer| peer.id)
         }
-        Err(error) => findings.bad(&format!("target {name}: {}", chain(&error))),
+        Err(error) => {
+            findings.bad(&format!("target {name}: {}", chain(&error)));
+            None
+        }
+    }
+}
+
+/// Looks which sizes a sidecar with this store keeps up, running or not: they are no differences.
+async fn check_wanted(
+    config: &Config,
+    target: &Target,
+    findings: &mut Findings,
+) -> BTreeMap<Setting, PoolSize> {
+    if target.overrides.is_none() {
+        return BTreeMap::new();
+    }
+    match peek_scopes(&config.store.dir, &target.name).await {
+        Ok(scopes) => {
+            scopes.into_iter().filter_map(|scope| Some((scope.setting, scope.wanted?))).collect()
+        }
+        Err(error) => {
+            findings.note(&format!(
+                "target {}: {}; sizes that Poolwarden has set may be named as differences",
+                target.name,
+                chain(&error)
+            ));
+            BTreeMap::new()
+        }
     }
 }
 
@@ -270,9 +314,18 @@ async fn check_act(target: &Target, findings: &mut Findings) -> bool {
 }
 
 /// Says which sizes can be acted on; where no override file is configured that needs no word.
-async fn check_reach(target: &Target, probe: Probe, findings: &mut Findings) {
+async fn check_reach(
+    target: &Target,
+    (wanted, probe): (BTreeMap<Setting, PoolSize>, Probe),
+    findings: &mut Findings,
+) {
     let name = &target.name;
-    let actuator = Actuator::new(Arc::new(target.clone()), BTreeMap::new());
+    let mut named = target.clone();
+    if probe == Probe::Once {
+        // Only who has a name looks who else acts, right before anything is sent.
+        named.console.instance = Some(Instance::new(Uuid::now_v7(), Claim::Watches));
+    }
+    let actuator = Actuator::new(Arc::new(named), wanted);
     let reach = match actuator.inspect(|| probe).await {
         Ok(reach) => reach,
         Err(error) => return findings.bad(&format!("target {name}: {}", chain(&error))),

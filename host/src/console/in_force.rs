@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::poll::{databases_of, version_number};
+use super::users::{UserRow, users_of};
 use super::{ConsoleError, Session, Table};
 use crate::model::{Databases, Knob, ScopeKey, Setting};
 
@@ -24,22 +25,6 @@ impl fmt::Debug for ConfigRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConfigRow").field("changeable", &self.changeable).finish_non_exhaustive()
     }
-}
-
-/// One row of `SHOW USERS`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct UserRow {
-    /// Its own size (1.23 and newer).
-    pub pool_size: Option<u32>,
-    /// Whether the row before has the same sizes: up to 1.25.2 it may be nothing but that row's
-    /// (pgbouncer#1323).
-    pub doubtful: bool,
-    /// Its own reserve (1.24 and newer).
-    pub reserve_pool_size: Option<u32>,
-    /// Its own pooling mode.
-    pub pool_mode: Option<String>,
-    /// Its limit of connections (1.23 and newer).
-    pub max_user_connections: Option<u32>,
 }
 
 /// What is in force.
@@ -73,14 +58,7 @@ impl InForce {
                     Knob::ReservePoolSize => row.reserve_pool,
                 }
             }
-            ScopeKey::User(name) => {
-                let row = self.users.get(name)?;
-                match setting.knob {
-                    Knob::PoolSize => row.pool_size,
-                    Knob::MinPoolSize => None,
-                    Knob::ReservePoolSize => row.reserve_pool_size,
-                }
-            }
+            ScopeKey::User(name) => self.users.get(name)?.size(setting.knob),
         }
     }
 }
@@ -97,7 +75,7 @@ pub async fn read_in_force(session: &mut Session) -> Result<InForce, ConsoleErro
         version,
         config: config(&session.run("SHOW CONFIG").await?),
         databases: databases_of(&session.run("SHOW DATABASES").await?)?,
-        users: users(&session.run("SHOW USERS").await?, version),
+        users: users_of(&session.run("SHOW USERS").await?, version),
     })
 }
 
@@ -112,23 +90,4 @@ fn config(table: &Table) -> BTreeMap<String, ConfigRow> {
         Some((row.text("key")?.to_owned(), one))
     };
     table.rows().filter_map(row).collect()
-}
-
-fn users(table: &Table, version: u32) -> BTreeMap<Arc<str>, UserRow> {
-    let (mut users, mut before) = (BTreeMap::new(), (None, None));
-    for row in table.rows() {
-        let sizes = (row.number("pool_size"), row.number("reserve_pool_size"));
-        let one = UserRow {
-            pool_size: sizes.0,
-            reserve_pool_size: sizes.1,
-            doubtful: version < 12_600 && sizes != (None, None) && sizes == before,
-            pool_mode: row.text("pool_mode").map(str::to_owned),
-            max_user_connections: row.number("max_user_connections"),
-        };
-        before = sizes;
-        if let Some(name) = row.text("name") {
-            users.insert(Arc::from(name), one);
-        }
-    }
-    users
 }

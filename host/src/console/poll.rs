@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::clients::backends_of;
+use super::users::{UserRow, users_of};
 use super::{ConsoleError, Role, Row, Session, Table};
 use crate::clock::Clock;
 use crate::config::Console;
 use crate::model::{
-    Counters, DatabaseRow, Databases, PoolKey, PoolRow, Server, Settings, Snapshot, Timestamp,
+    Counters, DatabaseRow, Databases, Knob, PoolKey, PoolRow, ScopeKey, Server, Setting, Settings,
+    Snapshot, Timestamp,
 };
 
 /// How often the servers are listed; each holds PgBouncer up for 2 µs.
@@ -282,8 +284,8 @@ async fn read_server(session: &mut Session, costs: &mut Vec<Cost>) -> Result<Ser
         );
     }
     if server.version_number >= 12300 {
-        server.user_sizes =
-            user_sizes(&show(session, "users", costs).await?, server.version_number);
+        let users = users_of(&show(session, "users", costs).await?, server.version_number);
+        note_users(&mut server, &users);
     }
     for row in show(session, "lists", costs).await?.rows() {
         if let (Some(list), Some(items)) = (row.text("list"), row.number("items")) {
@@ -293,21 +295,19 @@ async fn read_server(session: &mut Session, costs: &mut Vec<Cost>) -> Result<Ser
     Ok(server)
 }
 
-/// Reads users' own sizes.
-///
-/// Up to 1.25.2 a user without a size repeats the one of the row before (pgbouncer#1323), so there a
-/// repeated value is not believed.
-fn user_sizes(table: &Table, version: u32) -> BTreeMap<Arc<str>, u32> {
-    let (mut sizes, mut before) = (BTreeMap::new(), None);
-    for row in table.rows() {
-        let size = row.number::<u32>("pool_size");
-        let repeated = version < 12600 && size == before;
-        before = size;
-        if let (Some(name), Some(size), false) = (row.text("name"), size, repeated) {
-            sizes.insert(Arc::from(name), size);
+/// Notes users' own sizes, and apart from them what may be an echo.
+fn note_users(server: &mut Server, users: &BTreeMap<Arc<str>, UserRow>) {
+    for (name, row) in users {
+        for knob in Knob::ALL {
+            let Some(size) = row.size(knob) else { continue };
+            let setting = Setting { scope: ScopeKey::User(Arc::clone(name)), knob };
+            if row.echoes.contains(&knob) {
+                server.echoes.push((setting, size));
+            } else {
+                server.note_user(&setting, size);
+            }
         }
     }
-    sizes
 }
 
 /// Counts the console's own queries, which every poll makes more of.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::target::TargetControl;
-use crate::model::{Knob, Mode, Reach, ScopeKey, Setting, Window};
+use crate::model::{Knob, Mode, Reach, ScopeKey, Setting, Snapshot, Window};
 
 impl TargetControl {
     /// Marks what of each scope can be changed.
@@ -34,6 +34,16 @@ impl TargetControl {
             Some(_) => self.mode.stricter(Mode::Recommend),
             None => self.mode,
         }
+    }
+
+    /// Believes what `SHOW USERS` may only echo, where the file gives the user a size of its own.
+    pub fn believe(&self, snapshot: &mut Snapshot) {
+        let Some(reach) = self.reach.as_ref().filter(|_| !snapshot.server.echoes.is_empty()) else {
+            return;
+        };
+        let of_file = |setting: &Setting| reach.settings.get(setting)?.file;
+        let server = Arc::make_mut(&mut snapshot.server);
+        server.believe(|setting| of_file(setting).is_some());
     }
 
     /// Takes in what can be acted on; says so where it is news.

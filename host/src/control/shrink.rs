@@ -14,13 +14,15 @@ use super::scope::{InFlight, Measured};
 use super::target::TargetControl;
 use super::{Effect, Reconnect};
 use crate::model::{
-    DecisionId, Evidence, Knob, Mode, PoolSize, Proposal, Setting, Severity, Subject, TargetStatus,
-    Timestamp, Transition,
+    Decision, DecisionId, Evidence, Knob, Mode, PoolSize, Proposal, Setting, Severity, Status,
+    Subject, TargetStatus, Timestamp, Transition,
 };
 use crate::record::Batch;
 
 /// How long a shrink must be held up before something is done.
 const HELD_UP: Duration = Duration::from_secs(2);
+/// How long after a refusal that may end it is tried again.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// The newest shrinks, by setting.
 #[derive(Debug, Default)]
@@ -32,6 +34,10 @@ struct Shrunk {
     size: PoolSize,
     held_up_since: Option<Timestamp>,
     state: State,
+    /// When help is tried again that was refused.
+    retry_at: Option<Timestamp>,
+    /// What came of a change of before the start, which nobody measures any more.
+    settled: Option<Status>,
     /// Whether it goes back to what was before, which a person's hold does not stop.
     measured: Measured,
     /// The databases that hold it up, and the servers beyond the size.
@@ -56,19 +62,63 @@ impl ShrinkBook {
             self.0.remove(setting);
             return;
         }
-        let shrunk = Shrunk {
-            id: flight.id,
-            size: flight.size,
-            held_up_since: None,
-            state: State::Watched,
-            measured: flight.measured,
-            excess: BTreeMap::new(),
-        };
+        let shrunk = Shrunk::new(flight.id, flight.size, flight.measured);
         self.0.insert(setting.clone(), shrunk);
+    }
+
+    /// Watches again what was shrunk before the start; changes of before, the oldest first.
+    pub fn recall(&mut self, changes: &[(Decision, Timestamp)]) {
+        for (decision, _) in changes {
+            let Proposal::Resize { setting, .. } = &decision.proposal else { continue };
+            let Some(size) = decision.size_to else { continue };
+            let sizes = (decision.size_from, size);
+            self.recall_one(setting, decision.id, sizes, decision.status);
+        }
+    }
+
+    /// Watches again what was shrunk before the start.
+    pub fn recall_one(
+        &mut self,
+        setting: &Setting,
+        id: DecisionId,
+        (from, size): (Option<PoolSize>, PoolSize),
+        status: Status,
+    ) {
+        self.0.remove(setting);
+        if setting.knob == Knob::PoolSize && from.is_some_and(|from| size < from) {
+            // What was open is settled so with the first poll.
+            let is_open = matches!(status, Status::Proposed | Status::Applied);
+            let settled = Some(if is_open { Status::Inconclusive } else { status });
+            let shrunk = Shrunk { settled, ..Shrunk::new(id, size, Measured::Effect) };
+            self.0.insert(setting.clone(), shrunk);
+        }
     }
 
     fn shrunk_of(&mut self, id: DecisionId) -> Option<(&Setting, &mut Shrunk)> {
         self.0.iter_mut().find(|(_, shrunk)| shrunk.id == id)
+    }
+}
+
+impl Shrunk {
+    fn new(id: DecisionId, size: PoolSize, measured: Measured) -> Self {
+        Self {
+            id,
+            size,
+            held_up_since: None,
+            state: State::Watched,
+            retry_at: None,
+            settled: None,
+            measured,
+            excess: BTreeMap::new(),
+        }
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        match self.state {
+            State::Watched => true,
+            State::Told => self.retry_at.is_some_and(|at| now >= at),
+            State::Sent => false,
+        }
     }
 }
 
@@ -88,7 +138,7 @@ impl TargetControl {
             let held_up = !shrunk.excess.is_empty();
             shrunk.held_up_since = held_up.then(|| shrunk.held_up_since.unwrap_or(now));
             let long = shrunk.held_up_since.is_some_and(|since| now.since(since) >= HELD_UP);
-            if long && shrunk.state == State::Watched {
+            if long && shrunk.is_due(now) {
                 effects.extend(self.help(&setting, &mut shrunk, now, batch));
             }
             self.shrinks.0.insert(setting, shrunk);
@@ -124,12 +174,16 @@ impl TargetControl {
         let commands = commands(shrunk.excess.keys());
         let more: u32 = shrunk.excess.values().sum();
         let why = format!("queueing clients keep {more} servers open beyond {}", shrunk.size);
-        let status = self.status_of(setting, shrunk.id);
+        let status = shrunk.settled.unwrap_or_else(|| self.status_of(setting, shrunk.id));
         let transition = |note| Transition { id: shrunk.id, at: now, status, note };
         if !allowed || !may {
-            shrunk.state = State::Told;
-            let note = format!("{why}; {commands} would close them (limits.reconnect allows it)");
-            batch.transitions.push(transition(note));
+            // A configuration stays; a pause, another sidecar and what is out of reach may not.
+            shrunk.retry_at = allowed.then(|| now.plus(RETRY));
+            if std::mem::replace(&mut shrunk.state, State::Told) == State::Watched {
+                let note =
+                    format!("{why}; {commands} would close them (limits.reconnect allows it)");
+                batch.transitions.push(transition(note));
+            }
             return None;
         }
         shrunk.state = State::Sent;
@@ -161,12 +215,12 @@ impl TargetControl {
                 "PgBouncer reconnects: servers beyond the size close as they are released".into()
             }
             Err(why) => {
-                shrunk.state = State::Told;
+                (shrunk.state, shrunk.retry_at) = (State::Told, Some(now.plus(RETRY)));
                 format!("RECONNECT failed: {why}")
             }
         };
-        let setting = setting.clone();
-        let status = self.status_of(&setting, id);
+        let (setting, settled) = (setting.clone(), shrunk.settled);
+        let status = settled.unwrap_or_else(|| self.status_of(&setting, id));
         let transitions = vec![Transition { id, at: now, status, note }];
         vec![Effect::Record(Box::new(Batch { transitions, ..Batch::default() }))]
     }

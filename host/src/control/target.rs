@@ -77,8 +77,8 @@ pub struct Known {
     pub effects: Vec<EffectState>,
     /// Intents whose outcome nobody recorded.
     pub unsettled: Vec<Decision>,
-    /// When which setting was changed within the last hour.
-    pub changes: Vec<(Setting, Timestamp)>,
+    /// Changes of sizes within the last hour, with when each came into force.
+    pub changes: Vec<(Decision, Timestamp)>,
     /// A person's word that nothing is to be changed.
     pub hold: Option<Hold>,
     /// What people have rejected, and when.
@@ -170,12 +170,13 @@ impl TargetControl {
         let is_end = |decision: &mut Decision| decision.kind() == Kind::EndSession;
         let lost = known.unsettled.extract_if(.., is_end).map(|decision| decision.id).collect();
         let scope = |state: &ScopeState| {
-            let changes: Vec<_> =
-                known.changes.iter().filter(|(one, _)| *one == state.setting).collect();
-            let changes = changes.iter().map(|(_, at)| *at);
+            let is_of = |one: &Decision| matches!(&one.proposal, Proposal::Resize { setting, .. } if *setting == state.setting);
+            let changes = known.changes.iter().filter(|(one, _)| is_of(one)).map(|(_, at)| *at);
             (state.setting.clone(), ScopeControl::known(state, changes, known.now))
         };
         let scopes = known.scopes.iter().map(scope).collect();
+        let mut shrinks = ShrinkBook::default();
+        shrinks.recall(&known.changes);
         Self {
             history: History::new(setup.facts.clone(), setup.spans),
             facts: setup.facts,
@@ -196,7 +197,7 @@ impl TargetControl {
             restarted: None,
             sessions: SessionBook::new(setup.sessions),
             effects: EffectBook::new(setup.effect, known.effects, known.now),
-            shrinks: ShrinkBook::default(),
+            shrinks,
             unsettled: known.unsettled.iter().filter_map(Unsettled::of).collect(),
             lost,
             memories: memories(known.memories),
@@ -215,8 +216,9 @@ impl TargetControl {
     }
 
     /// Takes in what a poll saw; what follows from it comes with [`TargetControl::polled`].
-    pub fn see(&mut self, snapshot: Snapshot, now: Timestamp) {
+    pub fn see(&mut self, mut snapshot: Snapshot, now: Timestamp) {
         self.problem = None;
+        self.believe(&mut snapshot);
         self.servers.note(&snapshot, now);
         self.history.absorb(snapshot);
     }
@@ -427,8 +429,10 @@ impl TargetControl {
                 }
             }
             batch.scopes.push(scope.state(&self.facts.name, setting));
-            if let Some(flight) = open.flight.filter(|_| in_force) {
-                self.shrinks.note(setting, &flight);
+            match &open.flight {
+                _ if !in_force => {}
+                Some(flight) => self.shrinks.note(setting, flight),
+                None => self.shrinks.recall_one(setting, open.id, (open.from, current), status),
             }
             let was_put_back = open.flight.is_some_and(|one| one.measured == Measured::Nothing);
             let is_new = in_force && !was_put_back;

@@ -8,6 +8,7 @@ mod policies;
 mod reach;
 pub(super) mod scene;
 mod sessions;
+mod shrink;
 mod takeover;
 
 use std::time::Duration;

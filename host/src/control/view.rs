@@ -1,5 +1,6 @@
 //! Everything at one moment, for those who ask.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +81,14 @@ pub struct TargetView {
     pub doubt: Option<Doubt>,
     /// Who acts on it.
     pub writer: WriterView,
+}
+
+impl TargetView {
+    /// Gives the sizes that the sidecar keeps up.
+    pub fn wanted(&self) -> BTreeMap<Setting, PoolSize> {
+        let wanted = |scope: &ScopeView| Some((scope.setting.clone(), scope.wanted?));
+        self.scopes.iter().filter_map(wanted).collect()
+    }
 }
 
 /// Who acts on a PgBouncer, as this sidecar knows.

@@ -130,7 +130,8 @@ fn in_flight(case: &Case<'_>) -> Said {
     pass(size, "no change is under way")
 }
 
-/// Floor and ceiling; they hold for a pool's size together with its reserve.
+/// Floor and ceiling, which are those of a pool's size. A reserve grows only as far as both stay within the
+/// ceiling; a size is not held back by one, because the file's reserve would else stop a growth in need.
 fn bounds(case: &Case<'_>) -> Said {
     let (size, facts) = (case.size, case.facts);
     let limits = (facts.limits.floor.get(), facts.limits.ceiling.get());

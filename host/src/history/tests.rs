@@ -359,10 +359,13 @@ fn a_window_has_columns_of_one_length() {
 fn a_users_own_size_goes_before_the_databases() {
     let mut watch = Watch::new();
     watch.server.user_sizes = [(Arc::from("batch"), 2)].into();
+    watch.server.user_reserves = [(Arc::from("batch"), 3)].into();
     watch.poll(&[row("app", 1, 0, 0), row("batch", 2, 1, 5)], 1);
     let window = watch.history.window(watch.now).expect("the target was seen");
     assert_eq!((window.pools.size[0], window.pools.size[1]), (5, 2));
+    assert_eq!((window.pools.reserve[0], window.pools.reserve[1]), (0, 3));
     assert_eq!(window.pools.utilization[1], 1.0);
     let scope = usize::try_from(window.pools.scope[1]).expect("a small index");
     assert_eq!((window.scopes.kind[scope], window.scopes.actionable[scope]), (2, 0));
+    assert_eq!(window.scopes.reserve[scope], 3);
 }

@@ -190,6 +190,8 @@ fn server() -> Server {
         paused: Some(false),
         taken_over: false,
         user_sizes: std::collections::BTreeMap::new(),
+        user_reserves: std::collections::BTreeMap::new(),
+        echoes: Vec::new(),
         lists: lists.map(|name| (name.to_owned(), 3)).into(),
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Place, PoolKey, Settings, Timestamp};
+use super::{Knob, Place, PoolKey, ScopeKey, Setting, Settings, Timestamp};
 
 /// One row of `SHOW POOLS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,8 +152,34 @@ pub struct Server {
     pub taken_over: bool,
     /// Users with a `pool_size` of their own (1.23 and newer), which goes before the database's.
     pub user_sizes: BTreeMap<Arc<str>, u32>,
+    /// Users with a `reserve_pool_size` of their own (1.24 and newer), likewise.
+    pub user_reserves: BTreeMap<Arc<str>, u32>,
+    /// Sizes of users that may be nothing but what the row before says (up to 1.25.2).
+    pub echoes: Vec<(Setting, u32)>,
     /// `SHOW LISTS`, by name.
     pub lists: Vec<(String, u32)>,
+}
+
+impl Server {
+    /// Notes a user's own size.
+    pub fn note_user(&mut self, setting: &Setting, size: u32) {
+        let ScopeKey::User(name) = &setting.scope else { return };
+        let sizes = match setting.knob {
+            Knob::PoolSize => &mut self.user_sizes,
+            Knob::ReservePoolSize => &mut self.user_reserves,
+            Knob::MinPoolSize => return,
+        };
+        sizes.insert(Arc::clone(name), size);
+    }
+
+    /// Takes for users' own what may be an echo, where it is known to be their own.
+    pub fn believe(&mut self, is_own: impl Fn(&Setting) -> bool) {
+        for (setting, size) in std::mem::take(&mut self.echoes) {
+            if is_own(&setting) {
+                self.note_user(&setting, size);
+            }
+        }
+    }
 }
 
 /// Everything that one poll of a PgBouncer read.

@@ -16,7 +16,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/record/migrations");
 
 /// As the first migration sets it: "Pwdn".
 const APPLICATION_ID: i64 = 1_350_001_774;
-const FILE_NAME: &str = "poolwarden.db";
+pub(super) const FILE_NAME: &str = "poolwarden.db";
 const LOCK_NAME: &str = "poolwarden.lock";
 /// How long a statement waits for another program, such as a backup, to let go of the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -138,6 +138,13 @@ fn writing(path: &Path) -> SqliteConnectOptions {
         .pragma("cache_size", "-2048")
         .pragma("journal_size_limit", "4194304")
         .pragma("wal_autocheckpoint", "2000")
+}
+
+/// Reads beside whoever has the file open; where nobody has, the log is folded in and none is made.
+pub(super) fn peeking(path: &Path) -> SqliteConnectOptions {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    quiet(path).read_only(true).immutable(!Path::new(&log).exists())
 }
 
 fn readers(path: &Path) -> SqlitePool {

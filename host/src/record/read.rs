@@ -1,11 +1,13 @@
 //! Reads decisions, evaluations and what control starts from.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite};
+use sqlx::{ConnectOptions, Connection, QueryBuilder, Row, Sqlite};
 use uuid::Uuid;
 
+use super::file::{FILE_NAME, peeking};
 use super::pack::unpack;
 use super::wire::{self, Body, from_ms, malformed, to_ms};
 use super::{DecisionFilter, Evaluation, Memory, Page, RecordError, ScopeState, Store, Stored};
@@ -128,7 +130,7 @@ impl Store {
         &self,
         target: &TargetName,
         since: Timestamp,
-    ) -> Result<Vec<(Setting, Timestamp)>, RecordError> {
+    ) -> Result<Vec<(Decision, Timestamp)>, RecordError> {
         let mut query = QueryBuilder::<Sqlite>::new(DECISION.replace(
             " FROM decisions",
             ", (SELECT min(t.at_ms) FROM transitions t WHERE t.decision = decisions.id AND t.status IN \
@@ -139,16 +141,8 @@ impl Store {
         query.push(" AND target = ").push_bind(target.as_str()).push(" ORDER BY made_ms");
         let found = query.build().fetch_all(&self.readers).await;
         let rows = found.map_err(|error| self.fail(error))?;
-        let one = |row: &SqliteRow| {
-            let made = from_ms(row.try_get("made_ms")?);
-            Ok(match decision(row)?.proposal {
-                Proposal::Resize { setting, .. } => Some((setting, made)),
-                _ => None,
-            })
-        };
-        let read: sqlx::Result<Vec<_>> =
-            rows.iter().filter_map(|row| one(row).transpose()).collect();
-        read.map_err(|error| self.fail(error))
+        let one = |row: &SqliteRow| Ok((decision(row)?, from_ms(row.try_get("made_ms")?)));
+        rows.iter().map(one).collect::<sqlx::Result<_>>().map_err(|error| self.fail(error))
     }
 
     /// Gives the advice about a target that stands: recommendations, and what waits for a person.
@@ -170,15 +164,7 @@ impl Store {
     /// # Errors
     /// When the file fails or a row does not read back.
     pub async fn scope_states(&self, target: &TargetName) -> Result<Vec<ScopeState>, RecordError> {
-        let found = sqlx::query(
-            "SELECT target, scope, base, wanted, stood_down_ms, changed_ms FROM scopes
-             WHERE target = ? ORDER BY scope",
-        )
-        .bind(target.as_str())
-        .fetch_all(&self.readers)
-        .await;
-        let rows = found.map_err(|error| self.fail(error))?;
-        rows.iter().map(scope).collect::<sqlx::Result<_>>().map_err(|error| self.fail(error))
+        scopes(&self.readers, target).await.map_err(|error| self.fail(error))
     }
 
     /// Gives the memories of all policies and targets.
@@ -196,6 +182,41 @@ impl Store {
         };
         rows.iter().map(memory).collect::<sqlx::Result<_>>().map_err(|error| self.fail(error))
     }
+}
+
+/// Reads the scopes of a target from the store in a folder, which a running sidecar may have open; none
+/// where there is no store.
+///
+/// Nothing is written, no lock is taken, and no file is made beside those that are there.
+///
+/// # Errors
+/// When the file fails, or a row does not read back.
+pub async fn peek_scopes(dir: &Path, target: &TargetName) -> Result<Vec<ScopeState>, RecordError> {
+    let path = dir.join(FILE_NAME);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let peek = async {
+        let mut connection = peeking(&path).connect().await?;
+        let read = scopes(&mut connection, target).await;
+        connection.close().await?;
+        read
+    };
+    peek.await.map_err(|error| RecordError::new(&path, error))
+}
+
+async fn scopes(
+    from: impl sqlx::Executor<'_, Database = Sqlite>,
+    target: &TargetName,
+) -> sqlx::Result<Vec<ScopeState>> {
+    let found = sqlx::query(
+        "SELECT target, scope, base, wanted, stood_down_ms, changed_ms FROM scopes
+         WHERE target = ? ORDER BY scope",
+    )
+    .bind(target.as_str())
+    .fetch_all(from)
+    .await?;
+    found.iter().map(scope).collect()
 }
 
 /// Builds the condition. Moments bound the ids as well, so that a narrow span in a long list reads

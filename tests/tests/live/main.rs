@@ -18,6 +18,7 @@ mod leaks;
 mod logins;
 mod misbehaviour;
 mod modes;
+mod override_files;
 mod override_loop;
 mod overrides;
 mod past;

@@ -128,7 +128,8 @@ impl Stage {
     }
 }
 
-fn configured(bench: &Bench, lines: &str) -> Arc<Target> {
+/// Configures a target with an override file.
+pub fn configured(bench: &Bench, lines: &str) -> Arc<Target> {
     let mut setup = bench.setup();
     setup.target().overrides = lines.to_owned();
     Arc::new(setup.config().targets.remove(0))

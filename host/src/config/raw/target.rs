@@ -95,7 +95,8 @@ pub struct RawLimits {
     pub floor: u32,
     /// Largest pool size, in server connections. It alone bounds growth where PostgreSQL is not asked
     /// how many connections it has left, or has never let the sidecar in. While it is asked and does
-    /// not answer, nothing grows.
+    /// not answer, nothing grows. A `reserve_pool_size` of PgBouncer's file comes on top; one that a
+    /// policy asks for has room only below the ceiling.
     #[schemars(range(min = 1, max = 2_147_483_647))]
     pub ceiling: u32,
     /// Largest growth at once, in server connections.

@@ -89,11 +89,26 @@ fn settings_are_read_and_others_ignored() {
 
 #[test]
 fn a_users_own_size_is_read_and_its_echo_is_not_believed() {
-    let rows = ["a 7 - transaction", "b 7 - -", "c - - -", "d 9 - -"];
+    let rows = ["a 7 - transaction", "b 7 2 -", "c - 2 -", "d 9 3 -"];
     let table = Table::made("SHOW USERS", "name pool_size reserve_pool_size pool_mode", &rows);
-    let names = |version| user_sizes(&table, version).into_keys().collect::<Vec<_>>();
-    assert_eq!(names(12502), [Arc::from("a"), Arc::from("d")]);
-    assert_eq!(names(12600), [Arc::from("a"), Arc::from("b"), Arc::from("d")]);
+    let server = |version| {
+        let mut server = Server::default();
+        note_users(&mut server, &users_of(&table, version));
+        server
+    };
+    let names = |map: &BTreeMap<Arc<str>, u32>| map.keys().cloned().collect::<Vec<_>>();
+    let mut old = server(12502);
+    assert_eq!(names(&old.user_sizes), [Arc::from("a"), Arc::from("d")]);
+    assert_eq!(names(&old.user_reserves), [Arc::from("b"), Arc::from("d")]);
+    let new = server(12600);
+    assert_eq!(names(&new.user_sizes), [Arc::from("a"), Arc::from("b"), Arc::from("d")]);
+    assert_eq!(names(&new.user_reserves), [Arc::from("b"), Arc::from("c"), Arc::from("d")]);
+    assert_eq!(new.echoes, []);
+    // The file says that the second one has a size of its own, and the third one no reserve.
+    let own = Setting::size_of(ScopeKey::User("b".into()));
+    old.believe(|setting| *setting == own);
+    assert_eq!(old.user_sizes, new.user_sizes);
+    assert_eq!(names(&old.user_reserves), [Arc::from("b"), Arc::from("d")]);
 }
 
 #[test]

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use super::scene::{Effects, Scene, Works, resize, resize_setting, size, target};
-use crate::control::{Acted, Effect, Event, Known};
+use super::scene::{Effects, Scene, Works, resize, resize_setting, size};
+use crate::control::{Acted, Effect, Known};
 use crate::model::{
-    Decision, DecisionId, Knob, Mode, Outcome, Proposal, Rule, ScopeKey, Setting, Snapshot, Status,
-    TargetStatus, Timestamp, Transition,
+    Decision, DecisionId, Knob, Mode, Outcome, Rule, ScopeKey, Setting, Snapshot, Status,
+    TargetStatus, Transition,
 };
 use crate::record::{Batch, EffectState};
 
@@ -30,7 +30,7 @@ fn grown(scene: &mut Scene) -> DecisionId {
     grow(scene, 15)
 }
 
-fn grow(scene: &mut Scene, to: u32) -> DecisionId {
+pub fn grow(scene: &mut Scene, to: u32) -> DecisionId {
     let sent = scene.heard(vec![resize(to)]).resizes();
     let [one] = sent.as_slice() else { panic!("one change is sent, not {sent:?}") };
     scene.acted(one.id, Acted::Verified);
@@ -49,7 +49,7 @@ fn batches(effects: &Effects) -> Vec<&Batch> {
     effects.0.iter().filter_map(batch).collect()
 }
 
-fn moves(effects: &Effects, id: DecisionId) -> Vec<Transition> {
+pub fn moves(effects: &Effects, id: DecisionId) -> Vec<Transition> {
     let all = batches(effects).into_iter().flat_map(|batch| batch.transitions.clone());
     all.filter(|one| one.id == id).collect()
 }
@@ -341,67 +341,6 @@ fn the_wait_after_a_roll_back_survives_a_restart() {
     assert!(scene.heard(vec![resize(15)]).resizes().is_empty());
 }
 
-/// Clients keep twelve servers although the size is three.
-fn holds(snapshot: &mut Snapshot) {
-    snapshot.pools[0].sv_active = 12;
-}
-
-fn shrunk(scene: &mut Scene) -> DecisionId {
-    scene.run(6_000, 12, 8);
-    scene.more = holds;
-    grow(scene, 7)
-}
-
-fn reconnects(effects: &Effects) -> Vec<Vec<String>> {
-    let sent = effects.0.iter().filter_map(|effect| match effect {
-        Effect::Reconnect(one) => Some(one.databases.iter().map(ToString::to_string).collect()),
-        _ => None,
-    });
-    sent.collect()
-}
-
-#[test]
-fn a_shrink_that_clients_hold_up_is_helped_once_where_that_is_allowed() {
-    let mut scene = Scene::reconnecting();
-    let id = shrunk(&mut scene);
-    assert!(reconnects(&scene.run(1_900, 7, 8)).is_empty(), "not at once");
-    let effects = scene.run(2_000, 7, 8);
-    assert_eq!(reconnects(&effects), [["app"]]);
-    let one = effects.0.iter().find_map(|effect| match effect {
-        Effect::Reconnect(one) => Some((&one.setting, one.size.get(), one.until)),
-        _ => None,
-    });
-    let (setting, size, until) = one.expect("it is sent");
-    assert_eq!((setting, size), (&Setting::DEFAULT, 7), "only while that is in force");
-    assert!(until > scene.now() && until <= scene.now().plus(Duration::from_secs(10)));
-    let noted = moves(&effects, id);
-    assert!(noted.iter().any(|one| one.note.contains("RECONNECT \"app\"")), "{noted:?}");
-    let event = Event::Reconnected { target: target(), id, sent: Ok(()) };
-    assert_eq!(moves(&scene.event(event), id).len(), 1, "what came of it is recorded");
-    assert!(reconnects(&scene.run(5_000, 7, 8)).is_empty(), "once for each shrink");
-}
-
-#[test]
-fn a_shrink_that_clients_hold_up_is_told_of_where_help_is_not_allowed() {
-    let mut scene = Scene::new(Mode::Enforce);
-    let id = shrunk(&mut scene);
-    let effects = scene.run(4_000, 7, 8);
-    assert!(reconnects(&effects).is_empty());
-    let noted: Vec<_> = moves(&effects, id);
-    let told = noted.iter().filter(|one| one.note.contains("limits.reconnect"));
-    assert_eq!(told.count(), 1, "{noted:?}");
-    let view = scene.view();
-    let alert = view.alerts.iter().find(|one| one.alert.key.name == "shrink-held-up");
-    let Some(Proposal::Alert { summary, .. }) = alert.and_then(|one| one.proposal.clone()) else {
-        panic!("nothing is told: {:?}", view.alerts)
-    };
-    assert!(summary.contains("RECONNECT \"app\""), "{summary}");
-    scene.more = |_| ();
-    scene.run(1_000, 7, 0);
-    assert!(!scene.view().alerts.iter().any(super::AlertView::is_firing), "it is over");
-    assert!(Timestamp::default() < scene.now());
-}
-
 #[test]
 fn a_change_of_which_nobody_knows_the_outcome_is_counted_once_and_holds_the_next_up() {
     let mut scene = Scene::new(Mode::Enforce);
@@ -423,16 +362,6 @@ fn a_change_of_which_nobody_knows_the_outcome_is_counted_once_and_holds_the_next
     };
     assert!(word(Rule::Effect).reason.contains("could not be told"), "{verdict:?}");
     assert!(word(Rule::ChangesPerHour).reason.starts_with("1 changes"), "{verdict:?}");
-}
-
-#[test]
-fn a_shrink_of_which_nobody_knew_the_outcome_is_watched_for_being_held_up() {
-    let mut scene = Scene::reconnecting();
-    scene.run(6_000, 12, 8);
-    scene.more = holds;
-    let id = scene.heard(vec![resize(7)]).resizes()[0].id;
-    scene.acted(id, Acted::NotInForce(None));
-    assert_eq!(reconnects(&scene.run(4_000, 7, 8)), [["app"]]);
 }
 
 #[test]

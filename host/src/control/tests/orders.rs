@@ -13,7 +13,7 @@ fn ada() -> Signature {
     Signature::new("ada", "a migration").expect("signed")
 }
 
-fn pause(until_s: Option<u64>) -> Order {
+pub fn pause(until_s: Option<u64>) -> Order {
     let until = until_s.map(|s| scene::start().plus(Duration::from_secs(s)));
     Order::Pause { target: target(), until, by: ada() }
 }
@@ -27,7 +27,7 @@ fn resume(sizes: TheirSizes) -> Order {
 }
 
 /// Gives an order, records it, and gives what was recorded and what follows.
-fn give(scene: &mut Scene, order: Order) -> Result<(Batch, scene::Effects), OrderRefusal> {
+pub fn give(scene: &mut Scene, order: Order) -> Result<(Batch, scene::Effects), OrderRefusal> {
     match scene.event(Event::Ordered(Box::new(order))).0.pop() {
         Some(Effect::KeepOrder { order, batch }) => {
             let effects = scene.event(Event::OrderKept { order, kept: Ok(()) });

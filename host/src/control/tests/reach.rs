@@ -1,11 +1,12 @@
 //! What cannot be acted on is recommended instead, and said.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::scene::{Effects, Scene, resize, size, target};
 use crate::control::{Effect, Event};
 use crate::model::{
-    DecisionId, Means, Mode, Obstacle, Proposal, Reach, Reachable, Setting, Status,
+    DecisionId, Means, Mode, Obstacle, Proposal, Reach, Reachable, ScopeKey, Setting, Status,
 };
 
 fn reach(means: Result<Means, Obstacle>) -> Event {
@@ -51,4 +52,24 @@ fn what_was_sent_is_recorded_with_the_decision() {
     let [sent] = batch.transitions.as_slice() else { panic!("one: {batch:?}") };
     assert_eq!((sent.id, sent.status), (id, Status::Proposed));
     assert_eq!(sent.note, "sent to PgBouncer: SET conffile = '/o.ini'; RELOAD");
+}
+
+#[test]
+fn a_size_that_may_be_an_echo_is_believed_where_the_file_says_it_is_the_user_s() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.more = |snapshot| {
+        let echo = |user: &str| (Setting::size_of(ScopeKey::User(user.into())), 4);
+        Arc::make_mut(&mut snapshot.server).echoes = vec![echo("batch"), echo("web")];
+    };
+    scene.polled(5, 0);
+    let believed = |scene: &Scene| scene.view().server.user_sizes.clone();
+    assert_eq!(believed(&scene), BTreeMap::new(), "nobody knows better");
+    let known = Reachable { means: Ok(Means::Override), file: Some(3) };
+    let own = Setting::size_of(ScopeKey::User("batch".into()));
+    let settings = BTreeMap::from([(own, known)]);
+    let others = Obstacle::new("it has no entry", "give it one");
+    let reach = Reach { settings, others, problems: Vec::new() };
+    scene.event(Event::Reached { target: target(), reach });
+    scene.polled(5, 0);
+    assert_eq!(believed(&scene), BTreeMap::from([("batch".into(), 4)]));
 }

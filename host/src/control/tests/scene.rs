@@ -173,8 +173,12 @@ impl Scene {
     }
 
     pub fn reconnecting() -> Self {
+        Self::reconnecting_knowing(Known::default())
+    }
+
+    pub fn reconnecting_knowing(known: Known) -> Self {
         let limits = Limits { reconnect: true, ..limits() };
-        Self::make_with(Mode::Enforce, HandBack::Keep, Known::default(), limits)
+        Self::make_with(Mode::Enforce, HandBack::Keep, known, limits)
     }
 
     pub fn handing_back() -> Self {

@@ -10,6 +10,7 @@ use crate::model::{
 };
 use crate::record::{
     AlertChange, DecisionFilter, EffectState, Memory, RecordError, ScopeState, StoredAlert,
+    peek_scopes,
 };
 
 fn alert(state: AlertState) -> Alert {
@@ -121,6 +122,20 @@ async fn a_batch_reads_back_as_it_was_written_and_writing_it_again_changes_nothi
         assert_holds(&store, &batch).await;
     }
     assert_eq!(store.scope_states(&target("other")).await.expect("read"), []);
+}
+
+#[tokio::test]
+async fn a_peek_reads_scopes_beside_a_running_sidecar_and_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let peek = async || peek_scopes(dir.path(), &target("main")).await.expect("read");
+    let files = || std::fs::read_dir(dir.path()).expect("listed").count();
+    assert_eq!((peek().await, files()), (Vec::new(), 0), "there is no store");
+    let (store, batch) = (open(dir.path()).await, full_batch());
+    write(&store, &batch).await;
+    assert_eq!(peek().await, batch.scopes);
+    store.close().await.expect("closed");
+    let before = files();
+    assert_eq!((peek().await, files()), (batch.scopes, before));
 }
 
 #[tokio::test]
