@@ -7,7 +7,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::scene::{Effects, Scene, resize, size, target};
-use crate::control::{Acted, AlertView, Effect, Event, Known, Order, Role, TheirSizes};
+use crate::control::{
+    Acted, AlertView, Effect, Event, Known, Order, OrderRefusal, Role, TheirSizes,
+};
 use crate::model::{
     Claim, DatabaseSample, HoldKind, Means, Mode, Obstacle, Peer, Reach, Reachable, Rule, Setting,
     Signature, Told, Word,
@@ -188,6 +190,26 @@ fn a_pause_and_a_panic_outlive_the_sidecar_that_they_were_given_to() {
         scene.polled(5, 8);
         assert_eq!(scene.heard(vec![resize(9)]).resizes().len(), 1);
     }
+}
+
+#[test]
+fn an_order_to_one_that_waits_is_refused_with_the_name_of_the_one_that_acts() {
+    let mut scene = standby();
+    waits(&mut scene, 2, 12, Told::default());
+    let pause = Order::Pause { target: target(), until: None, by: ada() };
+    let resume = Order::Resume { target: target(), sizes: TheirSizes::Adopt, by: ada() };
+    let pull = |target| Order::Panic { target, by: ada() };
+    for order in [pause, resume, pull(Some(target())), pull(None)] {
+        let answer = scene.event(Event::Ordered(Box::new(order))).0.pop();
+        let Some(Effect::RefuseOrder(OrderRefusal::Elsewhere(others))) = answer else {
+            panic!("{answer:?} is no refusal");
+        };
+        assert_eq!(others, [(target(), OTHER)]);
+    }
+    let refusal = OrderRefusal::Elsewhere(vec![(target(), OTHER)]).to_string();
+    assert!(refusal.contains(&OTHER.to_string()) && refusal.contains("main"), "{refusal}");
+    takes_over(&mut scene, 12, Told::default());
+    panic(&mut scene);
 }
 
 #[test]
