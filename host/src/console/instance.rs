@@ -134,7 +134,11 @@ mod tests {
         let columns = "database connect_time request_time application_name";
         let peers = peers_of(&Table::of_values("SHOW CLIENTS", columns, &rows));
         let seen: Vec<u128> = peers.iter().map(|peer| peer.id.as_u128()).collect();
-        assert_eq!(seen, [2, 3, 5], "the first is eleven seconds old; what is not known is no sign");
+        assert_eq!(
+            seen,
+            [2, 3, 5],
+            "the first is eleven seconds old; what is not known is no sign"
+        );
     }
 
     #[test]
