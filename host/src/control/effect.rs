@@ -21,9 +21,9 @@ use super::going_back::reaching;
 use super::scope::{Afterwards, InFlight, Measured};
 use super::target::TargetControl;
 use super::{Effect, Turn};
-use crate::guard::{Facts, Hindrance, Purpose, judge as guard};
+use crate::guard::{Facts, Hindrance, Purpose, Room, judge as guard};
 use crate::model::{
-    DecisionId, Knob, Outcome, PoolSize, Rule, RuleWord, Setting, Status, TargetStatus, Timestamp,
+    DecisionId, Knob, Outcome, PoolSize, Rule, Setting, Status, TargetStatus, Timestamp,
     Transition, Verdict, Window, Word,
 };
 use crate::record::{Batch, EffectState};
@@ -303,7 +303,12 @@ impl TargetControl {
         // What the change left may have been outside of the bounds.
         let limits = reaching(&self.facts.limits, one.to);
         let facts = self.guard_facts(setting, self.mode, turn.now);
-        let facts = Facts { purpose: Purpose::TakeBack, limits: &limits, ..facts };
+        let room = match facts.room {
+            // It was known when the shrink was made: PostgreSQL had all of these open.
+            Room::Unknown(why) => Room::Ceiling(format!("{why}; the size was in force before")),
+            known => known,
+        };
+        let facts = Facts { purpose: Purpose::TakeBack, limits: &limits, room, ..facts };
         let judged = guard(one.to.get(), &facts);
         if is_in_vain(&judged.verdict) {
             self.give_up_take_back(setting, one, judged.verdict, turn, batch);
@@ -392,17 +397,11 @@ fn put<T>(column: &mut [T], at: usize, value: T) {
     }
 }
 
-/// Says whether a roll-back is refused for what stays so: the bounds leave nothing of it. Room in
-/// PostgreSQL may come, and every other rule waits for something that ends.
+/// Says whether the bounds, or what others have taken of PostgreSQL meanwhile, leave nothing of a
+/// roll-back. Every other rule waits for something that ends.
 fn is_in_vain(verdict: &Verdict) -> bool {
-    let rejects: Vec<Rule> = verdict
-        .rules
-        .iter()
-        .filter(|said| said.word == Word::Reject)
-        .map(|said| said.rule)
-        .collect();
-    let full = |said: &RuleWord| said.rule == Rule::Budget && said.word == Word::Clamp;
-    rejects == [Rule::Change] && !verdict.rules.iter().any(full)
+    let mut rejects = verdict.rules.iter().filter(|said| said.word == Word::Reject);
+    rejects.next().is_some_and(|said| said.rule == Rule::Change) && rejects.next().is_none()
 }
 
 /// Adds what a roll-back records.

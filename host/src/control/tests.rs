@@ -6,6 +6,7 @@ mod fixtures;
 mod orders;
 mod policies;
 mod reach;
+mod roll_back;
 pub(super) mod scene;
 mod sessions;
 mod takeover;
