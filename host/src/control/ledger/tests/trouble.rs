@@ -81,6 +81,20 @@ fn a_postgresql_that_is_full_lets_nothing_grow_at_once() {
 }
 
 #[test]
+fn a_postgresql_that_starts_anew_stays_one_until_all_have_looked_again() {
+    let mut world = seen();
+    let one = name("one");
+    world.now = world.now.plus(Duration::from_secs(10));
+    world.look(&one);
+    let started_us = i64::try_from(world.now.as_millis() * 1_000 - 500_000).expect("a moment");
+    let look = world.looks.get_mut(&one).expect("it is there");
+    look.identity = Some(ServerIdentity { system: 7, started_us });
+    world.poll(&one);
+    let members = world.view().targets[0].budget.as_ref().map(|budget| budget.members.len());
+    assert_eq!(members, Some(2), "the other one has not looked since");
+}
+
+#[test]
 fn a_postgresql_that_never_answered_lets_nothing_grow_unless_it_refuses_the_login() {
     for failure in [LookFailure::Full, LookFailure::Unreachable, LookFailure::Refused] {
         let mut world = World::new(3);
