@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use super::scene::{Effects, Scene, Works, resize, resize_setting, size, target};
+use super::scene::{Effects, Scene, Works, resize, size, target};
 use crate::control::{Acted, Effect, Event, Known};
 use crate::model::{
-    Decision, DecisionId, Knob, Mode, Outcome, Proposal, Rule, ScopeKey, Setting, Snapshot, Status,
-    TargetStatus, Timestamp, Transition,
+    Decision, DecisionId, Mode, Proposal, Rule, Setting, Snapshot, Status, TargetStatus, Timestamp,
+    Transition,
 };
 use crate::record::{Batch, EffectState};
 

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::effect::{batches, grow, grown, last, slow, states, waits};
-use super::scene::{Scene, resize, resize_setting, size};
-use crate::control::Acted;
+use uuid::Uuid;
+
+use super::effect::{batches, grow, grown, last, moves, slow, states, waits};
+use super::scene::{Scene, resize, resize_setting, size, target};
+use crate::control::{Acted, Event, Known};
 use crate::model::{
-    DatabaseSample, Knob, LookFailure, Mode, Outcome, Rule, ScopeKey, Setting, Snapshot, Status,
-    Word,
+    Claim, DatabaseSample, Knob, LookFailure, Mode, Outcome, Peer, Rule, ScopeKey, Setting,
+    Snapshot, Status, Told, Word,
 };
 
 #[test]
@@ -17,11 +19,59 @@ fn a_roll_back_that_fails_is_tried_again() {
     let id = grown(&mut scene);
     scene.works = slow(15);
     let effects = scene.run(10_500, 15, 15);
+    assert_eq!(last(&effects, id), Some(Status::RolledBack), "it is known, whatever comes of it");
     let back = effects.resizes().remove(0);
-    scene.acted(back.id, Acted::Failed("refused".into()));
+    assert!(back.intent.transitions.is_empty(), "{:?}", back.intent);
+    scene.acted(back.id, Acted::NotRecorded("the disk is full".into()));
     let effects = scene.run(11_000, 15, 15);
-    assert_eq!(last(&effects, id), Some(Status::RolledBack), "the same row, written again");
     assert_eq!(effects.resizes()[0].size, size(5));
+}
+
+#[test]
+fn a_roll_back_that_fails_for_too_long_is_told_and_holds_nothing_up() {
+    let mut scene = Scene::new(Mode::Enforce);
+    let id = grown(&mut scene);
+    scene.works = slow(15);
+    let back = scene.run(10_500, 15, 15).resizes().remove(0);
+    scene.acted(back.id, Acted::Failed("refused".into()));
+    scene.pass(Duration::from_secs(600));
+    let effects = scene.run(100, 15, 15);
+    let told = moves(&effects, id);
+    assert_eq!(told.iter().map(|one| one.status).collect::<Vec<_>>(), [Status::Inconclusive]);
+    assert!(told[0].note.contains("not taken back") && told[0].note.contains("600 s"), "{told:?}");
+    assert!(effects.resizes().is_empty());
+    let hindrance = scene.view().scopes[0].hindrance.clone();
+    assert!(hindrance.shrink.is_none(), "{hindrance:?}");
+}
+
+#[test]
+fn a_roll_back_is_let_go_of_when_another_sidecar_acts() {
+    let mut scene = Scene::one_of_several(Uuid::from_u128(7), Known::default());
+    let look = |scene: &mut Scene, peers| {
+        let every = Duration::from_secs(1);
+        scene.event(Event::Attended { target: target(), peers, every });
+    };
+    scene.works = waits(5);
+    for _ in 0..8 {
+        scene.run(1_000, 5, 25);
+        look(&mut scene, Vec::new());
+    }
+    let id = grow(&mut scene, 15);
+    scene.works = slow(15);
+    let (mut sent, mut told) = (Vec::new(), Vec::new());
+    for _ in 0..11 {
+        look(&mut scene, Vec::new());
+        let effects = scene.run(1_000, 15, 15);
+        told.extend(moves(&effects, id));
+        sent.extend(effects.resizes());
+    }
+    scene.acted(sent[0].id, Acted::Failed("refused".into()));
+    let (other, claim) = (Uuid::from_u128(3), Claim::Acts);
+    look(&mut scene, vec![Peer { id: other, claim, told: Told::default() }]);
+    told.extend(moves(&scene.run(100, 15, 15), id));
+    let statuses: Vec<_> = told.iter().map(|one| one.status).collect();
+    assert_eq!(statuses, [Status::RolledBack, Status::Inconclusive], "{told:?}");
+    assert!(told[1].note.contains(&other.to_string()), "{told:?}");
 }
 
 #[test]
@@ -75,7 +125,8 @@ fn a_roll_back_that_the_bounds_refuse_for_ever_is_recorded_and_let_go() {
     scene.more = |snapshot| reserves(snapshot, 5);
     scene.works = slow(48);
     let effects = scene.run(11_000, 48, 9);
-    assert_eq!(last(&effects, id), Some(Status::RolledBack));
+    let told: Vec<_> = moves(&effects, id).iter().map(|one| one.status).collect();
+    assert_eq!(told, [Status::RolledBack, Status::Inconclusive], "it did harm, and stays");
     let all = batches(&effects);
     let mut told = all.iter().flat_map(|batch| &batch.decisions);
     let refused = told.next().expect("why it stays is recorded");
@@ -136,7 +187,8 @@ fn a_shrink_for_whose_return_others_left_no_room_is_told_and_holds_nothing_up() 
     scene.works = waits(7);
     scene.more = |snapshot| room(snapshot, 7, None);
     let effects = scene.run(2_500, 7, 2);
-    assert_eq!(last(&effects, id), Some(Status::RolledBack));
+    let moves: Vec<_> = moves(&effects, id).iter().map(|one| one.status).collect();
+    assert_eq!(moves, [Status::RolledBack, Status::Inconclusive], "it did harm, and stays");
     let all = batches(&effects);
     let told: Vec<_> = all.iter().flat_map(|batch| &batch.decisions).collect();
     assert_eq!(told.iter().map(|one| one.size_to).collect::<Vec<_>>(), [Some(size(12))], "once");

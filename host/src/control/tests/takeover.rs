@@ -205,7 +205,9 @@ fn a_hold_that_was_resumed_elsewhere_is_over_here_too() {
             HoldKind::Pause => Order::Pause { target: target(), until: None, by: ada() },
             HoldKind::Panic => Order::Panic { target: None, by: ada() },
         };
-        give(&mut scene, order);
+        for back in give(&mut scene, order).resizes() {
+            scene.acted(back.id, Acted::Failed("no route".into()));
+        }
         scene.pass(Duration::from_secs(60));
         waits(&mut scene, 2, 12, told(Some(kind), &[]));
         assert!(scene.view().hold.is_some());
@@ -217,7 +219,8 @@ fn a_hold_that_was_resumed_elsewhere_is_over_here_too() {
         takes_over(&mut scene, 14, Told::default());
         assert_eq!(scene.view().hold, None);
         assert!(scene.polled(14, 8).take_resizes().is_empty(), "nothing goes back under load");
-        assert_eq!(scene.heard(vec![resize(16)]).resizes().len(), 1);
+        let batch = scene.heard(vec![resize(16)]).take_batch_or_none();
+        assert!(!refused_by(&batch, Rule::Held), "{batch:?}");
     }
 }
 
