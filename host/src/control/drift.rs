@@ -11,8 +11,8 @@ use super::target::{HandBack, TargetControl};
 use super::{Effect, Resize, Turn};
 use crate::guard::{Facts, Purpose, judge};
 use crate::model::{
-    Decision, DecisionId, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, Setting, Status,
-    Subject, Timestamp, Verdict,
+    Decision, DecisionId, HoldKind, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, Setting,
+    Status, Subject, Timestamp, Verdict,
 };
 use crate::record::Batch;
 
@@ -173,9 +173,11 @@ impl TargetControl {
         Some(restart)
     }
 
-    /// Puts sizes back to the file's values before the sidecar stops, if it should.
+    /// Puts sizes back to the file's values before the sidecar stops, if it should. While a person has it
+    /// paused they stay: the next start knows them.
     pub fn hand_back(&mut self, turn: &mut Turn<'_>) -> Vec<Effect> {
-        let acts = self.mode == Mode::Enforce && self.writer.may_act(turn.now);
+        let paused = self.hold(turn.now).is_some_and(|hold| hold.kind == HoldKind::Pause);
+        let acts = self.mode == Mode::Enforce && self.writer.may_act(turn.now) && !paused;
         if !acts || self.hand_back != HandBack::HandBack {
             return Vec::new();
         }

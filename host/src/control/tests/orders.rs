@@ -153,6 +153,20 @@ fn the_panic_switch_leaves_a_persons_size_and_forgets_what_a_restart_undid() {
 }
 
 #[test]
+fn nothing_is_handed_back_during_a_pause() {
+    for (order, sizes) in [(Some(pause(None)), vec![]), (None, vec![size(5)])] {
+        let mut scene = Scene::handing_back();
+        scene.grown_to(12);
+        scene.polled(12, 8);
+        if let Some(order) = order {
+            give(&mut scene, order).expect("taken");
+        }
+        let back = scene.stopping().resizes();
+        assert_eq!(back.iter().map(|one| one.size).collect::<Vec<_>>(), sizes);
+    }
+}
+
+#[test]
 fn adopted_sizes_are_where_it_goes_on_from() {
     let mut scene = Scene::new(Mode::Enforce);
     scene.grown_to(12);
