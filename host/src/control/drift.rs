@@ -121,7 +121,7 @@ impl TargetControl {
         }
         let anew = matches!(drift, Drift::NewFile(_) | Drift::NotOurs);
         if before.stood_down != scope.stood_down || anew {
-            batch.scopes.push(scope.state(&self.facts.name, setting));
+            batch.scopes.push(scope.state(&self.facts.name, setting, turn.now));
         }
         // A person has set it, or handed it back: what hindered before them is settled.
         if before.stood_down.is_some() != scope.stood_down.is_some() {
@@ -149,10 +149,10 @@ impl TargetControl {
             return;
         }
         let name = &self.facts.name;
-        let before = scope.state(name, setting);
+        let before = scope.state(name, setting, now);
         let is_theirs = theirs.contains(setting);
         scope.follow(current, Followed { file, is_theirs }, now);
-        let after = scope.state(name, setting);
+        let after = scope.state(name, setting, now);
         if before != after {
             batch.scopes.push(after);
         }
@@ -304,7 +304,7 @@ impl TargetControl {
             let from = Some(current);
             scope.in_flight = Some(InFlight { id, at, from, size, afterwards, measured });
             self.history.cut(&setting.scope);
-            intent.scopes.push(scope.state(&target, setting));
+            intent.scopes.push(scope.state(&target, setting, at));
         }
         let until = at.plus(self.facts.limits.data_age_max);
         let setting = setting.clone();

@@ -298,7 +298,7 @@ impl TargetControl {
             let mut adopted = self.scopes.clone();
             for (setting, scope) in adopted.iter_mut().filter(|(_, one)| one.stood_down.is_some()) {
                 scope.adopt(self.size_of(setting));
-                batch.scopes.push(scope.state(&self.facts.name, setting));
+                batch.scopes.push(scope.state(&self.facts.name, setting, now));
             }
         }
         Ok(batch)

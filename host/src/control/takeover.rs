@@ -124,7 +124,7 @@ impl TargetControl {
             let scope = self.scopes.entry(setting.clone()).or_insert_with(first);
             scope.learn(file);
             scope.respect_inherited(current, now);
-            batch.scopes.push(scope.state(&self.facts.name, &setting));
+            batch.scopes.push(scope.state(&self.facts.name, &setting, now));
         }
     }
 

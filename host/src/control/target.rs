@@ -304,7 +304,7 @@ impl TargetControl {
             // One that could not be recorded may be in the store: an approved decision was before.
             batch.transitions.push(Transition { id, at: now, status, note });
             if !matches!(acted, Acted::NotRecorded(_)) {
-                batch.scopes.push(scope.state(&name, key));
+                batch.scopes.push(scope.state(&name, key, now));
             }
             if status == Status::Applied {
                 self.in_force(&setting, &flight, now, &mut batch);
@@ -426,7 +426,7 @@ impl TargetControl {
                     scope.changed(open.at);
                 }
             }
-            batch.scopes.push(scope.state(&self.facts.name, setting));
+            batch.scopes.push(scope.state(&self.facts.name, setting, now));
             if let Some(flight) = open.flight.filter(|_| in_force) {
                 self.shrinks.note(setting, &flight);
             }

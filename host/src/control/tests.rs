@@ -260,6 +260,7 @@ fn what_a_policy_remembers_comes_back_at_its_next_evaluation() {
 #[test]
 fn a_size_known_from_before_is_wanted_after_a_restart_of_the_sidecar() {
     let state = ScopeState {
+        at: Timestamp::default(),
         target: scene::target(),
         setting: Setting::DEFAULT,
         base: size(5),
