@@ -8,7 +8,7 @@ use super::cause::{Cause, Drift, Restart, Signs, recognise};
 use super::host::number;
 use super::scope::{Afterwards, Followed, InFlight, Measured, NewFile, ScopeControl};
 use super::target::{HandBack, TargetControl};
-use super::{Effect, Resize, Turn};
+use super::{Ages, Effect, Resize, Turn};
 use crate::guard::{Facts, Purpose, judge};
 use crate::model::{
     Decision, DecisionId, HoldKind, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, Setting,
@@ -306,8 +306,11 @@ impl TargetControl {
             self.history.cut(&setting.scope);
             intent.scopes.push(scope.state(&target, setting, at));
         }
-        let until = at.plus(self.facts.limits.data_age_max);
-        let setting = setting.clone();
-        Effect::Resize(Box::new(Resize { id, target, setting, from, size, until, intent }))
+        let ages = match measured {
+            Measured::Effect => Ages::Since(at),
+            Measured::Nothing => Ages::FromItsTurn,
+        };
+        let (setting, age_max) = (setting.clone(), self.facts.limits.data_age_max);
+        Effect::Resize(Box::new(Resize { id, target, setting, from, size, ages, age_max, intent }))
     }
 }
