@@ -251,7 +251,7 @@ mod tests {
 
         let sizes = [5, 20].into();
         let wanted = Wanted { sizes, best: false, poolwarden: false };
-        let tasks = Rounds { runs: 2, seed: 1 }.first(&[story.clone()], &wanted);
+        let tasks = Rounds { runs: 2, seed: 1 }.first(std::slice::from_ref(&story), &wanted);
         let left = record.missing(tasks).into_iter();
         let left: Vec<_> = left.map(|task| (task.plan.variant, task.plan.number)).collect();
         let [five, twenty] = [Variant::Static(5), Variant::Static(20)];
