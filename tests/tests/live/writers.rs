@@ -13,6 +13,8 @@ use poolwarden::sandbox::{DatabaseOptions, SandboxOptions};
 use poolwarden_tests::{Bench, Setup, Sidecar, SidecarProcess, ask_json, seconds};
 use uuid::Uuid;
 
+use super::people::order;
+
 fn restless(bench: &Bench) -> Setup {
     let mut setup = bench.setup();
     let target = setup.target();
@@ -159,6 +161,14 @@ async fn a_sidecar_that_is_stopped_hands_over_at_once() {
             matches!(second.target().writer.role, Role::Waits(_)).then_some(())
         })
         .await;
+    // Told to the one that waits it would hold nowhere.
+    let me = first.target().writer.instance.expect("it may act").to_string();
+    let why = ["--comment", "a migration", "--author", "ada"];
+    for words in [&["pause", "main"][..], &["resume", "main"], &["panic", "main", "--yes"]] {
+        let ran = order(&second, &[words, &why[..]].concat()).await;
+        assert!(ran.code == Some(1) && ran.text.contains(&me), "{words:?}: {}", ran.text);
+    }
+    assert_eq!((second.target().hold, first.target().hold), (None, None));
     let asked = Instant::now();
     assert!(first.stop().await, "the grace period is enough");
     bench.until("the second acts", seconds(8), async || acts(&second).then_some(())).await;
