@@ -42,7 +42,7 @@ use crate::record::Batch;
 use alerts::Anew;
 pub use effect::LastChange;
 pub use events::{
-    Acted, Answer, Effect, EndSession, Event, Heard, Memories, Reconnect, Replayable, Resize,
+    Acted, Ages, Answer, Effect, EndSession, Event, Heard, Memories, Reconnect, Replayable, Resize,
 };
 pub use ledger::{Account, Doubt};
 pub use orders::{Order, OrderRefusal, TheirSizes};

@@ -168,9 +168,29 @@ impl SidecarProcess {
     /// When it has ended already.
     pub fn terminate(&mut self) {
         assert!(self.is_running(), "it ended by itself:\n{}", self.log());
+        self.signal(Signal::TERM);
+    }
+
+    /// Freezes it (`SIGSTOP`): its sessions stay open, and nobody answers in them.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a frozen one go on.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         let pid = pid.expect("a child's pid is a positive i32");
-        kill_process(pid, Signal::TERM).expect("a child of ours can be signalled");
+        kill_process(pid, signal).expect("a child of ours can be signalled");
     }
 
     /// Waits for its end.

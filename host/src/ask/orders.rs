@@ -63,7 +63,8 @@ pub struct Resume {
 /// Put every size that Poolwarden has changed back to the file's, and change nothing any more.
 ///
 /// Sizes that a person has set are left to them. Clients notice nothing: PgBouncer closes surplus
-/// connections as they become free. It holds until `poolwarden resume`.
+/// connections as they become free. It holds until `poolwarden resume`. Where another sidecar acts, that one
+/// is named and must be told: exit code 1.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  poolwarden panic\n  poolwarden panic main --yes --comment \
     'something is wrong'")]
@@ -138,6 +139,8 @@ struct Page {
 struct Held {
     target: String,
     status: String,
+    #[serde(default)]
+    acted_by: Option<String>,
     hold: Option<Hold>,
     in_flight: Vec<String>,
     going_back: Vec<String>,
@@ -233,7 +236,10 @@ impl Panic {
         // In a hurry nobody has to have a name.
         body.retain(|_, value| value != "");
         let answer = self.sidecar.post(&path, &body.into()).await?.success()?;
-        self.more.show(&answer)
+        let page: Page = answer.read()?;
+        let shown = self.more.show(&answer)?;
+        let is_all = page.targets.iter().all(|one| one.acted_by.is_none());
+        Ok(if is_all { shown } else { ExitCode::FAILURE })
     }
 }
 
@@ -340,9 +346,14 @@ fn text(page: &Page) -> String {
 impl Held {
     fn lines(&self) -> Vec<String> {
         let target = &self.target;
-        let mut lines = vec![match &self.hold {
-            Some(hold) => hold.words(target),
-            None => format!("{target}: it is changed as its mode says"),
+        let mut lines = vec![match (&self.acted_by, &self.hold) {
+            (Some(other), _) => {
+                return vec![format!(
+                    "{target}: NOT DONE here: the sidecar {other} acts on it; give it the order"
+                )];
+            }
+            (None, Some(hold)) => hold.words(target),
+            (None, None) => format!("{target}: it is changed as its mode says"),
         }];
         let mut list = |what: &str, settings: &[String]| {
             if !settings.is_empty() {
@@ -373,6 +384,8 @@ mod tests {
                         "comment": "a migration\n" } },
             { "target": "us", "status": "up", "in_flight": [], "going_back": [],
               "set_by_a_person": [], "hold": null },
+            { "target": "ap", "status": "up", "in_flight": [], "going_back": [],
+              "set_by_a_person": [], "hold": null, "acted_by": "019b" },
         ] }))
         .expect("an answer");
         assert_eq!(
@@ -381,7 +394,8 @@ mod tests {
              main`\n  a change is under way and will be finished: default\n  going back to the \
              file's size, when it answers again: default\n  set by a person, and left to them: \
              database:shop\neu: paused by ada (a migration\u{fffd}); nothing is changed until \
-             2026-01-01 00:00:00.000Z\nus: it is changed as its mode says\n"
+             2026-01-01 00:00:00.000Z\nus: it is changed as its mode says\nap: NOT DONE here: the \
+             sidecar 019b acts on it; give it the order\n"
         );
     }
 }

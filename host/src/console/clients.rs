@@ -99,18 +99,25 @@ pub(super) fn backends_of(table: &Table) -> BTreeSet<(u32, u32)> {
     known.map(|server| (server.backend_pid, server.local_port)).collect()
 }
 
+/// Gives every client with the time since it connected; zero where that is not known.
+pub(super) fn connected(table: &Table) -> impl Iterator<Item = (Row<'_>, Duration)> {
+    let now = now(table);
+    table.rows().map(move |row| (row, age(row, "connect_time", now.as_ref())))
+}
+
 fn clients_of(table: &Table) -> Vec<ClientRow> {
     let now = now(table);
     let ours = |row: &Row<'_>| row.text("database") != Some("pgbouncer");
     table.rows().filter(ours).map(|row| client(row, now.as_ref())).collect()
 }
 
+fn age(row: Row<'_>, column: &str, now: Option<&Stamp<'_>>) -> Duration {
+    let then = row.text(column).and_then(Stamp::parse);
+    then.zip(now).map_or(Duration::ZERO, |(then, now)| now.since(&then))
+}
+
 fn client(row: Row<'_>, now: Option<&Stamp<'_>>) -> ClientRow {
     let text = |column: &str| row.text(column).unwrap_or_default().to_owned();
-    let age = |column: &str| {
-        let then = row.text(column).and_then(Stamp::parse);
-        then.zip(now).map_or(Duration::ZERO, |(then, now)| now.since(&then))
-    };
     let seconds = Duration::from_secs(row.number("wait").unwrap_or(0));
     ClientRow {
         database: text("database"),
@@ -118,8 +125,8 @@ fn client(row: Row<'_>, now: Option<&Stamp<'_>>) -> ClientRow {
         state: text("state"),
         address: text("addr"),
         port: row.number("port").unwrap_or(0),
-        connected: age("connect_time"),
-        request_age: age("request_time"),
+        connected: age(row, "connect_time", now),
+        request_age: age(row, "request_time", now),
         wait: seconds + Duration::from_micros(row.number("wait_us").unwrap_or(0)),
         ptr: text("ptr"),
         link: text("link"),

@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{ConsoleError, Cost, Session};
+use super::clients::connected;
+use super::{ConsoleError, Cost, Session, Table};
 use crate::config::Console;
 use crate::model::{Claim, Peer, Told};
+
+/// Oldest session that tells of a sidecar which is alive: it renews its own every two seconds. One that
+/// is frozen, or whose host lost its power, keeps its for hours.
+const OLDEST: Duration = Duration::from_secs(10);
 
 /// This sidecar on one PgBouncer: its sessions carry the name, and what it says at their login.
 #[derive(Debug, Clone)]
@@ -71,9 +76,13 @@ pub async fn read_peers(session: &mut Session) -> Result<(Vec<Peer>, Cost), Cons
     let start = Instant::now();
     let table = session.run("SHOW CLIENTS").await?;
     let cost = Cost { command: "peers", took: start.elapsed(), rows: table.len() };
-    let console = table.rows().filter(|row| row.text("database") == Some("pgbouncer"));
-    let peers = console.filter_map(|row| Peer::parse(row.text("application_name")?));
-    Ok((peers.collect(), cost))
+    Ok((peers_of(&table), cost))
+}
+
+fn peers_of(table: &Table) -> Vec<Peer> {
+    let alive = connected(table).filter(|(_, age)| *age <= OLDEST).map(|(row, _)| row);
+    let console = alive.filter(|row| row.text("database") == Some("pgbouncer"));
+    console.filter_map(|row| Peer::parse(row.text("application_name")?)).collect()
 }
 
 /// Finds another sidecar that acts; asked right before something is sent.
@@ -106,6 +115,31 @@ fn acting(peers: &[Peer], me: Uuid) -> Option<Uuid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_that_was_not_renewed_tells_of_nobody() {
+        let row = |id, connected, requested| {
+            let peer = Peer { id: Uuid::from_u128(id), claim: Claim::Acts, told: Told::default() };
+            ["pgbouncer".to_owned(), connected, requested, peer.application()]
+        };
+        let at = |second: u32| format!("2026-11-28 10:00:{second:02} CET");
+        let rows = [
+            row(1, at(9), at(9)),
+            row(2, at(10), at(10)),
+            row(3, "no time".to_owned(), at(1)),
+            row(5, at(19), at(20)),
+        ];
+        let rows = rows.each_ref().map(|row| row.each_ref().map(String::as_str));
+        let rows: Vec<&[&str]> = rows.iter().map(<[&str; 4]>::as_slice).collect();
+        let columns = "database connect_time request_time application_name";
+        let peers = peers_of(&Table::of_values("SHOW CLIENTS", columns, &rows));
+        let seen: Vec<u128> = peers.iter().map(|peer| peer.id.as_u128()).collect();
+        assert_eq!(
+            seen,
+            [2, 3, 5],
+            "the first is eleven seconds old; what is not known is no sign"
+        );
+    }
 
     #[test]
     fn whoever_else_acts_is_found_whatever_its_name() {

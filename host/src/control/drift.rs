@@ -8,11 +8,11 @@ use super::cause::{Cause, Drift, Restart, Signs, recognise};
 use super::host::number;
 use super::scope::{Afterwards, Followed, InFlight, Measured, NewFile, ScopeControl};
 use super::target::{HandBack, TargetControl};
-use super::{Effect, Resize, Turn};
+use super::{Ages, Effect, Resize, Turn};
 use crate::guard::{Facts, Purpose, judge};
 use crate::model::{
-    Decision, DecisionId, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, Setting, Status,
-    Subject, Timestamp, Verdict,
+    Decision, DecisionId, HoldKind, Mode, Origin, Outcome, PolicyName, PoolSize, Proposal, Setting,
+    Status, Subject, Timestamp, Verdict,
 };
 use crate::record::Batch;
 
@@ -121,7 +121,7 @@ impl TargetControl {
         }
         let anew = matches!(drift, Drift::NewFile(_) | Drift::NotOurs);
         if before.stood_down != scope.stood_down || anew {
-            batch.scopes.push(scope.state(&self.facts.name, setting));
+            batch.scopes.push(scope.state(&self.facts.name, setting, turn.now));
         }
         // A person has set it, or handed it back: what hindered before them is settled.
         if before.stood_down.is_some() != scope.stood_down.is_some() {
@@ -149,10 +149,10 @@ impl TargetControl {
             return;
         }
         let name = &self.facts.name;
-        let before = scope.state(name, setting);
+        let before = scope.state(name, setting, now);
         let is_theirs = theirs.contains(setting);
         scope.follow(current, Followed { file, is_theirs }, now);
-        let after = scope.state(name, setting);
+        let after = scope.state(name, setting, now);
         if before != after {
             batch.scopes.push(after);
         }
@@ -173,9 +173,11 @@ impl TargetControl {
         Some(restart)
     }
 
-    /// Puts sizes back to the file's values before the sidecar stops, if it should.
+    /// Puts sizes back to the file's values before the sidecar stops, if it should. While a person has it
+    /// paused they stay: the next start knows them.
     pub fn hand_back(&mut self, turn: &mut Turn<'_>) -> Vec<Effect> {
-        let acts = self.mode == Mode::Enforce && self.writer.may_act(turn.now);
+        let paused = self.hold(turn.now).is_some_and(|hold| hold.kind == HoldKind::Pause);
+        let acts = self.mode == Mode::Enforce && self.writer.may_act(turn.now) && !paused;
         if !acts || self.hand_back != HandBack::HandBack {
             return Vec::new();
         }
@@ -302,10 +304,13 @@ impl TargetControl {
             let from = Some(current);
             scope.in_flight = Some(InFlight { id, at, from, size, afterwards, measured });
             self.history.cut(&setting.scope);
-            intent.scopes.push(scope.state(&target, setting));
+            intent.scopes.push(scope.state(&target, setting, at));
         }
-        let until = at.plus(self.facts.limits.data_age_max);
-        let setting = setting.clone();
-        Effect::Resize(Box::new(Resize { id, target, setting, from, size, until, intent }))
+        let ages = match measured {
+            Measured::Effect => Ages::Since(at),
+            Measured::Nothing => Ages::FromItsTurn,
+        };
+        let (setting, age_max) = (setting.clone(), self.facts.limits.data_age_max);
+        Effect::Resize(Box::new(Resize { id, target, setting, from, size, ages, age_max, intent }))
     }
 }

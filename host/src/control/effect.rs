@@ -21,15 +21,17 @@ use super::going_back::reaching;
 use super::scope::{Afterwards, InFlight, Measured};
 use super::target::TargetControl;
 use super::{Effect, Turn};
-use crate::guard::{Facts, Hindrance, Purpose, judge as guard};
+use crate::guard::{Facts, Hindrance, Purpose, Room, judge as guard};
 use crate::model::{
-    DecisionId, Knob, Outcome, PoolSize, Rule, RuleWord, Setting, Status, TargetStatus, Timestamp,
+    DecisionId, Knob, Outcome, PoolSize, Rule, Setting, Status, TargetStatus, Timestamp,
     Transition, Verdict, Window, Word,
 };
 use crate::record::{Batch, EffectState};
 
 /// How long a target may stay away before a trial of it ends.
 const AWAY_MAX: Duration = Duration::from_secs(2);
+/// How long a roll-back is tried at the least, however short the wait after it is.
+const TRIED_LEAST: Duration = Duration::from_secs(60);
 /// By how much the wait after a roll-back may grow.
 const REPEATS_MAX: u32 = 3;
 
@@ -149,12 +151,12 @@ impl TargetControl {
             }
             Finding::Harm(words) => {
                 let to = trial.from;
-                self.condemn(setting, &trial, to, &words, now);
+                self.condemn(setting, &trial, to, &words, (now, batch));
             }
             Finding::HarmOfAll(words) => {
                 let first = trial.climb.as_ref().map_or(trial.from.get(), |climb| climb.set);
                 let to = PoolSize::of(setting.knob, first).unwrap_or(trial.from);
-                self.condemn(setting, &trial, to, &words, now);
+                self.condemn(setting, &trial, to, &words, (now, batch));
             }
         }
     }
@@ -271,21 +273,21 @@ impl TargetControl {
         }
     }
 
-    /// Notes that a change is to be taken back; the rows go with the intent of doing so.
+    /// Records that a change did harm, and notes that it is to be taken back.
     fn condemn(
         &mut self,
         setting: &Setting,
         trial: &Trial,
         to: PoolSize,
         words: &str,
-        now: Timestamp,
+        (now, batch): (Timestamp, &mut Batch),
     ) {
-        let mut rows = Batch::default();
-        self.conclude(setting, trial, Status::RolledBack, words, now, &mut rows);
+        self.conclude(setting, trial, Status::RolledBack, words, now, batch);
         let words =
             format!("takes back decision {} ({} to {}): {words}", trial.id, trial.from, trial.to);
-        let of = trial.to;
-        self.effects.record(setting).take_back = Some(TakeBack { of, to, words, rows, sent: None });
+        let (id, of) = (trial.id, trial.to);
+        let one = TakeBack { id, since: now, of, to, words, sent: None };
+        self.effects.record(setting).take_back = Some(one);
     }
 
     fn send_take_back(
@@ -294,57 +296,75 @@ impl TargetControl {
         turn: &mut Turn<'_>,
         batch: &mut Batch,
     ) -> Option<Effect> {
-        let in_flight = self.scopes.get(setting).is_some_and(|scope| scope.in_flight.is_some());
-        let current = self.size_of(setting)?;
         let one = self.effects.record(setting).take_back.clone()?;
-        if current != one.of && !in_flight {
-            // Somebody else has changed it: there is nothing to take back, and that is recorded.
-            self.effects.record(setting).take_back = None;
-            if one.sent.is_none() {
-                merge(batch, one.rows);
-            }
+        if self.scopes.get(setting).is_some_and(|scope| scope.in_flight.is_some()) {
+            return None;
+        }
+        if let Some(why) = self.is_over(setting, &one, turn.now) {
+            self.let_go(setting, &one, &why, turn.now, batch);
             return None;
         }
         // What the change left may have been outside of the bounds.
         let limits = reaching(&self.facts.limits, one.to);
         let facts = self.guard_facts(setting, self.mode, turn.now);
-        let facts = Facts { purpose: Purpose::TakeBack, limits: &limits, ..facts };
+        let room = match facts.room {
+            // It was known when the shrink was made: PostgreSQL had all of these open.
+            Room::Unknown(why) => Room::Ceiling(format!("{why}; the size was in force before")),
+            known => known,
+        };
+        let facts = Facts { purpose: Purpose::TakeBack, limits: &limits, room, ..facts };
         let judged = guard(one.to.get(), &facts);
-        if is_in_vain(&judged.verdict) {
-            self.give_up_take_back(setting, one, judged.verdict, turn, batch);
+        let in_vain = is_in_vain(&judged.verdict);
+        let passed = matches!(judged.verdict.outcome, Outcome::Approved | Outcome::Clamped);
+        let (words, verdict) = (one.words.clone(), Some(judged.verdict));
+        if in_vain {
+            let change = OwnChange { setting, size: one.to, reason: words, verdict };
+            let refused = self.decision_of_host(change, turn);
+            let why = format!("the guard refuses it for good, see decision {}", refused.id);
+            batch.decisions.push(refused);
+            self.let_go(setting, &one, &why, turn.now, batch);
             return None;
         }
-        let passed = matches!(judged.verdict.outcome, Outcome::Approved | Outcome::Clamped);
-        let size = judged.size.filter(|_| passed && !in_flight)?;
-        let change =
-            OwnChange { setting, size, reason: one.words.clone(), verdict: Some(judged.verdict) };
-        let mut effect = self.resize_by_host(change, Afterwards::KeepUp, turn);
-        if let Effect::Resize(resize) = &mut effect {
-            merge(&mut resize.intent, one.rows);
-            let record = self.effects.record(setting);
-            if let Some(one) = &mut record.take_back {
-                one.sent = Some(resize.id);
-            }
+        let size = judged.size.filter(|_| passed)?;
+        let change = OwnChange { setting, size, reason: words, verdict };
+        let effect = self.resize_by_host(change, Afterwards::KeepUp, turn);
+        if let (Effect::Resize(resize), Some(one)) =
+            (&effect, &mut self.effects.record(setting).take_back)
+        {
+            one.sent = Some(resize.id);
         }
         Some(effect)
     }
 
-    /// Lets go of a roll-back that would be refused for ever; the size stays, and that is recorded.
-    fn give_up_take_back(
+    /// Says why a change is no longer to be taken back, if so.
+    fn is_over(&self, setting: &Setting, one: &TakeBack, now: Timestamp) -> Option<String> {
+        if let Some(current) = self.size_of(setting).filter(|current| *current != one.of) {
+            return Some(format!("the size is {current} meanwhile"));
+        }
+        // One that was only away for a moment goes on when it acts again.
+        if self.writer.follows() {
+            return self.writer.objection(now);
+        }
+        let wait = self.effects.limits().rollback_wait.max(TRIED_LEAST);
+        let late = now.since(one.since) >= wait;
+        late.then(|| format!("that could not be done for {} s", wait.as_secs()))
+    }
+
+    /// Lets go of a roll-back; where the size stays, that is recorded.
+    fn let_go(
         &mut self,
         setting: &Setting,
-        one: TakeBack,
-        verdict: Verdict,
-        turn: &mut Turn<'_>,
+        one: &TakeBack,
+        why: &str,
+        now: Timestamp,
         batch: &mut Batch,
     ) {
         self.effects.record(setting).take_back = None;
-        if one.sent.is_none() {
-            merge(batch, one.rows);
+        if self.size_of(setting) != Some(one.to) {
+            let note = format!("it did harm and is not taken back: {why}");
+            let status = Status::Inconclusive;
+            batch.transitions.push(Transition { id: one.id, at: now, status, note });
         }
-        let verdict = Some(verdict);
-        let change = OwnChange { setting, size: one.to, reason: one.words, verdict };
-        batch.decisions.push(self.decision_of_host(change, turn));
     }
 
     /// Notes since when nobody waits; long enough, it lets go of what could not be told.
@@ -397,24 +417,11 @@ fn put<T>(column: &mut [T], at: usize, value: T) {
     }
 }
 
-/// Says whether a roll-back is refused for what stays so: the bounds leave nothing of it. Room in
-/// PostgreSQL may come, and every other rule waits for something that ends.
+/// Says whether the bounds, or what others have taken of PostgreSQL meanwhile, leave nothing of a
+/// roll-back. Every other rule waits for something that ends.
 fn is_in_vain(verdict: &Verdict) -> bool {
-    let rejects: Vec<Rule> = verdict
-        .rules
-        .iter()
-        .filter(|said| said.word == Word::Reject)
-        .map(|said| said.rule)
-        .collect();
-    let full = |said: &RuleWord| said.rule == Rule::Budget && said.word == Word::Clamp;
-    rejects == [Rule::Change] && !verdict.rules.iter().any(full)
-}
-
-/// Adds what a roll-back records.
-fn merge(batch: &mut Batch, rows: Batch) {
-    batch.transitions.extend(rows.transitions);
-    batch.effects.extend(rows.effects);
-    batch.effect_states.extend(rows.effect_states);
+    let mut rejects = verdict.rules.iter().filter(|said| said.word == Word::Reject);
+    rejects.next().is_some_and(|said| said.rule == Rule::Change) && rejects.next().is_none()
 }
 
 impl Record {

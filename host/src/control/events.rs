@@ -276,8 +276,29 @@ pub struct Resize {
     pub from: Option<PoolSize>,
     /// The size to set.
     pub size: PoolSize,
-    /// After this moment the decision is too old to be carried out.
-    pub until: Timestamp,
+    /// From when on it grows old.
+    pub ages: Ages,
+    /// The age at which it is too old to be carried out.
+    pub age_max: Duration,
     /// The intent, to be recorded before anything is sent.
     pub intent: Batch,
+}
+
+/// From when on a change grows old; those of one target are made one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ages {
+    /// From this moment: it rests on what the pools did then.
+    Since(Timestamp),
+    /// From its turn: it goes back to what was in force before, with others that may come first.
+    FromItsTurn,
+}
+
+impl Resize {
+    /// Gives the moment after which it is too old, when its turn begins at another.
+    pub fn until(&self, turn: Timestamp) -> Timestamp {
+        match self.ages {
+            Ages::Since(at) => at.plus(self.age_max),
+            Ages::FromItsTurn => turn.plus(self.age_max),
+        }
+    }
 }

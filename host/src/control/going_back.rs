@@ -59,7 +59,7 @@ impl TargetControl {
         if current == file {
             let scope = self.scopes.get_mut(setting)?;
             scope.brought(file, Afterwards::LetGo);
-            batch.scopes.push(scope.state(&name, setting));
+            batch.scopes.push(scope.state(&name, setting, turn.now));
             return None;
         }
         if scope.wanted != Some(current) {

@@ -261,7 +261,10 @@ impl TargetControl {
             elsewhere: account.rest,
             ..Budget::default()
         };
-        for claim in self.claims(Aim::Most) {
+        let claims = self.claims(Aim::Most);
+        let ours = claims.iter().filter(|claim| claim.is_sized_by(setting));
+        budget.lingering = ours.map(|claim| claim.lingering).min().unwrap_or(0);
+        for claim in claims {
             if claim.is_sized_by(setting) {
                 let is_size = setting.knob == Knob::PoolSize;
                 let rest = if is_size { claim.reserve } else { claim.size };

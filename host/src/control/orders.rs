@@ -4,9 +4,11 @@
 //! Between its recording and its effect things may have moved on, so whatever acts is judged anew.
 
 use thiserror::Error;
+use uuid::Uuid;
 
 use super::silences::SilenceRefusal;
 use super::target::TargetControl;
+use super::writer::Role;
 use super::{Control, Effect, Turn};
 use crate::model::{DecisionId, Hold, HoldKind, Signature, TargetName, Timestamp};
 use crate::record::{Batch, HoldChange, SilenceChange};
@@ -76,6 +78,9 @@ pub enum OrderRefusal {
     /// No such target is configured.
     #[error("there is no target {0}; GET /v1/targets lists them")]
     NoTarget(TargetName),
+    /// Another sidecar acts there: what this one was told would hold nowhere.
+    #[error("{}", elsewhere(.0))]
+    Elsewhere(Vec<(TargetName, Uuid)>),
     /// The stronger order holds.
     #[error("{0} {1}; resume it first")]
     Panicked(TargetName, String),
@@ -105,18 +110,22 @@ impl Control {
         match order {
             Order::Silence(change) => Ok(self.silences.judge(change)?),
             Order::Pause { target, until, by } => {
-                let one = self.target(target)?;
+                let one = self.acted_on(target)?;
                 if let Some(hold) = one.hold(now).filter(|hold| hold.kind == HoldKind::Panic) {
                     return Err(OrderRefusal::Panicked(target.clone(), hold.words()));
                 }
                 Ok(holds([HoldChange::Set(one.new_hold(HoldKind::Pause, *until, by, now))]))
             }
             Order::Resume { target, sizes, by } => {
-                self.target(target)?.judge_resume(*sizes, by, now)
+                self.acted_on(target)?.judge_resume(*sizes, by, now)
             }
             Order::Panic { target, by } => {
-                if let Some(target) = target {
-                    self.target(target)?;
+                let others: Vec<_> = match target {
+                    Some(target) => self.acted_on(target).map(|_| Vec::new())?,
+                    None => self.targets.values().filter_map(TargetControl::other).collect(),
+                };
+                if !others.is_empty() && others.len() == self.targets.len() {
+                    return Err(OrderRefusal::Elsewhere(others));
                 }
                 let chosen = self.targets.values().filter(|one| is_meant(one, target.as_ref()));
                 // Pulled twice, it stays the first one's.
@@ -190,6 +199,15 @@ impl Control {
         self.targets.get(name).ok_or_else(|| OrderRefusal::NoTarget(name.clone()))
     }
 
+    /// Gives a target on which no other sidecar acts.
+    fn acted_on(&self, name: &TargetName) -> Result<&TargetControl, OrderRefusal> {
+        let target = self.target(name)?;
+        match target.other() {
+            Some(other) => Err(OrderRefusal::Elsewhere(vec![other])),
+            None => Ok(target),
+        }
+    }
+
     fn standing(&mut self, id: DecisionId) -> Result<&mut TargetControl, OrderRefusal> {
         let mut targets = self.targets.values_mut();
         let found = targets.find(|one| one.advice.get(id).is_some());
@@ -197,8 +215,16 @@ impl Control {
     }
 }
 
+/// Says whether the panic switch is pulled for a target: not where another sidecar acts, which may
+/// hold to something else.
 fn is_meant(one: &TargetControl, target: Option<&TargetName>) -> bool {
-    target.is_none_or(|target| one.facts.name == *target)
+    one.other().is_none() && target.is_none_or(|target| one.facts.name == *target)
+}
+
+fn elsewhere(others: &[(TargetName, Uuid)]) -> String {
+    let each = others.iter().map(|(target, other)| format!("on {target} the sidecar {other} acts"));
+    let each = each.collect::<Vec<_>>().join(", ");
+    format!("{each} and this one waits; give the order to the one that acts")
 }
 
 fn holds(changes: impl IntoIterator<Item = HoldChange>) -> Batch {
@@ -206,6 +232,14 @@ fn holds(changes: impl IntoIterator<Item = HoldChange>) -> Batch {
 }
 
 impl TargetControl {
+    /// Gives the other sidecar that acts, with the target's name.
+    fn other(&self) -> Option<(TargetName, Uuid)> {
+        match self.writer.role() {
+            Role::Waits(other) => Some((self.facts.name.clone(), other)),
+            _ => None,
+        }
+    }
+
     /// Gives the hold, while it holds.
     pub fn hold(&self, now: Timestamp) -> Option<&Hold> {
         self.hold.as_ref().filter(|hold| hold.holds(now))
@@ -264,7 +298,7 @@ impl TargetControl {
             let mut adopted = self.scopes.clone();
             for (setting, scope) in adopted.iter_mut().filter(|(_, one)| one.stood_down.is_some()) {
                 scope.adopt(self.size_of(setting));
-                batch.scopes.push(scope.state(&self.facts.name, setting));
+                batch.scopes.push(scope.state(&self.facts.name, setting, now));
             }
         }
         Ok(batch)

@@ -258,8 +258,9 @@ impl ScopeControl {
         u32::try_from(recent).unwrap_or(u32::MAX)
     }
 
-    pub fn state(&self, target: &TargetName, setting: &Setting) -> ScopeState {
+    pub fn state(&self, target: &TargetName, setting: &Setting, now: Timestamp) -> ScopeState {
         ScopeState {
+            at: now,
             target: target.clone(),
             setting: setting.clone(),
             base: self.file_size(),
@@ -279,6 +280,7 @@ mod tests {
     fn a_change_before_the_start_counts_once() {
         let at = |s: u64| Timestamp::from_millis(s * 1_000);
         let state = ScopeState {
+            at: at(6_000),
             target: TargetName::new("main").expect("a name"),
             setting: Setting::DEFAULT,
             base: PoolSize::ONE,

@@ -4,6 +4,9 @@
 //! store. So who acts says on the console what people have told it, who waits listens, and who takes
 //! over holds to it until somebody tells this one otherwise. It knows neither who gave the order nor
 //! when a pause was to end; so a pause goes on until it is resumed.
+//!
+//! A hold of its own that was resumed there is over here too. Where it was not there to see that, an old
+//! panic is a pause when it takes over: sizes that others have worked with since are not thrown away.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,13 +18,15 @@ use super::record::is_empty;
 use super::scope::ScopeControl;
 use super::target::TargetControl;
 use super::writer::Role;
-use crate::model::{Knob, Peer, PoolSize, ScopeKey, Setting, Signature, Theirs, Timestamp, Told};
+use crate::model::{
+    HoldKind, Knob, Peer, PoolSize, ScopeKey, Setting, Signature, Theirs, Timestamp, Told,
+};
 use crate::record::{Batch, HoldChange};
 
 impl TargetControl {
     /// Takes in who is on the console.
     pub fn attended(&mut self, seen: &[Peer], every: Duration, now: Timestamp) -> Vec<Effect> {
-        let before = self.writer.role();
+        let (before, heard) = (self.writer.role(), self.writer.heard());
         self.writer.look(seen, every, now);
         let role = self.writer.role();
         if role != before {
@@ -33,7 +38,9 @@ impl TargetControl {
             tracing::info!(target, was, is = role.as_str(), other, "who acts here has changed");
         }
         let mut batch = Batch::default();
+        self.resumed_elsewhere(heard, now, &mut batch);
         if let Some((from, told)) = self.writer.take_inherited() {
+            self.calm_down(from, told, now, &mut batch);
             self.inherit(from, told, now, &mut batch);
         }
         if is_empty(&batch) { Vec::new() } else { vec![Effect::Record(Box::new(batch))] }
@@ -50,6 +57,38 @@ impl TargetControl {
         }
         self.announced = Some((claim, told));
         Some(Effect::Announce { target: self.facts.name.clone(), claim, told })
+    }
+
+    /// Lets go of the own hold when the one that acts held to it too, and does no longer.
+    fn resumed_elsewhere(
+        &mut self,
+        before: Option<(Uuid, Told)>,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) {
+        let own = self.hold(now).map(|hold| hold.kind);
+        let Some(((one, held), (other, told))) = before.zip(self.writer.heard()) else { return };
+        if one != other || own.is_none() || held.hold < own || told.hold.is_some() {
+            return;
+        }
+        let (target, comment) = (self.facts.name.clone(), format!("the sidecar {one} was resumed"));
+        tracing::warn!(target = target.as_str(), comment, "its own hold is over");
+        let by = Signature { author: "a person".to_owned(), comment };
+        batch.holds.push(HoldChange::End { target, at: now, by });
+        self.hold = None;
+    }
+
+    /// Makes a pause of an own panic that the one before did not hold to.
+    fn calm_down(&mut self, from: Uuid, told: Told, now: Timestamp, batch: &mut Batch) {
+        let old = self
+            .hold(now)
+            .filter(|hold| hold.kind == HoldKind::Panic && told.hold < Some(hold.kind));
+        let Some(author) = old.map(|hold| hold.by.author.clone()) else { return };
+        let comment = format!("their panic of before the sidecar {from} acted here");
+        tracing::warn!(target = self.facts.name.as_str(), comment, "an old panic is a pause now");
+        let hold = self.new_hold(HoldKind::Pause, None, &Signature { author, comment }, now);
+        batch.holds.push(HoldChange::Set(hold.clone()));
+        self.hold = Some(hold);
     }
 
     /// Holds to what people told the one before.
@@ -85,7 +124,7 @@ impl TargetControl {
             let scope = self.scopes.entry(setting.clone()).or_insert_with(first);
             scope.learn(file);
             scope.respect_inherited(current, now);
-            batch.scopes.push(scope.state(&self.facts.name, &setting));
+            batch.scopes.push(scope.state(&self.facts.name, &setting, now));
         }
     }
 

@@ -306,7 +306,7 @@ impl TargetControl {
             // One that could not be recorded may be in the store: an approved decision was before.
             batch.transitions.push(Transition { id, at: now, status, note });
             if !matches!(acted, Acted::NotRecorded(_)) {
-                batch.scopes.push(scope.state(&name, key));
+                batch.scopes.push(scope.state(&name, key, now));
             }
             if status == Status::Applied {
                 self.in_force(&setting, &flight, now, &mut batch);
@@ -428,7 +428,7 @@ impl TargetControl {
                     scope.changed(open.at);
                 }
             }
-            batch.scopes.push(scope.state(&self.facts.name, setting));
+            batch.scopes.push(scope.state(&self.facts.name, setting, now));
             match &open.flight {
                 _ if !in_force => {}
                 Some(flight) => self.shrinks.note(setting, flight),

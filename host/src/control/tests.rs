@@ -6,6 +6,7 @@ mod fixtures;
 mod orders;
 mod policies;
 mod reach;
+mod roll_back;
 pub(super) mod scene;
 mod sessions;
 mod shrink;
@@ -260,6 +261,7 @@ fn what_a_policy_remembers_comes_back_at_its_next_evaluation() {
 #[test]
 fn a_size_known_from_before_is_wanted_after_a_restart_of_the_sidecar() {
     let state = ScopeState {
+        at: Timestamp::default(),
         target: scene::target(),
         setting: Setting::DEFAULT,
         base: size(5),

@@ -137,6 +137,11 @@ impl Writer {
         self.me.map(|_| claim)
     }
 
+    /// Gives which other one acts, or did until now, and what people have told it.
+    pub fn heard(&self) -> Option<(Uuid, Told)> {
+        self.before
+    }
+
     /// Gives, once, whom this sidecar has taken over from, and what people had told it.
     pub fn take_inherited(&mut self) -> Option<(Uuid, Told)> {
         self.inherited.take()

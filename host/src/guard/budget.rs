@@ -17,7 +17,7 @@ impl Room {
         match self {
             Self::Ceiling(_) => wanted,
             Self::Unknown(_) => wanted.min(current),
-            Self::Known(budget) => wanted.min(budget.largest().max(current)),
+            Self::Known(budget) => wanted.min(budget.reach(current)),
         }
     }
 }
@@ -39,6 +39,9 @@ pub struct Budget {
     pub elsewhere: u32,
     /// Reserve connections that the scope's pools could open, all together.
     pub reserve: u32,
+    /// Servers that are open in each of the scope's pools beyond size and reserve; `reserve` counts all of
+    /// them.
+    pub lingering: u32,
     /// Pools that the scope sizes; an empty scope counts as one, which is about to come.
     pub pools: u32,
 }
@@ -52,5 +55,11 @@ impl Budget {
             [self.reserved, self.others, self.margin, self.held_back, self.elsewhere, self.reserve];
         let free = taken.iter().fold(self.max_connections, |free, part| free.saturating_sub(*part));
         free / self.pools.max(1)
+    }
+
+    /// Gives the largest size that may be reached from the one in force: up to what is open already it
+    /// takes nothing more.
+    pub fn reach(&self, current: u32) -> u32 {
+        self.largest().max(current.saturating_add(self.lingering))
     }
 }

@@ -165,13 +165,17 @@ fn step(case: &Case<'_>) -> Said {
     clamp(near, format!("a step is at most {up} up and {down} down from {current}"))
 }
 
-/// PostgreSQL must be able to take all that could be opened; giving back is always allowed.
+/// PostgreSQL must be able to take all that could be opened; giving back is always allowed, and a policy's
+/// shrink while it is known that it could be taken back.
 fn budget(case: &Case<'_>) -> Said {
     let (size, facts) = (case.size, case.facts);
     let (current, ceiling) = (current(facts), facts.limits.ceiling);
     let budget = match &facts.room {
         Room::Ceiling(why) => return pass(size, format!("{why}; the ceiling of {ceiling} holds")),
         Room::Unknown(why) if size > current => return clamp(current, why.clone()),
+        Room::Unknown(why) if size < current && facts.purpose == Purpose::Decide => {
+            return reject(size, format!("{why}; a shrink that does harm could not be taken back"));
+        }
         Room::Unknown(why) => return pass(size, format!("{why}; giving back is allowed")),
         Room::Known(budget) => budget,
     };
@@ -190,10 +194,10 @@ fn budget(case: &Case<'_>) -> Said {
         budget.elsewhere.saturating_add(budget.reserve),
         budget.pools.max(1),
     );
-    if size <= largest || size <= current {
-        return pass(size, reason);
+    match budget.reach(current) {
+        reach if size <= reach => pass(size, reason),
+        reach => clamp(reach, reason),
     }
-    clamp(largest.max(current), reason)
 }
 
 /// After all clamps there must be a change left.

@@ -118,7 +118,29 @@ fn without_knowing_what_is_left_nothing_grows_and_the_reason_is_told() {
     assert_eq!(grown.verdict.outcome, Outcome::Rejected);
     let said = grown.verdict.rules.iter().find(|said| said.rule == Rule::Budget);
     assert_eq!(said.expect("every rule speaks").reason, "PostgreSQL's last answer is 40 s old");
+}
+
+#[test]
+fn without_knowing_what_is_left_no_policy_shrinks_and_what_is_taken_back_may() {
+    let limits = limits();
+    let room = Room::Unknown("PostgreSQL's last answer is 40 s old".to_owned());
+    let facts = Facts { room, ..facts(&limits) };
+    assert_eq!(judge(8, &facts).verdict.outcome, Outcome::Rejected);
+    assert_eq!(word(&judge(8, &facts), Rule::Budget), Word::Reject);
+    let facts = Facts { purpose: Purpose::TakeBack, ..facts };
     assert_eq!(judge(8, &facts).verdict.outcome, Outcome::Approved);
+}
+
+#[test]
+fn a_size_may_grow_to_what_is_open_already() {
+    let limits = limits();
+    // 12 are open, of which 10 by the size; there is no room for one more.
+    let budget =
+        Budget { max_connections: 12, lingering: 2, reserve: 2, pools: 1, ..Budget::default() };
+    let facts = Facts { room: Room::Known(budget), ..facts(&limits) };
+    assert_eq!(judge(12, &facts).verdict.outcome, Outcome::Approved);
+    let judged = judge(13, &facts);
+    assert_eq!((judged.verdict.outcome, judged.size), (Outcome::Clamped, Some(size(12))));
 }
 
 #[test]

@@ -40,15 +40,20 @@ impl Claim {
 /// Settings of a PgBouncer whose size is a person's.
 ///
 /// A name has no room for names: of what is not the default scope it only says that there is some, and
-/// then every setting may be meant.
+/// then the size of every database and user may be meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Theirs(u8);
 
 impl Theirs {
     /// Any setting.
     pub const ANY: Self = Self(0b1111);
-    const LETTERS: [(Knob, char); 3] =
-        [(Knob::PoolSize, 'p'), (Knob::MinPoolSize, 'm'), (Knob::ReservePoolSize, 'r')];
+    const OF_ITS_OWN: u8 = 0b1000;
+    const LETTERS: [(u8, char); 4] = [
+        (Knob::PoolSize.bit(), 'p'),
+        (Knob::MinPoolSize.bit(), 'm'),
+        (Knob::ReservePoolSize.bit(), 'r'),
+        (Self::OF_ITS_OWN, 'd'),
+    ];
 
     /// Says whether there is none.
     pub const fn is_empty(self) -> bool {
@@ -57,8 +62,7 @@ impl Theirs {
 
     /// Says whether a setting may be one of them.
     pub fn contains(self, setting: &Setting) -> bool {
-        let bits = bits(setting);
-        self.0 & bits == bits
+        self.0 & bit(setting) != 0
     }
 
     /// Gives the settings of both.
@@ -72,7 +76,7 @@ impl Theirs {
         if self == Self::ANY {
             return "=*".to_owned();
         }
-        let said = Self::LETTERS.into_iter().filter(|(knob, _)| self.0 & knob.bit() != 0);
+        let said = Self::LETTERS.into_iter().filter(|(bit, _)| self.0 & bit != 0);
         std::iter::once('=').chain(said.map(|(_, letter)| letter)).collect()
     }
 
@@ -82,24 +86,24 @@ impl Theirs {
         if letters == "*" {
             return Some(Self::ANY);
         }
-        let bit = |letter| {
+        let bit_of = |letter| {
             let known = Self::LETTERS.into_iter().find(|(_, known)| *known == letter);
-            known.map(|(knob, _)| knob.bit())
+            known.map(|(bit, _)| bit)
         };
-        letters.chars().try_fold(0, |all, letter| Some(all | bit(letter)?)).map(Self)
+        letters.chars().try_fold(0, |all, letter| Some(all | bit_of(letter)?)).map(Self)
     }
 }
 
 impl<'a> FromIterator<&'a Setting> for Theirs {
     fn from_iter<I: IntoIterator<Item = &'a Setting>>(settings: I) -> Self {
-        Self(settings.into_iter().fold(0, |all, setting| all | bits(setting)))
+        Self(settings.into_iter().fold(0, |all, setting| all | bit(setting)))
     }
 }
 
-fn bits(setting: &Setting) -> u8 {
+fn bit(setting: &Setting) -> u8 {
     match setting.scope {
         ScopeKey::Default => setting.knob.bit(),
-        ScopeKey::Database(_) | ScopeKey::User(_) => Theirs::ANY.0,
+        ScopeKey::Database(_) | ScopeKey::User(_) => Theirs::OF_ITS_OWN,
     }
 }
 
@@ -171,12 +175,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_database_that_is_a_persons_is_any_setting() {
+    fn a_database_that_is_a_persons_leaves_the_default_to_the_sidecar() {
         let database = Setting::size_of(ScopeKey::Database("shop".into()));
         let theirs: Theirs = [&Setting::DEFAULT].into_iter().collect();
         assert!(theirs.contains(&Setting::DEFAULT) && !theirs.contains(&database));
         let theirs: Theirs = [&database].into_iter().collect();
-        assert!(theirs == Theirs::ANY && theirs.contains(&Setting::DEFAULT));
+        let user = Setting::size_of(ScopeKey::User("ada".into()));
+        assert!(theirs.contains(&database) && theirs.contains(&user), "which one is not said");
+        assert!(!theirs.contains(&Setting::DEFAULT));
+        assert!(Theirs::ANY.contains(&database) && Theirs::ANY.contains(&Setting::DEFAULT));
     }
 
     #[test]
@@ -186,12 +193,15 @@ mod tests {
             some.iter().map(setting).collect::<Vec<_>>().iter().collect()
         };
         let hold = Some(HoldKind::Panic);
+        let own = Theirs(Theirs::OF_ITS_OWN);
         let told = [
             Told::default(),
             Told { hold, theirs: Theirs::default() },
             Told { hold: Some(HoldKind::Pause), theirs: Theirs::ANY },
             Told { hold, theirs: knobs(&Knob::ALL) },
             Told { hold: None, theirs: knobs(&[Knob::MinPoolSize]) },
+            Told { hold, theirs: knobs(&[Knob::PoolSize, Knob::MinPoolSize]).union(own) },
+            Told { hold, theirs: own },
         ];
         for (claim, told) in Claim::ALL.into_iter().flat_map(|claim| told.map(|told| (claim, told)))
         {
@@ -210,6 +220,7 @@ mod tests {
         let (old, id) = ("poolwarden act", Uuid::from_u128(1));
         let said = |more: &str| Peer::parse(&format!("{old} {id}{more}")).map(|peer| peer.told);
         assert_eq!(said(""), Some(Told::default()), "an older one says no more");
+        assert_eq!(said(" =*").map(|told| told.theirs), Some(Theirs::ANY), "as older ones say it");
         assert_eq!(said(" =px of later"), Some(Told::default()), "a newer one may say more");
         assert!(is_own_application("poolwarden") && !is_own_application("poolwarden-web"));
     }

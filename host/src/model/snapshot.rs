@@ -302,11 +302,23 @@ impl XactEnds {
 
 impl DatabaseSample {
     /// Says whether two looks were at the same server: by its identity, else by where it is.
+    ///
+    /// One that has started anew since a look is still the same. A primary and its replica, which share
+    /// all but their start, are told apart by looks that are both of now.
     pub fn is_same_server(&self, other: &Self) -> bool {
         match (self.identity, other.identity) {
-            (Some(one), Some(another)) => one == another,
+            (Some(one), Some(another)) => {
+                let outdated = self.is_before(another) || other.is_before(one);
+                one == another || (one.system == another.system && outdated)
+            }
             _ => self.server == other.server,
         }
+    }
+
+    /// Says whether a server may have started since this look.
+    fn is_before(&self, server: ServerIdentity) -> bool {
+        let at_us = i64::try_from(self.at.as_millis()).map(|ms| ms.saturating_mul(1_000));
+        self.failure.is_some() || at_us.is_ok_and(|at_us| at_us < server.started_us)
     }
 
     /// Gives where the server is.
@@ -327,5 +339,44 @@ impl DatabaseSample {
     /// Sums a number over all sessions.
     pub fn sum(&self, number: impl Fn(&PgSessions) -> u32) -> u32 {
         self.sessions.iter().fold(0, |sum, s| sum.saturating_add(number(s)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(
+        at_s: u64,
+        system: i64,
+        started_s: i64,
+        failure: Option<LookFailure>,
+    ) -> DatabaseSample {
+        let identity = ServerIdentity { system, started_us: started_s * 1_000_000 };
+        DatabaseSample {
+            at: Timestamp::from_millis(at_s * 1_000),
+            server: (None, None),
+            identity: Some(identity),
+            failure,
+            max_connections: 100,
+            reserved_connections: 3,
+            sessions: Vec::new(),
+            xact_ends: None,
+        }
+    }
+
+    #[test]
+    fn a_server_that_started_anew_is_the_same_and_a_replica_is_another() {
+        let same = |one: &DatabaseSample, other: &DatabaseSample| {
+            assert_eq!(one.is_same_server(other), other.is_same_server(one));
+            one.is_same_server(other)
+        };
+        let before = look(100, 7, 10, None);
+        assert!(same(&before, &look(105, 7, 10, None)));
+        assert!(same(&before, &look(125, 7, 120, None)), "it was not looked at since");
+        let failing = look(100, 7, 10, Some(LookFailure::Unreachable));
+        assert!(same(&failing, &look(105, 7, 90, None)), "nobody knows what it is now");
+        assert!(!same(&before, &look(105, 7, 20, None)), "a primary and its replica");
+        assert!(!same(&failing, &look(125, 8, 120, None)), "another cluster");
     }
 }

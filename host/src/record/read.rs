@@ -58,7 +58,7 @@ impl Store {
             return Ok(None);
         };
         let rows = sqlx::query(
-            "SELECT at_ms, status, note FROM transitions WHERE decision = ? ORDER BY seq",
+            "SELECT at_ms, status, note FROM transitions WHERE decision = ? ORDER BY at_ms, seq",
         )
         .bind(id.0.as_bytes().to_vec())
         .fetch_all(&mut *snapshot)
@@ -307,6 +307,7 @@ fn scope(row: &SqliteRow) -> sqlx::Result<ScopeState> {
     let base = size(setting.knob, row.try_get("base")?)?;
     let stood_down: Option<i64> = row.try_get("stood_down_ms")?;
     Ok(ScopeState {
+        at: Timestamp::default(),
         target: target(row)?,
         base: base.ok_or_else(|| malformed("a scope without a base"))?,
         wanted: size(setting.knob, row.try_get("wanted")?)?,

@@ -97,6 +97,8 @@ pub struct Evaluation {
 /// What is known of a size scope across restarts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScopeState {
+    /// When it was so: an older one is not written over a newer one. Not read back.
+    pub at: Timestamp,
     /// The PgBouncer.
     pub target: TargetName,
     /// The setting.

@@ -1,7 +1,8 @@
 //! Writes a batch.
 //!
 //! Each statement leaves the store the same when it is run again, so that a batch whose outcome is
-//! unknown (a deadline, a full disk at the commit) is simply written again.
+//! unknown (a deadline, a full disk at the commit) is simply written again. What could not be written for a
+//! while comes after what was written directly meanwhile, so the newer counts by its time.
 
 use sqlx::SqliteConnection;
 
@@ -25,9 +26,12 @@ impl Store {
     pub async fn write(&self, batch: &Batch) -> Result<(), RecordError> {
         let packed: Vec<_> = batch.evaluations.iter().map(Packed::new).collect();
         let mut writer = self.writer().await;
+        let scopes: Vec<_> = batch.scopes.iter().filter(|one| writer.is_newest(one)).collect();
         writer.begin().await.map_err(|error| self.fail(error))?;
-        let written = write(&mut writer.connection, batch, packed).await;
-        writer.end(written).await.map_err(|error| self.fail(error))
+        let written = write(&mut writer.connection, batch, packed, &scopes).await;
+        writer.end(written).await.map_err(|error| self.fail(error))?;
+        scopes.into_iter().for_each(|one| writer.note_scope(one));
+        Ok(())
     }
 
     /// Keeps a plugin's bytes; the second time for one digest does nothing.
@@ -83,6 +87,7 @@ async fn write(
     connection: &mut SqliteConnection,
     batch: &Batch,
     packed: Vec<Packed>,
+    scopes: &[&ScopeState],
 ) -> sqlx::Result<()> {
     for (evaluation, packed) in batch.evaluations.iter().zip(packed) {
         write_evaluation(connection, evaluation, packed).await?;
@@ -96,7 +101,7 @@ async fn write(
     for transition in &batch.transitions {
         write_transition(connection, transition).await?;
     }
-    for scope in &batch.scopes {
+    for scope in scopes {
         write_scope(connection, scope).await?;
     }
     for change in &batch.alerts {
@@ -231,7 +236,8 @@ async fn write_transition(
     .await?;
     let updated = sqlx::query(
         "UPDATE decisions SET status =
-            (SELECT status FROM transitions WHERE decision = decisions.id ORDER BY seq DESC LIMIT 1)
+            (SELECT status FROM transitions WHERE decision = decisions.id
+             ORDER BY at_ms DESC, seq DESC LIMIT 1)
          WHERE id = ?",
     )
     .bind(id)

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use sqlx::{Executor, SqliteConnection};
 use tokio::sync::MutexGuard;
 
-use super::Store;
-use crate::model::{Digest, PoolKey, TargetName};
+use super::{ScopeState, Store};
+use crate::model::{Digest, PoolKey, Setting, TargetName, Timestamp};
 
 /// A pool's number in the store.
 #[derive(Debug, Clone, Copy)]
@@ -33,11 +33,25 @@ pub(super) struct Writer {
     pub(super) pools: HashMap<TargetName, HashMap<PoolKey, Interned>>,
     /// Plugins that this process has put: they may be evaluated at any time.
     pub(super) plugins: HashSet<Digest>,
+    /// Of when the newest state of each scope is that this process has written.
+    scopes: HashMap<(TargetName, Setting), Timestamp>,
 }
 
 impl Writer {
     pub(super) fn new(connection: SqliteConnection) -> Self {
-        Self { connection, in_transaction: false, pools: HashMap::new(), plugins: HashSet::new() }
+        let (pools, scopes) = (HashMap::new(), HashMap::new());
+        Self { connection, in_transaction: false, pools, plugins: HashSet::new(), scopes }
+    }
+
+    /// Says whether nothing newer of a scope was written.
+    pub(super) fn is_newest(&self, state: &ScopeState) -> bool {
+        let key = (state.target.clone(), state.setting.clone());
+        self.scopes.get(&key).is_none_or(|newest| *newest <= state.at)
+    }
+
+    /// Notes what is committed.
+    pub(super) fn note_scope(&mut self, state: &ScopeState) {
+        self.scopes.insert((state.target.clone(), state.setting.clone()), state.at);
     }
 
     /// Opens a transaction.

@@ -62,6 +62,7 @@ fn refused(refusal: &OrderRefusal) -> Problem {
             Problem::not_found(detail)
         }
         OrderRefusal::Silence(SilenceRefusal::TooMany)
+        | OrderRefusal::Elsewhere(_)
         | OrderRefusal::Panicked(..)
         | OrderRefusal::NotStanding(_)
         | OrderRefusal::NothingToDo(_)

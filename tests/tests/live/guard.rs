@@ -57,6 +57,7 @@ async fn the_pools_never_take_more_connections_than_postgresql_has_left() {
             connections.seen().last().is_some_and(|count| *count >= 9).then_some(())
         })
         .await;
+    let sizes = bench.sample_size();
     let sidecar = bench.sidecar(&setup).await;
     let _load = bench.load(60).await;
     // 30, less 3 reserved, 8 direct ones, the sampler's and the sidecar's own.
@@ -81,6 +82,7 @@ async fn the_pools_never_take_more_connections_than_postgresql_has_left() {
         .stays("the size is within the budget", seconds(4), async || bench.size().await <= largest)
         .await;
     assert!(bench.size().await >= largest - 3, "{}", bench.story().await);
+    sizes.assert_within(3, largest);
     connections.assert_within(1, 27);
     let log = postgres.log();
     assert!(!log.contains("connection slots") && !log.contains("too many clients"), "{log}");

@@ -13,6 +13,8 @@ use poolwarden::sandbox::{DatabaseOptions, SandboxOptions};
 use poolwarden_tests::{Bench, Setup, Sidecar, SidecarProcess, ask_json, seconds};
 use uuid::Uuid;
 
+use super::people::order;
+
 fn restless(bench: &Bench) -> Setup {
     let mut setup = bench.setup();
     let target = setup.target();
@@ -103,6 +105,52 @@ async fn one_acts_and_the_other_takes_over_when_it_is_killed() {
 }
 
 #[tokio::test]
+async fn a_frozen_sidecar_is_taken_over_from_and_does_not_act_when_it_goes_on() {
+    let bench = Bench::small().await;
+    let first = SidecarProcess::start(&restless(&bench));
+    bench
+        .until("the first acts", seconds(15), async || {
+            (role(&first).await.as_deref() == Some("self")).then_some(())
+        })
+        .await;
+    let second = bench.sidecar(&restless(&bench)).await;
+    bench
+        .until("the second waits", seconds(10), async || {
+            matches!(second.target().writer.role, Role::Waits(_)).then_some(())
+        })
+        .await;
+    first.freeze();
+    let frozen = Instant::now();
+    bench.until("the second takes over", seconds(40), async || acts(&second).then_some(())).await;
+    println!("taken over {} ms after it froze", frozen.elapsed().as_millis());
+    let _load = bench.load(6).await;
+    bench
+        .until("the second grows the pool", seconds(20), async || {
+            (bench.size().await >= 6).then_some(())
+        })
+        .await;
+    let by_first = tries(&first);
+    first.thaw();
+    bench
+        .until("the first waits", seconds(15), async || {
+            (role(&first).await.as_deref() == Some("other")).then_some(())
+        })
+        .await;
+    bench
+        .stays("the second goes on acting", seconds(4), async || {
+            acts(&second) && role(&first).await.as_deref() == Some("other")
+        })
+        .await;
+    assert_eq!(tries(&first), by_first, "{}", first.log());
+}
+
+/// How often a sidecar in a process of its own has changed a size, or tried to.
+fn tries(process: &SidecarProcess) -> usize {
+    let log = process.log();
+    log.matches("a size was changed").count() + log.matches("a size could not be changed").count()
+}
+
+#[tokio::test]
 async fn a_sidecar_that_is_stopped_hands_over_at_once() {
     let bench = Bench::small().await;
     let first = bench.sidecar(&restless(&bench)).await;
@@ -113,6 +161,14 @@ async fn a_sidecar_that_is_stopped_hands_over_at_once() {
             matches!(second.target().writer.role, Role::Waits(_)).then_some(())
         })
         .await;
+    // Told to the one that waits it would hold nowhere.
+    let me = first.target().writer.instance.expect("it may act").to_string();
+    let why = ["--comment", "a migration", "--author", "ada"];
+    for words in [&["pause", "main"][..], &["resume", "main"], &["panic", "main", "--yes"]] {
+        let ran = order(&second, &[words, &why[..]].concat()).await;
+        assert!(ran.code == Some(1) && ran.text.contains(&me), "{words:?}: {}", ran.text);
+    }
+    assert_eq!((second.target().hold, first.target().hold), (None, None));
     let asked = Instant::now();
     assert!(first.stop().await, "the grace period is enough");
     bench.until("the second acts", seconds(8), async || acts(&second).then_some(())).await;

@@ -12,7 +12,7 @@ use super::{Actor, DIED, Drive, Recorder, outlive};
 use crate::actuate::{Actuated, Actuator, Change, Done, log_in, reconnect_databases};
 use crate::config::{Console, Target};
 use crate::control::{Acted, Event, Reconnect, Resize};
-use crate::model::{Reach, TargetName};
+use crate::model::{Reach, TargetName, Timestamp};
 use crate::report::chain;
 
 /// How often it is looked whether the operator's files have changed.
@@ -43,10 +43,11 @@ impl Drive {
         self.work.spawn(async move {
             let start = Instant::now();
             let _turn = turn.lock().await;
+            let until = resize.until(recorder.clock.now());
             let (name, id) = (resize.target.clone(), resize.id);
             let (setting, size) = (resize.setting.clone(), resize.size);
             let by = Arc::clone(&recorder);
-            let acting = async move { act(&by, &target.console, &actuator, &resize).await };
+            let acting = async move { act(&by, &target.console, &actuator, &resize, until).await };
             // What it sent before it died is not known, and is found out by the next poll.
             let died = (Acted::NotInForce(None), Vec::new());
             let (acted, commands) = outlive("a change of a size", acting).await.unwrap_or(died);
@@ -105,6 +106,7 @@ async fn act(
     console: &Console,
     actuator: &Actuator,
     resize: &Resize,
+    until: Timestamp,
 ) -> (Acted, Vec<String>) {
     // The login takes as long as the disk and changes nothing.
     let (written, login) = tokio::join!(recorder.write(&resize.intent), log_in(console));
@@ -114,7 +116,7 @@ async fn act(
     }
     let Resize { setting, from, size, .. } = resize;
     let change = Change { setting: setting.clone(), from: *from, to: *size };
-    let in_time = || recorder.clock.now() <= resize.until;
+    let in_time = || recorder.clock.now() <= until;
     let Done { came, sent } = actuator.apply(login, &[change], in_time).await;
     let acted = match came.into_iter().next() {
         Some((_, Actuated::InForce)) => Acted::Verified,

@@ -9,7 +9,6 @@ use crate::model::{
     DecisionId, EffectLimits, EffectReport, Evidence, Knob, Measure, PoolSize, ScopeKey, Setting,
     Timestamp,
 };
-use crate::record::Batch;
 
 /// What a chart shows of the time before a change.
 pub(super) const CHART_BEFORE: Duration = Duration::from_secs(30);
@@ -28,13 +27,15 @@ const SETTLE_PART: u32 = 4;
 /// A roll-back that is to be sent, until it is in force.
 #[derive(Debug, Clone)]
 pub(super) struct TakeBack {
+    /// The decision that did harm.
+    pub id: DecisionId,
+    /// Since when it is to be taken back.
+    pub since: Timestamp,
     /// The size that is taken back.
     pub of: PoolSize,
     /// The size to go back to.
     pub to: PoolSize,
     pub words: String,
-    /// What is recorded with the intent.
-    pub rows: Batch,
     /// The decision under which it was last sent.
     pub sent: Option<DecisionId>,
 }

@@ -5,39 +5,36 @@
 
 use std::time::Duration;
 
-use super::scene::{Effects, Scene, Works, resize, resize_setting, size};
+use super::scene::{Effects, Scene, Works, resize, size};
 use crate::control::{Acted, Effect, Known};
-use crate::model::{
-    Decision, DecisionId, Knob, Mode, Outcome, Rule, ScopeKey, Setting, Snapshot, Status,
-    TargetStatus, Transition,
-};
+use crate::model::{Decision, DecisionId, Mode, Rule, Snapshot, Status, TargetStatus, Transition};
 use crate::record::{Batch, EffectState};
 
 /// Servers that only wait: each gives 50 transactions a second, of 20 ms.
-fn waits(busy: u32) -> Option<Works> {
+pub(super) fn waits(busy: u32) -> Option<Works> {
     Some(Works { busy, per_s: u64::from(busy) * 50, us: 20_000 })
 }
 
 /// A database that gives 250 transactions a second, however many servers ask.
-fn slow(busy: u32) -> Option<Works> {
+pub(super) fn slow(busy: u32) -> Option<Works> {
     Some(Works { busy, per_s: 250, us: u64::from(busy) * 4_000 })
 }
 
 /// Six seconds of a full pool of five and 25 waiters, then growth to 15, read back.
-fn grown(scene: &mut Scene) -> DecisionId {
+pub(super) fn grown(scene: &mut Scene) -> DecisionId {
     scene.works = waits(5);
     scene.run(6_000, 5, 25);
     grow(scene, 15)
 }
 
-pub fn grow(scene: &mut Scene, to: u32) -> DecisionId {
+pub(super) fn grow(scene: &mut Scene, to: u32) -> DecisionId {
     let sent = scene.heard(vec![resize(to)]).resizes();
     let [one] = sent.as_slice() else { panic!("one change is sent, not {sent:?}") };
     scene.acted(one.id, Acted::Verified);
     one.id
 }
 
-fn batches(effects: &Effects) -> Vec<&Batch> {
+pub(super) fn batches(effects: &Effects) -> Vec<&Batch> {
     fn batch(effect: &Effect) -> Option<&Batch> {
         match effect {
             Effect::Record(batch) => Some(batch),
@@ -49,16 +46,16 @@ fn batches(effects: &Effects) -> Vec<&Batch> {
     effects.0.iter().filter_map(batch).collect()
 }
 
-pub fn moves(effects: &Effects, id: DecisionId) -> Vec<Transition> {
+pub(super) fn moves(effects: &Effects, id: DecisionId) -> Vec<Transition> {
     let all = batches(effects).into_iter().flat_map(|batch| batch.transitions.clone());
     all.filter(|one| one.id == id).collect()
 }
 
-fn last(effects: &Effects, id: DecisionId) -> Option<Status> {
+pub(super) fn last(effects: &Effects, id: DecisionId) -> Option<Status> {
     moves(effects, id).last().map(|one| one.status)
 }
 
-fn states(effects: &Effects) -> Vec<EffectState> {
+pub(super) fn states(effects: &Effects) -> Vec<EffectState> {
     batches(effects).into_iter().flat_map(|batch| batch.effect_states.clone()).collect()
 }
 
@@ -314,19 +311,6 @@ fn what_interrupts_a_trial_makes_it_inconclusive() {
 }
 
 #[test]
-fn a_roll_back_that_fails_is_tried_again() {
-    let mut scene = Scene::new(Mode::Enforce);
-    let id = grown(&mut scene);
-    scene.works = slow(15);
-    let effects = scene.run(10_500, 15, 15);
-    let back = effects.resizes().remove(0);
-    scene.acted(back.id, Acted::Failed("refused".into()));
-    let effects = scene.run(11_000, 15, 15);
-    assert_eq!(last(&effects, id), Some(Status::RolledBack), "the same row, written again");
-    assert_eq!(effects.resizes()[0].size, size(5));
-}
-
-#[test]
 fn the_wait_after_a_roll_back_survives_a_restart() {
     let mut scene = Scene::new(Mode::Enforce);
     grown(&mut scene);
@@ -362,68 +346,4 @@ fn a_change_of_which_nobody_knows_the_outcome_is_counted_once_and_holds_the_next
     };
     assert!(word(Rule::Effect).reason.contains("could not be told"), "{verdict:?}");
     assert!(word(Rule::ChangesPerHour).reason.starts_with("1 changes"), "{verdict:?}");
-}
-
-#[test]
-fn a_roll_back_of_which_nobody_knew_the_outcome_is_no_new_change() {
-    let mut scene = Scene::new(Mode::Enforce);
-    scene.works = waits(9);
-    scene.run(6_000, 12, 0);
-    grow(&mut scene, 7);
-    scene.works = waits(7);
-    let back = scene.run(2_500, 7, 2).resizes().remove(0);
-    scene.acted(back.id, Acted::NotInForce(None));
-    let settled = scene.polled(12, 0);
-    assert!(states(&settled).is_empty(), "{settled:?}");
-    assert!(scene.view().scopes[0].hindrance.growth.is_none(), "growth may follow");
-}
-
-#[test]
-fn a_size_above_the_ceiling_is_gone_back_to_after_harm() {
-    let mut scene = Scene::new(Mode::Enforce);
-    scene.works = waits(98);
-    scene.run(6_000, 100, 0);
-    let id = grow(&mut scene, 95);
-    scene.works = waits(95);
-    let effects = scene.run(2_500, 95, 2);
-    assert_eq!(last(&effects, id), Some(Status::RolledBack));
-    let back = effects.resizes();
-    assert_eq!(back.iter().map(|one| one.size).collect::<Vec<_>>(), [size(100)]);
-    scene.acted(back[0].id, Acted::Verified);
-    scene.run(1_000, 100, 0);
-    assert!(scene.view().scopes[0].hindrance.growth.is_none(), "the setting is free again");
-}
-
-fn reserves(snapshot: &mut Snapshot, reserve: u32) {
-    let mut server = (*snapshot.server).clone();
-    server.reserve_pool_size = Some(reserve);
-    snapshot.server = server.into();
-}
-
-/// A reserve that was never within the bounds cannot be had again, and nothing waits for it.
-#[test]
-fn a_roll_back_that_the_bounds_refuse_for_ever_is_recorded_and_let_go() {
-    let reserve = Setting { scope: ScopeKey::Default, knob: Knob::ReservePoolSize };
-    let mut scene = Scene::new(Mode::Enforce);
-    scene.more = |snapshot| reserves(snapshot, 10);
-    scene.works = waits(48);
-    scene.run(6_000, 48, 9);
-    let sent = scene.heard(vec![resize_setting(reserve.clone(), 5)]).resizes();
-    let id = sent[0].id;
-    assert_eq!(sent[0].size, size(5), "the ceiling of 50 leaves two");
-    scene.acted(id, Acted::Verified);
-    scene.more = |snapshot| reserves(snapshot, 5);
-    scene.works = slow(48);
-    let effects = scene.run(11_000, 48, 9);
-    assert_eq!(last(&effects, id), Some(Status::RolledBack));
-    let all = batches(&effects);
-    let mut told = all.iter().flat_map(|batch| &batch.decisions);
-    let refused = told.next().expect("why it stays is recorded");
-    assert!(told.next().is_none(), "once");
-    let verdict = refused.verdict.as_ref().expect("a verdict");
-    assert_eq!((verdict.outcome, refused.size_to), (Outcome::Rejected, Some(size(10))));
-    assert!(effects.resizes().is_empty());
-    let view = scene.view();
-    let scope = view.scopes.iter().find(|one| one.setting == reserve).expect("it is kept");
-    assert!(scope.hindrance.growth.is_none(), "{:?}", scope.hindrance);
 }

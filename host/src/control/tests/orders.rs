@@ -153,6 +153,33 @@ fn the_panic_switch_leaves_a_persons_size_and_forgets_what_a_restart_undid() {
 }
 
 #[test]
+fn what_goes_back_waits_for_its_turn_and_what_a_policy_wants_grows_old() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.polled(5, 8);
+    let asked = scene.heard(vec![resize(12)]).resizes().remove(0);
+    let turn = scene.now().plus(Duration::from_secs(60));
+    assert!(asked.until(turn) < turn, "a minute is too old");
+    scene.acted(asked.id, Acted::Verified);
+    scene.polled(12, 8);
+    let back = give(&mut scene, panic()).expect("taken").1.resizes().remove(0);
+    assert!(back.until(turn) > turn, "nineteen others may have come first");
+}
+
+#[test]
+fn nothing_is_handed_back_during_a_pause() {
+    for (order, sizes) in [(Some(pause(None)), vec![]), (None, vec![size(5)])] {
+        let mut scene = Scene::handing_back();
+        scene.grown_to(12);
+        scene.polled(12, 8);
+        if let Some(order) = order {
+            give(&mut scene, order).expect("taken");
+        }
+        let back = scene.stopping().resizes();
+        assert_eq!(back.iter().map(|one| one.size).collect::<Vec<_>>(), sizes);
+    }
+}
+
+#[test]
 fn adopted_sizes_are_where_it_goes_on_from() {
     let mut scene = Scene::new(Mode::Enforce);
     scene.grown_to(12);

@@ -239,6 +239,12 @@ impl Scene {
         }
     }
 
+    /// PostgreSQL is looked at every five seconds.
+    pub fn looks_at_postgres(&mut self) {
+        let every = Some(Duration::from_secs(5));
+        self.control.targets.values_mut().for_each(|target| target.looks_every = every);
+    }
+
     pub fn pass(&mut self, time: Duration) {
         self.now = self.now.plus(time);
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::scene::{Effects, Scene, resize, size, target};
-use crate::control::{Acted, AlertView, Effect, Event, Known, Order, Role, TheirSizes};
+use crate::control::{
+    Acted, AlertView, Effect, Event, Known, Order, OrderRefusal, Role, TheirSizes,
+};
 use crate::model::{
     Claim, DatabaseSample, HoldKind, Means, Mode, Obstacle, Peer, Reach, Reachable, Rule, Setting,
     Signature, Told, Word,
@@ -188,6 +190,78 @@ fn a_pause_and_a_panic_outlive_the_sidecar_that_they_were_given_to() {
         scene.polled(5, 8);
         assert_eq!(scene.heard(vec![resize(9)]).resizes().len(), 1);
     }
+}
+
+#[test]
+fn a_hold_that_was_resumed_elsewhere_is_over_here_too() {
+    for kind in HoldKind::ALL {
+        let mut scene = standby();
+        scene.event(file(5));
+        acts_alone(&mut scene, 5);
+        scene.polled(5, 8);
+        let id = scene.heard(vec![resize(12)]).resizes()[0].id;
+        scene.acted(id, Acted::Verified);
+        let order = match kind {
+            HoldKind::Pause => Order::Pause { target: target(), until: None, by: ada() },
+            HoldKind::Panic => Order::Panic { target: None, by: ada() },
+        };
+        for back in give(&mut scene, order).resizes() {
+            scene.acted(back.id, Acted::Failed("no route".into()));
+        }
+        scene.pass(Duration::from_secs(60));
+        waits(&mut scene, 2, 12, told(Some(kind), &[]));
+        assert!(scene.view().hold.is_some());
+        // Resumed there, and gone on with.
+        scene.polled(14, 8);
+        let mut effects = looks(&mut scene, vec![other(Claim::Acts, Told::default())]);
+        let ended = effects.take_batch().holds;
+        assert!(matches!(ended.as_slice(), [HoldChange::End { .. }]), "{ended:?}");
+        takes_over(&mut scene, 14, Told::default());
+        assert_eq!(scene.view().hold, None);
+        assert!(scene.polled(14, 8).take_resizes().is_empty(), "nothing goes back under load");
+        let batch = scene.heard(vec![resize(16)]).take_batch_or_none();
+        assert!(!refused_by(&batch, Rule::Held), "{batch:?}");
+    }
+}
+
+#[test]
+fn an_old_panic_is_a_pause_at_a_takeover_and_one_that_goes_on_is_finished() {
+    for (said, kind) in [(None, HoldKind::Pause), (Some(HoldKind::Panic), HoldKind::Panic)] {
+        let mut first = standby();
+        acts_alone(&mut first, 5);
+        panic(&mut first);
+        let known = Known { hold: first.view().hold, ..Known::default() };
+        // It was away when the other one was resumed.
+        let mut scene = Scene::one_of_several(Uuid::from_u128(7), known);
+        scene.event(file(5));
+        waits(&mut scene, 2, 12, told(said, &[]));
+        let batch = takes_over(&mut scene, 12, told(said, &[]));
+        assert_eq!(scene.view().hold.map(|hold| hold.kind), Some(kind));
+        assert_eq!(batch.holds.len(), usize::from(said.is_none()), "{batch:?}");
+        let back = scene.polled(12, 8).take_resizes().len();
+        assert_eq!(back, usize::from(said.is_some()));
+        assert!(refused_by(&scene.heard(vec![resize(16)]).batch(), Rule::Held));
+    }
+}
+
+#[test]
+fn an_order_to_one_that_waits_is_refused_with_the_name_of_the_one_that_acts() {
+    let mut scene = standby();
+    waits(&mut scene, 2, 12, Told::default());
+    let pause = Order::Pause { target: target(), until: None, by: ada() };
+    let resume = Order::Resume { target: target(), sizes: TheirSizes::Adopt, by: ada() };
+    let pull = |target| Order::Panic { target, by: ada() };
+    for order in [pause, resume, pull(Some(target())), pull(None)] {
+        let answer = scene.event(Event::Ordered(Box::new(order))).0.pop();
+        let Some(Effect::RefuseOrder(OrderRefusal::Elsewhere(others))) = answer else {
+            panic!("{answer:?} is no refusal");
+        };
+        assert_eq!(others, [(target(), OTHER)]);
+    }
+    let refusal = OrderRefusal::Elsewhere(vec![(target(), OTHER)]).to_string();
+    assert!(refusal.contains(&OTHER.to_string()) && refusal.contains("main"), "{refusal}");
+    takes_over(&mut scene, 12, Told::default());
+    panic(&mut scene);
 }
 
 #[test]

@@ -27,6 +27,7 @@ fn full_batch() -> Batch {
     let decision = resize(1);
     let transitions = [(Status::Applied, 10), (Status::Verified, 20)];
     let scope = |scope, wanted, stood_down| ScopeState {
+        at: Timestamp::default(),
         setting: Setting::size_of(scope),
         target: target("main"),
         base: size(20),
@@ -155,6 +156,32 @@ async fn an_old_batch_written_again_does_not_bring_an_old_status_back() {
     let stored = store.decision(decision.id).await.expect("read").expect("there");
     assert_eq!(stored.decision.status, Status::Failed);
     assert_eq!(stored.transitions.len(), 2);
+}
+
+#[tokio::test]
+async fn what_waited_for_the_disk_is_not_written_over_what_came_after() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = open(dir.path()).await;
+    let decision = resize(1);
+    write(&store, &Batch { decisions: vec![decision.clone()], ..Batch::default() }).await;
+    let of = |ms, wanted, status| {
+        let mut scope = full_batch().scopes.remove(0);
+        (scope.at, scope.wanted) = (at(Duration::from_millis(ms)), Some(size(wanted)));
+        let transitions = vec![changed(&decision, status, Duration::from_millis(ms))];
+        Batch { scopes: vec![scope], transitions, ..Batch::default() }
+    };
+    write(&store, &of(5, 40, Status::Applied)).await;
+    write(&store, &of(9, 50, Status::Verified)).await;
+    write(&store, &of(7, 45, Status::Applied)).await;
+    let states = store.scope_states(&target("main")).await.expect("read");
+    assert_eq!(states[0].wanted, Some(size(50)));
+    let stored = store.decision(decision.id).await.expect("read").expect("there");
+    assert_eq!(stored.decision.status, Status::Verified);
+    let last = stored.transitions.last().map(|one| one.status);
+    assert_eq!((stored.transitions.len(), last), (3, Some(Status::Verified)));
+    write(&store, &of(9, 55, Status::Verified)).await;
+    let states = store.scope_states(&target("main")).await.expect("read");
+    assert_eq!(states[0].wanted, Some(size(55)), "of the same moment the later counts");
 }
 
 #[tokio::test]

@@ -27,7 +27,8 @@ const SOMEBODY: &str = "somebody";
 /// Changes nothing of a target any more, until it is resumed or the time is over.
 ///
 /// Decisions go on being recorded, each with the guard's rule `held`; a change that is under way is
-/// finished. It outlives a restart of the sidecar.
+/// finished. It outlives a restart of the sidecar. Where another sidecar acts, it is refused (409) with that
+/// one's name: give it the order.
 #[utoipa::path(post, path = "/v1/targets/{target}/pause", tag = "orders",
     params(("target" = String, Path, description = "The PgBouncer.")),
     request_body = NewPause, responses(
@@ -70,6 +71,7 @@ pub(in crate::serve) async fn pause(
     (status = 400, response = Problem),
     (status = 401, response = Problem),
     (status = 404, response = Problem),
+    (status = 409, response = Problem),
     (status = 415, response = Problem),
     (status = 503, response = Problem),
 ))]
@@ -97,6 +99,7 @@ pub(in crate::serve) async fn resume(
     (status = 400, response = Problem),
     (status = 401, response = Problem),
     (status = 404, response = Problem),
+    (status = 409, response = Problem),
     (status = 415, response = Problem),
     (status = 503, response = Problem),
 ))]
@@ -111,10 +114,14 @@ pub(in crate::serve) async fn panic_one(
 }
 
 /// Brings every size that the sidecar has changed back to the file's value, on every target.
+///
+/// Targets on which another sidecar acts are left out; `acted_by` names that one, which must be told too.
+/// Where that is so of all of them, nothing is done (409).
 #[utoipa::path(post, path = "/v1/panic", tag = "orders", request_body = NewPanic, responses(
     (status = 200, description = "What holds now, and what is still to go back.", body = HeldList),
     (status = 400, response = Problem),
     (status = 401, response = Problem),
+    (status = 409, response = Problem),
     (status = 415, response = Problem),
     (status = 503, response = Problem),
 ))]

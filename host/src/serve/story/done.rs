@@ -29,6 +29,8 @@ pub(super) fn outcome(source: Source<'_>) -> Section {
 pub(super) fn sentence(source: Source<'_>) -> String {
     let decision = &source.stored.decision;
     let note = source.stored.transitions.last().map_or("", |last| last.note.as_str());
+    let mut steps = source.stored.transitions.iter();
+    let did_harm = steps.any(|step| step.status == Status::RolledBack);
     let judged = source.effect.map_or("", |effect| effect.judged.as_str());
     let to = decision.size_to.map_or_else(|| "it".to_owned(), |size| size.to_string());
     let why = if judged.is_empty() { note } else { judged };
@@ -38,6 +40,9 @@ pub(super) fn sentence(source: Source<'_>) -> String {
         (Kind::Resize, Status::Applied) => format!("{to} is in force; its effect is measured."),
         (Kind::Resize, Status::Verified) => format!("{to} is in force: {why}."),
         (Kind::Resize, Status::RolledBack) => format!("It was taken back: {why}."),
+        (Kind::Resize, Status::Inconclusive) if did_harm => {
+            format!("{to} is in force: {}.", note.trim_end_matches('.'))
+        }
         (Kind::Resize, Status::Inconclusive) => {
             format!("{to} is in force, and what it did cannot be told: {why}.")
         }

@@ -68,8 +68,8 @@ const fn general(rule: Rule) -> &'static str {
         Rule::Bounds => "limits.floor and limits.ceiling must leave room for it",
         Rule::Step => "limits.step_up or limits.step_down must allow a step of this size",
         Rule::Budget => {
-            "PostgreSQL must have more connections to give: fewer of others, a smaller margin, or a \
-             larger max_connections"
+            "PostgreSQL must answer, and for a growth have more connections to give: fewer of others, a \
+             smaller margin, or a larger max_connections"
         }
         Rule::Change => "a size that differs from the one in force must be left by the limits",
         Rule::Cooldown => "wait; limits.cooldown_up_ms and limits.cooldown_down_ms say how long",

@@ -178,6 +178,21 @@ fn a_growth_that_harmed() {
 }
 
 #[test]
+fn a_growth_that_harmed_and_could_not_be_taken_back() {
+    let steps = [
+        (Status::RolledBack, "throughput fell"),
+        (Status::Inconclusive, "it did harm and is not taken back: the sidecar 7 acts here"),
+    ];
+    let stored = stored(resize(1), &steps);
+    let (evaluation, seen) = (evaluation(1), [seen()]);
+    let effect = effect("throughput fell from 400 to 300 a second", 300.0);
+    let source = Source { effect: Some(&effect), ..source(&stored, &evaluation, &seen) };
+    let story = serde_json::to_string(&Story::new(source)).expect("it can be written");
+    let outcome = "30 is in force: it did harm and is not taken back: the sidecar 7 acts here.";
+    assert!(story.contains(outcome), "{story}");
+}
+
+#[test]
 fn a_growth_that_waits_for_a_person() {
     let decision = Decision { mode: Mode::Recommend, ..resize(1) };
     let (stored, evaluation) = (stored(decision, &[]), evaluation(1));

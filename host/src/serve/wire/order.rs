@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::control::{TargetView, View};
+use crate::control::{Role, TargetView, View};
 use crate::model::{self, Setting, TargetName, Timestamp};
 
 /// A pause that is asked for.
@@ -98,6 +98,8 @@ pub(in crate::serve) struct Held<'a> {
     target: &'a str,
     #[schema(pattern = "^(up|paused|down)$")]
     status: &'static str,
+    /// The other sidecar that acts on it, to which orders must be given; null where none does.
+    acted_by: Option<String>,
     /// Why nothing is changed; null when it is.
     hold: Option<Hold<'a>>,
     /// Settings that are being changed at this moment.
@@ -130,6 +132,10 @@ impl<'a> From<&'a TargetView> for Held<'a> {
         Self {
             target: target.name.as_str(),
             status: target.status.as_str(),
+            acted_by: match target.writer.role {
+                Role::Waits(other) => Some(other.to_string()),
+                _ => None,
+            },
             hold: target.hold.as_ref().map(Into::into),
             in_flight: scopes
                 .clone()

@@ -1,0 +1,198 @@
+//! Roll-backs: sent, refused, of no known outcome, and let go of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::effect::{batches, grow, grown, last, moves, slow, states, waits};
+use super::scene::{Scene, resize, resize_setting, size, target};
+use crate::control::{Acted, Event, Known};
+use crate::model::{
+    Claim, DatabaseSample, Knob, LookFailure, Mode, Outcome, Peer, Rule, ScopeKey, Setting,
+    Snapshot, Status, Told, Word,
+};
+
+#[test]
+fn a_roll_back_that_fails_is_tried_again() {
+    let mut scene = Scene::new(Mode::Enforce);
+    let id = grown(&mut scene);
+    scene.works = slow(15);
+    let effects = scene.run(10_500, 15, 15);
+    assert_eq!(last(&effects, id), Some(Status::RolledBack), "it is known, whatever comes of it");
+    let back = effects.resizes().remove(0);
+    assert!(back.intent.transitions.is_empty(), "{:?}", back.intent);
+    scene.acted(back.id, Acted::NotRecorded("the disk is full".into()));
+    let effects = scene.run(11_000, 15, 15);
+    assert_eq!(effects.resizes()[0].size, size(5));
+}
+
+#[test]
+fn a_roll_back_that_fails_for_too_long_is_told_and_holds_nothing_up() {
+    let mut scene = Scene::new(Mode::Enforce);
+    let id = grown(&mut scene);
+    scene.works = slow(15);
+    let back = scene.run(10_500, 15, 15).resizes().remove(0);
+    scene.acted(back.id, Acted::Failed("refused".into()));
+    scene.pass(Duration::from_secs(600));
+    let effects = scene.run(100, 15, 15);
+    let told = moves(&effects, id);
+    assert_eq!(told.iter().map(|one| one.status).collect::<Vec<_>>(), [Status::Inconclusive]);
+    assert!(told[0].note.contains("not taken back") && told[0].note.contains("600 s"), "{told:?}");
+    assert!(effects.resizes().is_empty());
+    let hindrance = scene.view().scopes[0].hindrance.clone();
+    assert!(hindrance.shrink.is_none(), "{hindrance:?}");
+}
+
+#[test]
+fn a_roll_back_is_let_go_of_when_another_sidecar_acts() {
+    let mut scene = Scene::one_of_several(Uuid::from_u128(7), Known::default());
+    let look = |scene: &mut Scene, peers| {
+        let every = Duration::from_secs(1);
+        scene.event(Event::Attended { target: target(), peers, every });
+    };
+    scene.works = waits(5);
+    for _ in 0..8 {
+        scene.run(1_000, 5, 25);
+        look(&mut scene, Vec::new());
+    }
+    let id = grow(&mut scene, 15);
+    scene.works = slow(15);
+    let (mut sent, mut told) = (Vec::new(), Vec::new());
+    for _ in 0..11 {
+        look(&mut scene, Vec::new());
+        let effects = scene.run(1_000, 15, 15);
+        told.extend(moves(&effects, id));
+        sent.extend(effects.resizes());
+    }
+    scene.acted(sent[0].id, Acted::Failed("refused".into()));
+    let (other, claim) = (Uuid::from_u128(3), Claim::Acts);
+    look(&mut scene, vec![Peer { id: other, claim, told: Told::default() }]);
+    told.extend(moves(&scene.run(100, 15, 15), id));
+    let statuses: Vec<_> = told.iter().map(|one| one.status).collect();
+    assert_eq!(statuses, [Status::RolledBack, Status::Inconclusive], "{told:?}");
+    assert!(told[1].note.contains(&other.to_string()), "{told:?}");
+}
+
+#[test]
+fn a_roll_back_of_which_nobody_knew_the_outcome_is_no_new_change() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.works = waits(9);
+    scene.run(6_000, 12, 0);
+    grow(&mut scene, 7);
+    scene.works = waits(7);
+    let back = scene.run(2_500, 7, 2).resizes().remove(0);
+    scene.acted(back.id, Acted::NotInForce(None));
+    let settled = scene.polled(12, 0);
+    assert!(states(&settled).is_empty(), "{settled:?}");
+    assert!(scene.view().scopes[0].hindrance.growth.is_none(), "growth may follow");
+}
+
+#[test]
+fn a_size_above_the_ceiling_is_gone_back_to_after_harm() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.works = waits(98);
+    scene.run(6_000, 100, 0);
+    let id = grow(&mut scene, 95);
+    scene.works = waits(95);
+    let effects = scene.run(2_500, 95, 2);
+    assert_eq!(last(&effects, id), Some(Status::RolledBack));
+    let back = effects.resizes();
+    assert_eq!(back.iter().map(|one| one.size).collect::<Vec<_>>(), [size(100)]);
+    scene.acted(back[0].id, Acted::Verified);
+    scene.run(1_000, 100, 0);
+    assert!(scene.view().scopes[0].hindrance.growth.is_none(), "the setting is free again");
+}
+
+fn reserves(snapshot: &mut Snapshot, reserve: u32) {
+    let mut server = (*snapshot.server).clone();
+    server.reserve_pool_size = Some(reserve);
+    snapshot.server = server.into();
+}
+
+/// A reserve that was never within the bounds cannot be had again, and nothing waits for it.
+#[test]
+fn a_roll_back_that_the_bounds_refuse_for_ever_is_recorded_and_let_go() {
+    let reserve = Setting { scope: ScopeKey::Default, knob: Knob::ReservePoolSize };
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.more = |snapshot| reserves(snapshot, 10);
+    scene.works = waits(48);
+    scene.run(6_000, 48, 9);
+    let sent = scene.heard(vec![resize_setting(reserve.clone(), 5)]).resizes();
+    let id = sent[0].id;
+    assert_eq!(sent[0].size, size(5), "the ceiling of 50 leaves two");
+    scene.acted(id, Acted::Verified);
+    scene.more = |snapshot| reserves(snapshot, 5);
+    scene.works = slow(48);
+    let effects = scene.run(11_000, 48, 9);
+    let told: Vec<_> = moves(&effects, id).iter().map(|one| one.status).collect();
+    assert_eq!(told, [Status::RolledBack, Status::Inconclusive], "it did harm, and stays");
+    let all = batches(&effects);
+    let mut told = all.iter().flat_map(|batch| &batch.decisions);
+    let refused = told.next().expect("why it stays is recorded");
+    assert!(told.next().is_none(), "once");
+    let verdict = refused.verdict.as_ref().expect("a verdict");
+    assert_eq!((verdict.outcome, refused.size_to), (Outcome::Rejected, Some(size(10))));
+    assert!(effects.resizes().is_empty());
+    let view = scene.view();
+    let scope = view.scopes.iter().find(|one| one.setting == reserve).expect("it is kept");
+    assert!(scope.hindrance.growth.is_none(), "{:?}", scope.hindrance);
+}
+
+/// PostgreSQL has room for so many servers of the pool.
+fn room(snapshot: &mut Snapshot, servers: u32, failure: Option<LookFailure>) {
+    let sample = DatabaseSample {
+        at: snapshot.at,
+        server: (Some("db".to_owned()), Some(5432)),
+        identity: None,
+        failure,
+        max_connections: servers + 8,
+        reserved_connections: 3,
+        sessions: Vec::new(),
+        xact_ends: None,
+    };
+    snapshot.postgres = Some(Arc::new(sample));
+}
+
+#[test]
+fn a_shrink_is_taken_back_also_while_nobody_knows_what_postgresql_has_left() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.looks_at_postgres();
+    scene.more = |snapshot| room(snapshot, 20, None);
+    scene.works = waits(9);
+    scene.run(6_000, 12, 0);
+    grow(&mut scene, 7);
+    scene.works = waits(7);
+    scene.more = |snapshot| room(snapshot, 20, Some(LookFailure::Full));
+    let back = scene.run(2_500, 7, 2).resizes();
+    assert_eq!(back.iter().map(|one| one.size).collect::<Vec<_>>(), [size(12)]);
+    scene.acted(back[0].id, Acted::Verified);
+    scene.pass(Duration::from_secs(600));
+    scene.works = waits(5);
+    scene.run(6_000, 12, 0);
+    let refused = scene.heard(vec![resize(8)]).batch().decisions.remove(0);
+    let rules = refused.verdict.expect("a verdict").rules;
+    let rejects = rules.iter().filter(|said| said.word == Word::Reject).map(|said| said.rule);
+    assert_eq!(rejects.collect::<Vec<_>>(), [Rule::Budget], "no shrink that could not be mended");
+}
+
+#[test]
+fn a_shrink_for_whose_return_others_left_no_room_is_told_and_holds_nothing_up() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.looks_at_postgres();
+    scene.more = |snapshot| room(snapshot, 20, None);
+    scene.works = waits(9);
+    scene.run(6_000, 12, 0);
+    let id = grow(&mut scene, 7);
+    scene.works = waits(7);
+    scene.more = |snapshot| room(snapshot, 7, None);
+    let effects = scene.run(2_500, 7, 2);
+    let moves: Vec<_> = moves(&effects, id).iter().map(|one| one.status).collect();
+    assert_eq!(moves, [Status::RolledBack, Status::Inconclusive], "it did harm, and stays");
+    let all = batches(&effects);
+    let told: Vec<_> = all.iter().flat_map(|batch| &batch.decisions).collect();
+    assert_eq!(told.iter().map(|one| one.size_to).collect::<Vec<_>>(), [Some(size(12))], "once");
+    assert!(effects.resizes().is_empty());
+    let hindrance = scene.view().scopes[0].hindrance.clone();
+    assert!(hindrance.growth.is_none(), "{hindrance:?}");
+}
