@@ -10,7 +10,7 @@ Installs what is missing, builds plugins, sidecar (release) and driver, runs ten
 static pools of 5 and 20, the best static one in hindsight, and Poolwarden, five times each, and
 writes the part "Scenarios" of BENCHMARKS.md. Each run is a line of JSON in target/scenarios/.
 
-Takes about 40 minutes on two processors that nothing else uses. Servers run on loopback, in
+Takes about 45 minutes on two processors that nothing else uses. Servers run on loopback, in
 temporary folders that are removed, also after Ctrl-C.
 
   --scenario NAME    only this one; may be given several times (then the table is only printed)

@@ -125,6 +125,12 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// Gives the demand with which the story begins, and nothing else of it.
+    pub fn calm(&self) -> Self {
+        let demand = Demand::Lines(vec![(0.0, self.demand.at(0.0))]);
+        Self { demand, herds: Vec::new(), ..self.clone() }
+    }
+
     /// Gives the same story in another length.
     pub fn stretched(&self, factor: f64) -> Self {
         let herds = self.herds.iter().map(|(at, count)| (at * factor, *count)).collect();

@@ -10,8 +10,8 @@ use crate::record::Variant;
 use crate::run::Plan;
 use crate::scenario::Scenario;
 
-/// Starting and ending the servers of a run.
-const AROUND: Duration = Duration::from_secs(11);
+/// Starting and ending the servers of a run, and its warm-up.
+const AROUND: Duration = Duration::from_secs(17);
 
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,12 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_suite_fits_into_forty_minutes() {
+    fn the_whole_suite_fits_into_fifty_minutes() {
         let rounds = Rounds { runs: 5, seed: 1 };
         let best: Vec<_> = all().into_iter().map(|one| (one, 33)).collect();
         let mut tasks = rounds.first(&all(), &wanted());
         tasks.extend(rounds.second(&best, &wanted()));
         let minutes = time(&tasks, crate::arguments::JOBS).as_secs() / 60;
-        assert!((20..=40).contains(&minutes), "{minutes}");
+        assert!((20..=50).contains(&minutes), "{minutes}");
     }
 }

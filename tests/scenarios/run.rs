@@ -24,6 +24,9 @@ pub const START_SIZE: u32 = 5;
 /// From when everything stands to when the load begins: a sidecar first looks for another one for two
 /// seconds, and in life it has done so long before.
 const LEAD: Duration = Duration::from_millis(2_300);
+/// For so long the load is what the story begins with, before the story begins and anything is measured:
+/// no pool is new in life, and none of the stories is about one that is.
+const WARM_UP: Duration = Duration::from_secs(6);
 /// How long beyond the load's length answers are waited for.
 const GRACE: Duration = Duration::from_secs(8);
 
@@ -73,26 +76,30 @@ pub async fn run(plan: &Plan, ground: &Ground) -> Result<Run> {
         }
         Variant::Static(_) | Variant::Closing(_) => None,
     };
-    let mut crowds = Vec::new();
-    let mut arrivals = Vec::new();
+    let (mut crowds, mut arrivals, mut warm) = (Vec::new(), Vec::new(), Vec::new());
     for (stream, salt) in scenario.streams.iter().zip(0..) {
         // Each stream draws for itself.
         let seed = plan.seed.wrapping_mul(1_000).wrapping_add(salt);
         let drawn = draw(stream, scenario.length(), seed, ground.rows_per_ms);
+        let before = draw(&stream.calm(), WARM_UP, !seed, ground.rows_per_ms);
+        warm.push(before.len());
         let options = sandbox.pgbouncer().connect_options("app", stream.database);
-        crowds.push(Crowd::connect(drawn.clone(), options).await?);
+        crowds.push(Crowd::connect(one_after_the_other(before, &drawn), options).await?);
         arrivals.push(drawn);
     }
-    let start = Instant::now() + LEAD;
+    let begins = Instant::now() + LEAD;
+    let start = begins + WARM_UP;
     let watch = Watch::start(&sandbox, start, scenario.max_connections);
     let cut = scenario.length() + GRACE;
-    let crowds = crowds.into_iter().map(|crowd| tokio::spawn(crowd.run(start, cut)));
+    let crowds = crowds.into_iter().map(|crowd| tokio::spawn(crowd.run(begins, WARM_UP + cut)));
     let load = futures_join(crowds.collect());
     let (done, happened) = tokio::join!(load, incident::happen(scenario.incident, &sandbox, start));
     happened?;
     let done = done?;
+    let errors = errors(&done.concat());
+    let done = done.into_iter().zip(warm).map(|(done, warm)| of_the_story(done, warm)).collect();
     let seen = Seen { arrivals, done, cut };
-    let mut result = seen.run(plan, watch);
+    let mut result = Run { errors, ..seen.run(plan, watch) };
     if let Some(sidecar) = &mut sidecar {
         result.sidecar_alive = Some(sidecar.is_running());
         keep(sidecar, plan, &ground.logs).await?;
@@ -101,6 +108,21 @@ pub async fn run(plan: &Plan, ground: &Ground) -> Result<Run> {
     // Ending servers takes a while and blocks, which other runs' clients must not feel.
     tokio::task::spawn_blocking(move || drop((sidecar, sandbox))).await?;
     Ok(result)
+}
+
+fn one_after_the_other(warm: Vec<Arrival>, story: &[Arrival]) -> Vec<Arrival> {
+    let later = |one: &Arrival| Arrival { at: one.at + WARM_UP, ..one.clone() };
+    warm.into_iter().chain(story.iter().map(later)).collect()
+}
+
+/// Leaves the answers of the first requests out; times count from the story's start.
+fn of_the_story(done: Vec<Done>, warm: usize) -> Vec<Done> {
+    let from_start = |at: Duration| at.saturating_sub(WARM_UP);
+    let of_story = |one: Done| {
+        let index = one.index.checked_sub(warm)?;
+        Some(Done { index, begun: from_start(one.begun), ended: from_start(one.ended), ..one })
+    };
+    done.into_iter().filter_map(of_story).collect()
 }
 
 /// Waits for tasks that must not panic; those that are left end with the error.
@@ -228,7 +250,7 @@ impl Seen {
             work_s: work,
             served,
             unserved: count(requests - finished),
-            errors: errors(&self.done.concat()),
+            errors: BTreeMap::new(),
             client_ms: summary(&client),
             wait_ms: summary(&wait),
             database_ms: by_database,

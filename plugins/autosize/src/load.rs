@@ -52,6 +52,9 @@ pub(crate) struct Need<'w> {
     pub cause: Cause,
     /// The size that the load wants.
     pub wanted: u32,
+    /// What a stretch of time is remembered by: the same with what chance may have hidden of it, and
+    /// without what is already gone of it.
+    pub lasting: u32,
     /// The size that also works off the queue.
     pub at_once: u32,
 }
@@ -162,7 +165,7 @@ pub(crate) fn by_scope<'w>(
         let mean = mean(&pool, window.short_span(), &usual[pool.scope_index()]);
         let need = need(window, &pool, mean, &sizing, before);
         if grows(&need, &sizing) {
-            load.grow = greater(load.grow, need);
+            load.grow = greater(load.grow, without_chance(window, &need, &sizing));
         }
         load.most = greater(load.most, need);
     }
@@ -197,7 +200,31 @@ fn need<'w>(
     };
     let wanted = sizing.wanted(load);
     let at_once = wanted.max(servers_up(load + work_off));
-    Need { pool: *pool, load, cause, wanted, at_once }
+    let lasting = match cause {
+        Cause::Fall => sizing.wanted(present(pool).min(load)),
+        _ => sizing.wanted(load + chance(load, pool, window)),
+    };
+    Need { pool: *pool, load, cause, wanted, lasting, at_once }
+}
+
+/// Returns the load that is there of one that is going: the busy servers of the moment, and one standard
+/// deviation of such a count (Poisson).
+fn present(pool: &Pool<'_>) -> f64 {
+    let now = pool.demand().max(0.0);
+    now + now.sqrt()
+}
+
+/// Takes off what chance added to a load that has just passed the border.
+///
+/// Of many means the one that passes first is the one to which chance has added most, about a standard
+/// deviation. A queue is no mean, and nothing is taken off it.
+fn without_chance<'w>(window: &Window, need: &Need<'w>, sizing: &Sizing<'_>) -> Need<'w> {
+    if !matches!(need.cause, Cause::Mean | Cause::Rise) {
+        return *need;
+    }
+    let load = need.load - chance(need.load, &need.pool, window);
+    let wanted = sizing.wanted(load).max(need.pool.size().saturating_add(1)).min(need.wanted);
+    Need { wanted, at_once: wanted, ..*need }
 }
 
 /// Says whether a pool should have more servers than its size.
@@ -228,6 +255,11 @@ fn counts(pool: &Pool<'_>, mean: f64, sizing: &Sizing<'_>) -> bool {
         && (pool.waiting_for().as_secs_f64() * 1e6 >= blip_us
             || sizing.is_tight(mean, pool.size())
             || queues(pool.size(), mean, waiting) < CHANCE)
+}
+
+/// Returns the standard deviation of a load that is the mean of n transactions: 1/√n of it.
+fn chance(load: f64, pool: &Pool<'_>, window: &Window) -> f64 {
+    load / transactions(pool, window.short_span()).max(1.0).sqrt()
 }
 
 /// Returns how many transactions of a pool finished in the short span.

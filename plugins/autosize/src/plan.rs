@@ -15,6 +15,8 @@ use crate::settings::Settings;
 
 /// How often the stretch is doubled at most.
 const REGRETS_MAX: u32 = 3;
+/// Fewer servers than these are opened in no time: that they were taken away is not regretted.
+const REGRET_MIN: u32 = 5;
 
 /// What should become of one scope.
 #[derive(Debug, Clone)]
@@ -70,6 +72,8 @@ pub(crate) fn plan<'w>(
         && !is_measuring(&scope)
         // Also a wait that may still be chance is not the moment for it.
         && most.pool.cl_waiting() == 0
+        // Who does nothing keeps no server open, and will need those that it has.
+        && load.speed.per_s > 0.0
     {
         let least = peak.max(scope.floor());
         if formula::is_oversized(size, least, settings) {
@@ -106,6 +110,7 @@ fn is_regret(
 ) -> bool {
     let (shrunk_ms, before) = memory.shrunk;
     at_ms.saturating_sub(shrunk_ms) < rhythm_ms(settings)
+        && before.saturating_sub(size) >= REGRET_MIN
         && size <= before / 2
         && wanted > before - (before - size) / 2
 }
@@ -157,7 +162,7 @@ fn note_peak(
     let stretch_ms = stretch_ms(settings, memory);
     // Who makes others wait is not too large, whatever else is in their way.
     let least = if most.cause == Cause::Queue { scope.size() } else { 0 };
-    let peak = memory.peaks.note(at_ms, stretch_ms, f64::from(most.wanted.max(least)))?;
+    let peak = memory.peaks.note(at_ms, stretch_ms, f64::from(most.lasting.max(least)))?;
     Some(poolwarden_policy::numbers::servers_up(peak))
 }
 

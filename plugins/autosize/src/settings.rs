@@ -96,8 +96,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            target_utilization: 0.8,
-            grow_utilization: 0.9,
+            target_utilization: 0.9,
+            grow_utilization: 0.95,
             wait_slo_ms: 10,
             wait_slo_percentile: 0.95,
             variability: 1.0,
@@ -105,8 +105,8 @@ impl Default for Settings {
             confirm_ms: 0,
             blip_ms: 2_000,
             lead_ms: 10_000,
-            shrink_after_ms: 150_000,
-            shrink_tolerance: 0.2,
+            shrink_after_ms: 35_000,
+            shrink_tolerance: 0.25,
             shrink_step_percent: 50,
             shrink_step_max: 20,
             db_wait_share_max: 0.6,

@@ -29,7 +29,7 @@ const PROBABLE: f64 = 1.6;
 /// Standard errors by which a number must be clear of its border before the window ends.
 const SIGMAS: f64 = 2.0;
 /// What must have been seen before the next step may follow a growth.
-pub(super) const EARLY: Duration = Duration::from_millis(200);
+pub(super) const EARLY: Duration = Duration::from_millis(100);
 /// What must have been seen before a gain ends the measuring.
 const CLEAR_GAIN: Duration = Duration::from_secs(1);
 /// What must have been seen before harm does: new servers begin with cold caches.
