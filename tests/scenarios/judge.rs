@@ -262,6 +262,24 @@ mod tests {
         judge(&Table::of([own, twenty, best].map(Line::Run)))
     }
 
+    /// What sidecar.toml does not set is as the product ships it.
+    #[test]
+    fn what_is_not_set_is_as_shipped() {
+        let example = include_str!("../../deploy/poolwarden.example.toml");
+        let lines: Vec<&str> = example.lines().collect();
+        let shipped = [
+            ("step_up", STEP),
+            ("window_ms", WINDOW_MS),
+            ("settle_ms", AROUND_MS - 200),
+            ("database_margin", crate::watch::MARGIN),
+        ];
+        for (key, value) in shipped {
+            assert!(lines.contains(&format!("#{key} = {value}").as_str()), "{key}");
+        }
+        let twice = 2 * sidecar::setting("interval_ms").expect("it is set");
+        assert_eq!(AROUND_MS, 100 + twice, "and two polls");
+    }
+
     #[test]
     fn a_peak_is_judged_against_the_best_and_against_twenty() {
         let good = burst(459.0, 60.0, 2.0);

@@ -51,6 +51,7 @@ pub fn section(table: &Table, stories: &[Scenario]) -> String {
     }
     out.push_str("### What must be reached\n\n");
     out.push_str(&targets(&judge(table)));
+    out.push_str(&dearer(table));
     for one in &table.scenarios {
         let about = stories.iter().find(|story| story.name == one.name);
         out.push_str(&scenario(one, about.map_or("", |story| story.about)));
@@ -218,6 +219,23 @@ fn steady(own: &[&Run]) -> String {
     )
 }
 
+/// Says where Poolwarden holds more connections than the best static size, of which no target speaks.
+fn dearer(table: &Table) -> String {
+    let ratio = |one: &Results| {
+        let best = Variant::Static(one.best()?);
+        let ratio = one.ratio(Variant::Poolwarden, best, |run| run.connection_s)?;
+        (ratio > 1.0).then(|| format!("{} {ratio:.2} ×", one.name))
+    };
+    let all: Vec<String> = table.scenarios.iter().filter_map(ratio).collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\nNot asked for: it holds more connection-seconds than the best size in hindsight in {}.\n",
+        all.join(", ")
+    )
+}
+
 /// Compares with a static pool whose idle servers PgBouncer closes as it would over a real day.
 fn closing(one: &Results) -> String {
     let variant = one.variants().into_iter().find(|it| matches!(it, Variant::Closing(_)));
@@ -284,6 +302,19 @@ mod tests {
         let text = scenario(&table.scenarios[0], "A story.");
         assert!(text.contains("| static 34, best | 1 | 410 (400-420) |"), "{text}");
         assert!(text.contains("| static 20 | 1 | 900 |"), "{text}");
+    }
+
+    #[test]
+    fn where_it_costs_more_than_the_best_size_is_said() {
+        let of = |variant, connection_s| {
+            Line::Run(Run { connection_s, ..run("steady", variant, 0, 450.0) })
+        };
+        let text = |own| {
+            let lines = [of(Variant::Static(12), 100.0), of(Variant::Poolwarden, own)];
+            section(&Table::of(lines), &crate::scenario::all())
+        };
+        assert!(text(123.0).contains("in hindsight in steady 1.23 ×."), "{}", text(123.0));
+        assert!(!text(99.0).contains("Not asked for"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! What may be in force beside the operator's file is known from three places: what control wants, what was
 //! brought into force here (`held`), which control learns a moment later, and what the override file says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -37,6 +37,8 @@ pub struct Actuator {
     pub(super) marked: StdMutex<Option<String>>,
     /// Files of the operator's, as they were when they were last read.
     files: StdMutex<Option<(String, Vec<String>, Signature)>>,
+    /// Every ini that PgBouncer was seen to have: what overrides one of them is this sidecar's own.
+    mains: StdMutex<BTreeSet<String>>,
     /// Sizes that control wants to be in force.
     wanted: StdMutex<Sizes>,
     /// Whether a look is due before its time.
@@ -84,6 +86,7 @@ impl Actuator {
             state: Mutex::default(),
             marked: StdMutex::default(),
             files: StdMutex::default(),
+            mains: StdMutex::default(),
             wanted: StdMutex::new(sizes(wanted)),
             due: AtomicBool::new(true),
             leave: Leave::default(),
@@ -153,7 +156,7 @@ impl Actuator {
         before: InForce,
     ) -> Result<Ground<'a>, Obstacle> {
         let conffile = before.value("conffile").unwrap_or_default();
-        let (site, found) = Site::new(config, conffile)?;
+        let (site, found) = Site::new(config, conffile, &lock(&self.mains))?;
         // The path says nothing of whose it is once it is in use, so that what was there before does.
         let known = lock(&self.files).as_ref().map(|(main, ..)| main.clone());
         if let Some(known) = known.filter(|known| site.is_own(conffile) && *known != site.main) {
@@ -161,6 +164,7 @@ impl Actuator {
         }
         // Before reading: what changes meanwhile is seen the next time.
         let main = site.main.clone();
+        lock(&self.mains).insert(main.clone());
         let ini = site.read();
         let files = ini.as_ref().map_or_else(|_| vec![main.clone()], |ini| ini.files.clone());
         let signature = site.signature(&files);

@@ -1,5 +1,6 @@
 //! The files of one PgBouncer, as the sidecar reaches them and as PgBouncer names them.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -30,12 +31,18 @@ pub(super) struct Signature(Vec<Option<(u64, u64, i64, i64)>>);
 impl<'a> Site<'a> {
     /// Finds the operator's ini behind `conffile`, and what files of Poolwarden's that are in use override:
     /// this sidecar's own, or one that it had under another path, or that of the sidecar before it.
-    pub fn new(config: &'a Override, conffile: &str) -> Result<(Self, Option<Found>), Obstacle> {
+    ///
+    /// `known` are the inis that this PgBouncer was seen to have.
+    pub fn new(
+        config: &'a Override,
+        conffile: &str,
+        known: &BTreeSet<String>,
+    ) -> Result<(Self, Option<Found>), Obstacle> {
         let mut site = Self { config, main: conffile.to_owned() };
         let mut in_use: Option<Found> = None;
         for _ in 0..INCLUDE_LEVEL_MAX {
             let Some(found) = site.ours() else {
-                site.is_apart(conffile)?;
+                site.is_apart(conffile, known)?;
                 return Ok((site, in_use));
             };
             site.main.clone_from(&found.main);
@@ -71,7 +78,7 @@ impl<'a> Site<'a> {
     }
 
     /// Refuses an override file that is in truth a file of the operator's, or another PgBouncer's.
-    fn is_apart(&self, conffile: &str) -> Result<(), Obstacle> {
+    fn is_apart(&self, conffile: &str, known: &BTreeSet<String>) -> Result<(), Obstacle> {
         let (main, path) = (&self.main, self.config.path.display());
         if self.is_own(main) {
             let reason =
@@ -80,6 +87,7 @@ impl<'a> Site<'a> {
         }
         match self.found() {
             Some(found) if self.is_own(conffile) || found.main == *main => Ok(()),
+            Some(found) if known.contains(&found.main) || self.is_gone(&found.main) => Ok(()),
             Some(found) => Err(self.shared(&found.main)),
             None if !self.config.path.exists() => Ok(()),
             None => Err(Obstacle::new(
@@ -87,6 +95,13 @@ impl<'a> Site<'a> {
                 "name a file in override.path that nobody else needs",
             )),
         }
+    }
+
+    /// Says whether no such ini is to be found any more: a PgBouncer that was restarted may read one at
+    /// another path, as in a folder of each version, and what overrode the old one is only left over. Where
+    /// it cannot be looked for, it may well be there.
+    fn is_gone(&self, main: &str) -> bool {
+        self.local(main).is_ok_and(|path| path.try_exists().is_ok_and(|exists| !exists))
     }
 
     /// Says that the override file belongs to the ini of another PgBouncer.
@@ -212,6 +227,10 @@ mod tests {
         }
     }
 
+    fn none() -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
     fn write(here: &Path, name: &str, main: &str, size: u32) {
         let mut text = overrides::head(main);
         let lines = format!("[databases]\n; holds database:{name} = {size}\n{name} = host=h\n");
@@ -224,7 +243,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let config = config(dir.path());
         let main = |conffile| {
-            let (site, found) = Site::new(&config, conffile).expect("an ini");
+            let (site, found) = Site::new(&config, conffile, &none()).expect("an ini");
             (site.main, found.map_or(0, |found| found.sizes.len()))
         };
         assert_eq!(main("/etc/p.ini"), ("/etc/p.ini".to_owned(), 0));
@@ -239,11 +258,32 @@ mod tests {
     fn a_file_that_overrides_another_ini_is_another_pgbouncer_s() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let config = config(dir.path());
-        write(dir.path(), "own.ini", "/etc/first.ini", 7);
-        assert!(Site::new(&config, "/etc/first.ini").is_ok(), "left over from before a restart");
-        let obstacle = Site::new(&config, "/etc/second.ini").expect_err("the first one's");
-        assert!(obstacle.reason.contains("/etc/first.ini"), "{obstacle}");
-        assert!(Site::new(&config, "/there/own.ini").is_ok());
+        let first = dir.path().join("first.ini");
+        let (first, none) = (first.to_str().expect("a plain path"), &none());
+        std::fs::write(first, "").expect("written");
+        write(dir.path(), "own.ini", first, 7);
+        assert!(Site::new(&config, first, none).is_ok(), "left over from before a restart");
+        let obstacle = Site::new(&config, "/etc/second.ini", none).expect_err("the first one's");
+        assert!(obstacle.reason.contains(first), "{obstacle}");
+        assert!(Site::new(&config, "/there/own.ini", none).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_overrides_an_ini_of_before_a_restart_is_left_over() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let config = config(dir.path());
+        let first = dir.path().join("first.ini");
+        let name = first.to_str().expect("a plain path");
+        std::fs::write(&first, "").expect("written");
+        write(dir.path(), "own.ini", name, 7);
+        let known = BTreeSet::from([name.to_owned()]);
+        let (site, found) = Site::new(&config, "/v2/p.ini", &known).expect("it had the other one");
+        assert_eq!((site.main.as_str(), found), ("/v2/p.ini", None), "it is not in use");
+        std::fs::remove_file(&first).expect("removed");
+        assert!(Site::new(&config, "/v2/p.ini", &none()).is_ok(), "it is gone");
+        // Nobody can say where that is.
+        write(dir.path(), "own.ini", "first.ini", 7);
+        assert!(Site::new(&config, "/v2/p.ini", &none()).is_err());
     }
 
     #[test]
@@ -252,10 +292,10 @@ mod tests {
         let config = config(dir.path());
         write(dir.path(), "own.ini", "/there/other.ini", 7);
         write(dir.path(), "other.ini", "/there/own.ini", 8);
-        let obstacle = Site::new(&config, "/there/own.ini").expect_err("no ini");
+        let obstacle = Site::new(&config, "/there/own.ini", &none()).expect_err("no ini");
         assert!(obstacle.reason.contains("include one another"), "{obstacle}");
         std::fs::remove_file(dir.path().join("own.ini")).expect("removed");
-        let obstacle = Site::new(&config, "/there/other.ini").expect_err("no ini");
+        let obstacle = Site::new(&config, "/there/other.ini", &none()).expect_err("no ini");
         assert!(obstacle.reason.contains("is gone or changed"), "{obstacle}");
     }
 }

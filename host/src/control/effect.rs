@@ -308,7 +308,7 @@ impl TargetControl {
         let limits = reaching(&self.facts.limits, one.to);
         let facts = self.guard_facts(setting, self.mode, turn.now);
         let room = match facts.room {
-            // It was known when the shrink was made: PostgreSQL had all of these open.
+            // PostgreSQL had all of these open before the shrink.
             Room::Unknown(why) => Room::Ceiling(format!("{why}; the size was in force before")),
             known => known,
         };
@@ -360,11 +360,26 @@ impl TargetControl {
         batch: &mut Batch,
     ) {
         self.effects.record(setting).take_back = None;
-        if self.size_of(setting) != Some(one.to) {
-            let note = format!("it did harm and is not taken back: {why}");
-            let status = Status::Inconclusive;
-            batch.transitions.push(Transition { id: one.id, at: now, status, note });
+        if self.size_of(setting) == Some(one.to) {
+            return;
         }
+        let note = format!("it did harm and is not taken back: {why}");
+        let status = Status::Inconclusive;
+        batch.transitions.push(Transition { id: one.id, at: now, status, note });
+        if let Some(past) = self.effects.record(setting).is_not_taken_back(one.id) {
+            batch.effect_states.push(self.effect_state(setting, &past));
+        }
+    }
+
+    /// Lets go of all roll-backs that are not done when the sidecar stops.
+    pub(super) fn give_up_take_backs(&mut self, why: &str, now: Timestamp) -> Batch {
+        let mut batch = Batch::default();
+        for setting in self.effects.to_take_back() {
+            if let Some(one) = self.effects.record(&setting).take_back.clone() {
+                self.let_go(&setting, &one, why, now, &mut batch);
+            }
+        }
+        batch
     }
 
     /// Notes since when nobody waits; long enough, it lets go of what could not be told.

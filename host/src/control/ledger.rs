@@ -6,6 +6,10 @@
 //! growths that would fit alone the second meets the first. Servers that are open beyond their pool's
 //! size, as after a shrink while clients queue, take slots too.
 //!
+//! A server that has started anew looks like another one until each target has looked again, and so does
+//! a replica whose primary does not answer. What could be opened there bounds growth in either case; but
+//! it takes nothing from anybody, and what one of them answers tells nothing of the other.
+//!
 //! Targets that may not ask PostgreSQL, and pools that lead elsewhere, are not counted here: what they
 //! have open there shows as others' connections.
 
@@ -55,6 +59,8 @@ pub struct Account {
     pub could_open: u32,
     /// What the other targets' pools could open.
     pub rest: u32,
+    /// What the pools of targets could open of which it is not sure that they lead there.
+    pub rest_possible: u32,
     /// What stays free for a while because connections had to be given back.
     pub held_back: u32,
     /// What this target's pools may open all together when everybody gets a fair share.
@@ -71,7 +77,7 @@ impl Account {
 
     /// Gives what all pools together can still be raised by.
     pub fn left(&self) -> u32 {
-        let taken = [self.others, self.could_open, self.rest, self.held_back];
+        let taken = [self.others, self.could_open, self.rest, self.rest_possible, self.held_back];
         taken.iter().fold(self.capacity(), |left, part| left.saturating_sub(*part))
     }
 
@@ -102,8 +108,8 @@ enum Aim {
 struct Claim {
     /// The scope that sizes it.
     scope: ScopeKey,
-    /// The scope of its reserve, which may be another one: a database with a size of its own has the
-    /// default reserve, unless it has its own reserve too.
+    /// The scope of its reserve, which may be another one: a database or user with a size of its own has
+    /// the default reserve, unless it has its own reserve too.
     reserve_scope: ScopeKey,
     size: u32,
     reserve: u32,
@@ -133,6 +139,17 @@ fn members<'a>(targets: &'a Targets, name: &TargetName) -> Vec<&'a TargetControl
     targets.values().filter(same).collect()
 }
 
+/// Gives every target that may lead to the PostgreSQL server of one, for all that is known.
+fn possible_members<'a>(
+    targets: &'a Targets,
+    own: &'a TargetControl,
+) -> impl Iterator<Item = &'a TargetControl> {
+    let own = own.sample();
+    targets.values().filter(move |one| {
+        own.zip(one.sample()).is_some_and(|(own, sample)| own.may_be_same_server(sample))
+    })
+}
+
 /// Reckons a target's account; `None` while PostgreSQL has never answered.
 pub(super) fn account(targets: &Targets, name: &TargetName, now: Timestamp) -> Option<Account> {
     let own = targets.get(name)?;
@@ -142,6 +159,7 @@ pub(super) fn account(targets: &Targets, name: &TargetName, now: Timestamp) -> O
     let look = known.map(|(_, sample)| sample).max_by_key(|sample| sample.at)?;
     let (others_least, others) = others(&members);
     let rest = members.iter().filter(|one| one.facts.name != *name);
+    let possible = possible_members(targets, own);
     let margin = members.iter().map(|one| one.facts.limits.database_margin).max();
     let mut account = Account {
         max_connections: look.max_connections,
@@ -151,6 +169,7 @@ pub(super) fn account(targets: &Targets, name: &TargetName, now: Timestamp) -> O
         others_least,
         could_open: own.could_open(),
         rest: rest.clone().fold(0, |sum, one| sum.saturating_add(one.could_open())),
+        rest_possible: possible.fold(0, |sum, one| sum.saturating_add(one.could_open())),
         members: members.iter().map(|one| one.facts.name.clone()).collect(),
         ..Account::default()
     };
@@ -258,7 +277,7 @@ impl TargetControl {
             others: account.others,
             margin: account.margin,
             held_back: account.held_back,
-            elsewhere: account.rest,
+            elsewhere: account.rest.saturating_add(account.rest_possible),
             ..Budget::default()
         };
         let claims = self.claims(Aim::Most);
@@ -299,9 +318,12 @@ impl TargetControl {
     }
 }
 
-/// Gives the scope that a pool has its reserve from; one that equals the default counts as inherited,
-/// because then a change of the default may change it.
+/// Gives the scope that a pool has its reserve from: its user's own goes before the database's. One of a
+/// database that equals the default counts as inherited, because then a change of the default may change it.
 fn reserve_scope(snapshot: &Snapshot, pool: &PoolKey) -> ScopeKey {
+    if snapshot.server.user_reserves.contains_key(&pool.user) {
+        return ScopeKey::User(Arc::clone(&pool.user));
+    }
     let own = snapshot.databases.get(&pool.database).and_then(|row| row.reserve_pool);
     match own {
         Some(own) if Some(own) != snapshot.server.reserve_pool_size => {

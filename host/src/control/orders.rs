@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use super::silences::SilenceRefusal;
 use super::target::TargetControl;
-use super::writer::Role;
 use super::{Control, Effect, Turn};
 use crate::model::{DecisionId, Hold, HoldKind, Signature, TargetName, Timestamp};
 use crate::record::{Batch, HoldChange, SilenceChange};
@@ -199,7 +198,8 @@ impl Control {
         self.targets.get(name).ok_or_else(|| OrderRefusal::NoTarget(name.clone()))
     }
 
-    /// Gives a target on which no other sidecar acts.
+    /// Gives a target on which no other sidecar acts that could be told instead: of one that is missing
+    /// since a look nobody knows whether it comes back, and what it cannot be told is kept here.
     fn acted_on(&self, name: &TargetName) -> Result<&TargetControl, OrderRefusal> {
         let target = self.target(name)?;
         match target.other() {
@@ -232,12 +232,9 @@ fn holds(changes: impl IntoIterator<Item = HoldChange>) -> Batch {
 }
 
 impl TargetControl {
-    /// Gives the other sidecar that acts, with the target's name.
+    /// Gives the other sidecar that acts and was there at the last look, with the target's name.
     fn other(&self) -> Option<(TargetName, Uuid)> {
-        match self.writer.role() {
-            Role::Waits(other) => Some((self.facts.name.clone(), other)),
-            _ => None,
-        }
+        self.writer.other().map(|other| (self.facts.name.clone(), other))
     }
 
     /// Gives the hold, while it holds.
@@ -274,10 +271,13 @@ impl TargetControl {
         let target = self.facts.name.as_str();
         tracing::warn!(target, kind = kind.as_str(), author = by.author, "a person holds it");
         self.hold = Some(self.new_hold(kind, until, by, turn.now));
+        self.writer.hold_to_own();
         self.told(Batch::default(), turn)
     }
 
     fn panic(&mut self, by: &Signature, turn: &mut Turn<'_>) -> Vec<Effect> {
+        // Also when it is pulled again: an old one would be a pause after a takeover.
+        self.writer.hold_to_own();
         let mut effects = match self.is_panicked(turn.now) {
             true => Vec::new(),
             false => self.pause(HoldKind::Panic, None, by, turn),
@@ -308,6 +308,7 @@ impl TargetControl {
         let target = self.facts.name.as_str();
         tracing::warn!(target, author = by.author, "a person resumes it");
         self.hold = None;
+        self.writer.resume(sizes);
         let mut batch = Batch::default();
         if sizes == TheirSizes::Adopt {
             let theirs = self.scopes.iter().filter(|(_, one)| one.stood_down.is_some());

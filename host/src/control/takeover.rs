@@ -7,6 +7,7 @@
 //!
 //! A hold of its own that was resumed there is over here too. Where it was not there to see that, an old
 //! panic is a pause when it takes over: sizes that others have worked with since are not thrown away.
+//! What was ordered here while the one that acted was missing already is newer than its word, and holds.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::scope::ScopeControl;
 use super::target::TargetControl;
 use super::writer::Role;
 use crate::model::{
-    HoldKind, Knob, Peer, PoolSize, ScopeKey, Setting, Signature, Theirs, Timestamp, Told,
+    Hold, HoldKind, Knob, Peer, PoolSize, ScopeKey, Setting, Signature, Theirs, Timestamp, Told,
 };
 use crate::record::{Batch, HoldChange};
 
@@ -27,6 +28,7 @@ impl TargetControl {
     /// Takes in who is on the console.
     pub fn attended(&mut self, seen: &[Peer], every: Duration, now: Timestamp) -> Vec<Effect> {
         let (before, heard) = (self.writer.role(), self.writer.heard());
+        let is_told = self.writer.is_told();
         self.writer.look(seen, every, now);
         let role = self.writer.role();
         if role != before {
@@ -38,7 +40,8 @@ impl TargetControl {
             tracing::info!(target, was, is = role.as_str(), other, "who acts here has changed");
         }
         let mut batch = Batch::default();
-        self.resumed_elsewhere(heard, now, &mut batch);
+        // One that comes back knows nothing of an order that was given here while it was missing.
+        self.resumed_elsewhere(heard.filter(|_| !is_told), now, &mut batch);
         if let Some((from, told)) = self.writer.take_inherited() {
             self.calm_down(from, told, now, &mut batch);
             self.inherit(from, told, now, &mut batch);
@@ -78,11 +81,11 @@ impl TargetControl {
         self.hold = None;
     }
 
-    /// Makes a pause of an own panic that the one before did not hold to.
+    /// Makes a pause of an own panic that the one before did not hold to, though it was still there.
     fn calm_down(&mut self, from: Uuid, told: Told, now: Timestamp, batch: &mut Batch) {
-        let old = self
-            .hold(now)
-            .filter(|hold| hold.kind == HoldKind::Panic && told.hold < Some(hold.kind));
+        let is_old =
+            |hold: &&Hold| hold.kind == HoldKind::Panic && told.hold < Some(HoldKind::Panic);
+        let old = self.hold(now).filter(is_old).filter(|_| !self.writer.is_told());
         let Some(author) = old.map(|hold| hold.by.author.clone()) else { return };
         let comment = format!("their panic of before the sidecar {from} acted here");
         tracing::warn!(target = self.facts.name.as_str(), comment, "an old panic is a pause now");

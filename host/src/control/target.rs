@@ -319,8 +319,10 @@ impl TargetControl {
     /// Ends what is being measured, and hands sizes back if it should.
     pub fn stop(&mut self, turn: &mut Turn<'_>) -> Vec<Effect> {
         let why = "Poolwarden stopped before it could be told";
-        let batch = self.give_up_trials(why, turn.now);
-        let mut effects: Vec<Effect> = record(batch).into_iter().collect();
+        let trials = self.give_up_trials(why, turn.now);
+        let take_backs = self.give_up_take_backs("Poolwarden stopped before it was", turn.now);
+        let mut effects: Vec<Effect> =
+            record(trials).into_iter().chain(record(take_backs)).collect();
         effects.extend(self.hand_back(turn));
         effects
     }

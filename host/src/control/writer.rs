@@ -13,6 +13,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::host::host_alert;
+use super::orders::TheirSizes;
 use crate::model::{Claim, Peer, Proposal, Severity, Subject, Theirs, Timestamp, Told};
 
 /// Looks that a new sidecar takes before its first act.
@@ -74,6 +75,8 @@ pub(super) struct Writer {
     before: Option<(Uuid, Told)>,
     /// The same, once this one has taken over from it.
     inherited: Option<(Uuid, Told)>,
+    /// Whether a person has told this one something since the one that acts was last there.
+    is_told: bool,
 }
 
 impl Writer {
@@ -90,6 +93,7 @@ impl Writer {
             handed: None,
             before: None,
             inherited: None,
+            is_told: false,
         }
     }
 
@@ -124,6 +128,33 @@ impl Writer {
     /// Says whether another sidecar's changes are to be expected.
     pub fn follows(&self) -> bool {
         matches!(self.role, Role::Waits(_))
+    }
+
+    /// Gives the other one that says that it acts, and was there at the last look: orders are for that one.
+    pub fn other(&self) -> Option<Uuid> {
+        let acts = |peer: &Seen| peer.claim == Claim::Acts && peer.missing.is_none();
+        let mut others = self.peers.iter().filter(|(_, peer)| acts(peer)).map(|(id, _)| *id);
+        others.next().filter(|_| self.follows())
+    }
+
+    /// Notes that a person has told this one something, which the one before cannot know of.
+    pub fn hold_to_own(&mut self) {
+        self.is_told = true;
+    }
+
+    /// Lets go of what people have told the one before, because it was resumed here.
+    pub fn resume(&mut self, sizes: TheirSizes) {
+        self.is_told = true;
+        let Some((_, told)) = &mut self.before else { return };
+        told.hold = None;
+        if sizes == TheirSizes::Adopt {
+            told.theirs = Theirs::default();
+        }
+    }
+
+    /// Says whether a person has told this one something since the one that acts was last there.
+    pub fn is_told(&self) -> bool {
+        self.is_told
     }
 
     /// Gives the settings that are a person's for the one whose changes are to be expected.
@@ -230,6 +261,7 @@ impl Writer {
         let left = there.iter().find(|(id, (claim, _))| {
             *claim == Claim::Left && self.before.is_none_or(|(before, _)| before == **id)
         });
+        self.is_told &= acts.is_none();
         if let Some((id, (_, told))) = acts.or(left) {
             self.before = Some((*id, *told));
         }

@@ -165,17 +165,14 @@ fn step(case: &Case<'_>) -> Said {
     clamp(near, format!("a step is at most {up} up and {down} down from {current}"))
 }
 
-/// PostgreSQL must be able to take all that could be opened; giving back is always allowed, and a policy's
-/// shrink while it is known that it could be taken back.
+/// PostgreSQL must be able to take all that could be opened; giving back is always allowed, also while
+/// nobody knows what is left: a shrink that does harm is taken back all the same.
 fn budget(case: &Case<'_>) -> Said {
     let (size, facts) = (case.size, case.facts);
     let (current, ceiling) = (current(facts), facts.limits.ceiling);
     let budget = match &facts.room {
         Room::Ceiling(why) => return pass(size, format!("{why}; the ceiling of {ceiling} holds")),
         Room::Unknown(why) if size > current => return clamp(current, why.clone()),
-        Room::Unknown(why) if size < current && facts.purpose == Purpose::Decide => {
-            return reject(size, format!("{why}; a shrink that does harm could not be taken back"));
-        }
         Room::Unknown(why) => return pass(size, format!("{why}; giving back is allowed")),
         Room::Known(budget) => budget,
     };

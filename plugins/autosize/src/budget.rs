@@ -4,7 +4,7 @@
 //! then what all want is shared fairly ([`crate::fair`]). Without a growth nothing is taken from
 //! anybody: the sidecar's guard holds the budget itself.
 
-use poolwarden_policy::Window;
+use poolwarden_policy::{Scope, Window};
 
 use crate::fair::{Claim, share, total};
 use crate::plan::{Plan, Why};
@@ -51,6 +51,15 @@ pub(crate) fn keep(window: &Window, plans: &mut [Plan<'_>]) -> Vec<Cut> {
 /// Returns what the target's pools may open together, where the sidecar knows it.
 pub(crate) fn budget_of(window: &Window) -> Option<u32> {
     window.database_server().map(|server| server.budget).filter(|budget| *budget > 0)
+}
+
+/// Says whether what the target's pools may open now is more than their part, because others need it.
+pub(crate) fn is_exceeded(window: &Window) -> bool {
+    let open = |scope: Scope<'_>| {
+        u64::from(scope.pool_count()) * (u64::from(scope.size()) + u64::from(scope.reserve()))
+    };
+    budget_of(window)
+        .is_some_and(|budget| window.scopes().map(open).sum::<u64>() > u64::from(budget))
 }
 
 fn claim(plan: &Plan<'_>) -> Claim {

@@ -79,8 +79,8 @@ mod tests {
     #[test]
     fn load_is_divided_by_the_target_utilization() {
         let settings = Settings::default();
-        assert_eq!(sizing(&settings, 0.0).wanted(8.8), 11);
-        assert_eq!(sizing(&settings, 0.0).wanted(8.9), 12);
+        assert_eq!(sizing(&settings, 0.0).wanted(9.0), 10);
+        assert_eq!(sizing(&settings, 0.0).wanted(9.1), 11);
     }
 
     #[test]
@@ -106,8 +106,8 @@ mod tests {
     #[test]
     fn tight_is_beyond_the_utilization_or_far_off_the_goal() {
         let settings = Settings::default();
-        assert!(!sizing(&settings, 0.0).is_tight(9.0, 10));
-        assert!(sizing(&settings, 0.0).is_tight(9.01, 10));
+        assert!(!sizing(&settings, 0.0).is_tight(9.5, 10));
+        assert!(sizing(&settings, 0.0).is_tight(9.51, 10));
         // C(2, 1) · e^-0.1 = 0.302 where 0.05 may; C(3, 1) · e^-0.2 = 0.074.
         assert!(sizing(&settings, 100_000.0).is_tight(1.0, 2));
         assert!(!sizing(&settings, 100_000.0).is_tight(1.0, 3));

@@ -184,9 +184,15 @@ mod tests {
 
     #[test]
     fn the_age_of_the_head_tells_them_at_first_sight() {
-        // 36 less √36 within 60 ms are 500 a second: 25 servers.
-        assert!((of(queue(36, 60_000, 500), None) - 25.0).abs() < 1e-9);
-        assert!((of(queue(5, 10_000, 500), None) - 10.0).abs() < 1e-9, "five are chance");
+        // 36 less √36 within 60 ms are 500 a second: 25 servers. Ten did 200 a second: 12 in 60 ms.
+        let with = |waiting, maxwait_us| PoolRow {
+            transactions_per_s: 200.0,
+            ..queue(waiting, maxwait_us, 500)
+        };
+        assert!((of(with(36, 60_000), None) - 25.0).abs() < 1e-9);
+        assert!((of(with(5, 10_000), None) - 10.0).abs() < 1e-9, "five are chance");
+        // 2.2 were to be expected in 11 ms, and nine came: of many moments one is like that.
+        assert!((of(with(9, 11_000), None) - 10.0).abs() < 1e-9, "a cluster is no rate");
     }
 
     #[test]

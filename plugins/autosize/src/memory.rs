@@ -53,6 +53,9 @@ pub(crate) struct ScopeMemory {
     /// When its numbers last said nothing of its load: a pause, a gap.
     #[serde(skip_serializing_if = "is_default")]
     pub blind_ms: u64,
+    /// Whether a transaction was ever seen to finish.
+    #[serde(skip_serializing_if = "is_default")]
+    pub has_worked: bool,
     /// The size that was seen, and the shrinks in a row: when they began, and the size before.
     pub size: u32,
     #[serde(skip_serializing_if = "is_default")]

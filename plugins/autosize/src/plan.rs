@@ -3,10 +3,11 @@
 //! Up at once to what the load wants, down in steps once the greatest load of a long stretch wants
 //! less (hysteresis: different questions, a tolerance, a stretch of time). A growth that brings back
 //! what was taken away shows that the stretch was too short for this load's rhythm, so it becomes as
-//! much longer as that takes, up to eight times, and is halved again when a shrink was right.
+//! much longer as that takes, up to 32 times, and is halved again when a shrink was right.
 
 use poolwarden_policy::{ChangeOutcome, LastChange, Pool, Scope, Window};
 
+use crate::budget;
 use crate::formula;
 use crate::limit::{self, Bound, Limit};
 use crate::load::{Cause, Need, ScopeLoad};
@@ -14,7 +15,7 @@ use crate::memory::ScopeMemory;
 use crate::settings::Settings;
 
 /// How often the stretch is doubled at most.
-const REGRETS_MAX: u32 = 3;
+const REGRETS_MAX: u32 = 5;
 /// Fewer servers than these are opened in no time: that they were taken away is not regretted.
 const REGRET_MIN: u32 = 5;
 
@@ -72,8 +73,8 @@ pub(crate) fn plan<'w>(
         && !is_measuring(&scope)
         // Also a wait that may still be chance is not the moment for it.
         && most.pool.cl_waiting() == 0
-        // Who does nothing keeps no server open, and will need those that it has.
-        && load.speed.per_s > 0.0
+        // Who has not worked yet keeps no server open, and will want those that it was given.
+        && (memory.has_worked || budget::is_exceeded(window))
     {
         let least = peak.max(scope.floor());
         if formula::is_oversized(size, least, settings) {
@@ -160,10 +161,19 @@ fn note_peak(
         return None;
     }
     let stretch_ms = stretch_ms(settings, memory);
+    note_work(load, memory);
     // Who makes others wait is not too large, whatever else is in their way.
     let least = if most.cause == Cause::Queue { scope.size() } else { 0 };
     let peak = memory.peaks.note(at_ms, stretch_ms, f64::from(most.lasting.max(least)))?;
     Some(poolwarden_policy::numbers::servers_up(peak))
+}
+
+/// Notes that transactions finish; a load that begins is looked at anew.
+fn note_work(load: &ScopeLoad<'_>, memory: &mut ScopeMemory) {
+    if load.speed.per_s > 0.0 && !memory.has_worked {
+        memory.has_worked = true;
+        memory.peaks = crate::peaks::Peaks::default();
+    }
 }
 
 fn span_ms(window: &Window) -> u64 {

@@ -10,7 +10,7 @@ use poolwarden_policy::{Answer, Proposal, Subject, TargetStatus, evaluate};
 
 use super::*;
 
-const AFTER_MS: u64 = 150_000;
+const AFTER_MS: u64 = 35_000;
 const NONE: [u32; 0] = [];
 
 /// Evaluates one window that was built from rows and changed by hand.
@@ -125,7 +125,7 @@ fn does_not_grow_for_a_queue_beside_unused_room() {
 
 #[test]
 fn grows_before_anybody_waits() {
-    let nearly = PoolRow { busy_finished: 9.3, ..PoolRow::serving("orders", "app", 10, 9) };
+    let nearly = PoolRow { busy_finished: 9.7, ..PoolRow::serving("orders", "app", 10, 9) };
     assert_eq!(sizes(&run_default(10, nearly.clone())), [12]);
     let fits = PoolRow { busy_finished: 8.0, ..nearly.clone() };
     assert_eq!(sizes(&run_default(10, fits)), NONE);
@@ -134,7 +134,7 @@ fn grows_before_anybody_waits() {
     let answer = run_default(10, rising);
     assert_eq!(sizes(&answer), [13]);
     assert!(resizes(&answer)[0].reason.contains("rises by 60.0 servers a minute"));
-    let jumped = PoolRow { busy_finished: 2.0, busy_mean: 2.5, sv_active: 18, ..nearly };
+    let jumped = PoolRow { busy_finished: 2.0, busy_mean: 2.5, sv_active: 20, ..nearly };
     assert_eq!(sizes(&run_default(20, PoolRow { size: 20, ..jumped })), [23]);
 }
 
@@ -254,6 +254,22 @@ fn shrinks_one_step_after_the_other_while_no_growth_is_being_measured() {
 }
 
 #[test]
+fn a_pool_that_has_not_worked_yet_is_left_alone_and_looked_at_anew_when_it_does() {
+    let scopes = [ScopeRow::default_size(40)];
+    let at = |busy, memory: &[u8], later_ms| {
+        let pools = [PoolRow::serving("orders", "app", 40, busy)];
+        run(&scopes, &pools, "{}", memory, |columns| columns.at_ms += later_ms)
+    };
+    let first = at(0, &[], 0);
+    let night = at(0, &first.memory, 10 * AFTER_MS);
+    assert_eq!(sizes(&night), NONE);
+    let morning = at(2, &night.memory, 10 * AFTER_MS + 1_000);
+    assert_eq!(sizes(&morning), NONE, "it has only begun to work");
+    assert_eq!(sizes(&at(2, &morning.memory, 11 * AFTER_MS + 1_000)), [20]);
+    assert_eq!(sizes(&at(0, &morning.memory, 11 * AFTER_MS + 1_000)), [20], "its load is gone");
+}
+
+#[test]
 fn a_waiter_starts_the_calm_anew() {
     let scopes = [ScopeRow::default_size(20)];
     let quiet = PoolRow::serving("orders", "app", 20, 3);
@@ -286,9 +302,9 @@ fn does_not_shrink_below_what_the_peak_of_the_stretch_wanted() {
         let pools = [PoolRow::serving("orders", "app", 40, busy)];
         run(&scopes, &pools, "{}", memory, |columns| columns.at_ms += later_ms)
     };
-    let peak = at(26, &[], 0);
+    let peak = at(28, &[], 0);
     let later = at(3, &peak.memory, AFTER_MS);
-    assert_eq!(sizes(&later), NONE, "26 want 33, within the tolerance of 40");
+    assert_eq!(sizes(&later), NONE, "28 want 32, within the tolerance of 40");
     let much_later = at(3, &later.memory, AFTER_MS + 30_000);
     assert_eq!(sizes(&much_later), [20]);
 }
@@ -344,6 +360,6 @@ fn the_schema_holds_ranges_and_defaults() {
     let schema: serde_json::Value = serde_json::from_str(&schema).expect("the schema is JSON");
     let field = &schema["properties"]["target_utilization"];
     assert_eq!((&field["minimum"], &field["maximum"]), (&0.1.into(), &1.0.into()));
-    assert_eq!(field["default"], 0.8);
+    assert_eq!(field["default"], 0.9);
     assert_eq!(schema["additionalProperties"], false);
 }

@@ -93,6 +93,14 @@ impl Record {
         Some(past.clone())
     }
 
+    /// Notes of a change that did harm that it stays; gives what that has changed.
+    pub fn is_not_taken_back(&mut self, id: DecisionId) -> Option<Past> {
+        let mut both = self.growth.iter_mut().chain(&mut self.shrink);
+        let past = both.find(|past| past.id == Some(id))?;
+        past.status = Status::Inconclusive;
+        Some(past.clone())
+    }
+
     /// Lets go of all that hinders; gives what that has changed.
     pub fn forgive(&mut self) -> Vec<Past> {
         self.climb = None;

@@ -414,3 +414,28 @@ fn a_server_that_does_not_say_who_it_is_is_known_by_its_place() {
     assert!(sample("a", None).is_same_server(&sample("a", id(1))));
     assert!(!sample("a", None).is_same_server(&sample("b", id(1))));
 }
+
+#[test]
+fn a_user_s_own_reserve_is_sized_by_the_user_and_not_by_the_default() {
+    let mut world = World::new(3);
+    let one = name("one");
+    world.look(&one);
+    let own = Setting { scope: ScopeKey::User(Arc::from("app")), knob: Knob::ReservePoolSize };
+    let default = Setting { scope: ScopeKey::Default, knob: Knob::ReservePoolSize };
+    let sized = |world: &mut World, has_own: bool| {
+        let mut snapshot = world.seen(&one);
+        if has_own {
+            Arc::make_mut(&mut snapshot.server).user_reserves = [(Arc::from("app"), 1)].into();
+        }
+        world.tick();
+        snapshot.at = world.now;
+        world.apply(Event::Polled { target: one.clone(), snapshot });
+        let target = &world.control.targets[&one];
+        [&own, &default].map(|setting| match target.room_of(setting) {
+            Room::Known(budget) => budget.pools,
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(sized(&mut world, false), [0, 2]);
+    assert_eq!(sized(&mut world, true), [2, 0], "the user's goes before the database's");
+}

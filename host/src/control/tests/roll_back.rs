@@ -9,8 +9,8 @@ use super::effect::{batches, grow, grown, last, moves, slow, states, waits};
 use super::scene::{Scene, resize, resize_setting, size, target};
 use crate::control::{Acted, Event, Known};
 use crate::model::{
-    Claim, DatabaseSample, Knob, LookFailure, Mode, Outcome, Peer, Rule, ScopeKey, Setting,
-    Snapshot, Status, Told, Word,
+    Claim, DatabaseSample, Knob, LookFailure, Mode, Outcome, Peer, ScopeKey, Setting, Snapshot,
+    Status, Told,
 };
 
 #[test]
@@ -39,9 +39,24 @@ fn a_roll_back_that_fails_for_too_long_is_told_and_holds_nothing_up() {
     let told = moves(&effects, id);
     assert_eq!(told.iter().map(|one| one.status).collect::<Vec<_>>(), [Status::Inconclusive]);
     assert!(told[0].note.contains("not taken back") && told[0].note.contains("600 s"), "{told:?}");
+    let kept = states(&effects).pop().expect("its state too");
+    assert_eq!((kept.status, kept.to), (Status::Inconclusive, size(15)), "it was not taken back");
     assert!(effects.resizes().is_empty());
     let hindrance = scene.view().scopes[0].hindrance.clone();
     assert!(hindrance.shrink.is_none(), "{hindrance:?}");
+}
+
+#[test]
+fn a_roll_back_that_is_not_done_when_the_sidecar_stops_is_told() {
+    let mut scene = Scene::new(Mode::Enforce);
+    let id = grown(&mut scene);
+    scene.works = slow(15);
+    let back = scene.run(10_500, 15, 15).resizes().remove(0);
+    scene.acted(back.id, Acted::Failed("refused".into()));
+    let effects = scene.stopping();
+    let [told] = &moves(&effects, id)[..] else { panic!("it is told once: {effects:?}") };
+    assert_eq!(told.status, Status::Inconclusive);
+    assert!(told.note.contains("Poolwarden stopped"), "{told:?}");
 }
 
 #[test]
@@ -170,10 +185,8 @@ fn a_shrink_is_taken_back_also_while_nobody_knows_what_postgresql_has_left() {
     scene.pass(Duration::from_secs(600));
     scene.works = waits(5);
     scene.run(6_000, 12, 0);
-    let refused = scene.heard(vec![resize(8)]).batch().decisions.remove(0);
-    let rules = refused.verdict.expect("a verdict").rules;
-    let rejects = rules.iter().filter(|said| said.word == Word::Reject).map(|said| said.rule);
-    assert_eq!(rejects.collect::<Vec<_>>(), [Rule::Budget], "no shrink that could not be mended");
+    let again = scene.heard(vec![resize(8)]).resizes();
+    assert_eq!(again.iter().map(|one| one.size).collect::<Vec<_>>(), [size(8)], "it can be mended");
 }
 
 #[test]
@@ -195,4 +208,46 @@ fn a_shrink_for_whose_return_others_left_no_room_is_told_and_holds_nothing_up() 
     assert!(effects.resizes().is_empty());
     let hindrance = scene.view().scopes[0].hindrance.clone();
     assert!(hindrance.growth.is_none(), "{hindrance:?}");
+}
+
+/// Five servers do as much as six, which one server more cannot tell, and as fifteen, which can be told.
+#[test]
+fn growths_that_are_one_step_together_go_back_together_within_the_window_of_the_first() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.works = waits(5);
+    scene.run(6_000, 5, 25);
+    let first = grow(&mut scene, 6);
+    scene.works = slow(6);
+    scene.run(400, 6, 25);
+    scene.pass(Duration::from_secs(5));
+    scene.run(100, 6, 25);
+    let sent = scene.heard(vec![resize(15)]).resizes().remove(0);
+    let effects = scene.acted(sent.id, Acted::Verified);
+    assert_eq!(last(&effects, first), Some(Status::Superseded));
+    scene.works = slow(15);
+    let effects = scene.run(5_500, 15, 25);
+    assert_eq!(last(&effects, sent.id), Some(Status::RolledBack));
+    assert_eq!(effects.resizes()[0].size, size(5), "nothing of it had helped");
+}
+
+/// Seven servers do a little more than six, which five to one says is nothing and nineteen to one does not.
+#[test]
+fn what_is_not_sure_waits_for_the_window_of_the_first_and_no_longer() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.works = waits(5);
+    scene.run(6_000, 5, 25);
+    let first = grow(&mut scene, 6);
+    scene.works = slow(6);
+    scene.run(400, 6, 25);
+    scene.pass(Duration::from_secs(5));
+    scene.run(100, 6, 25);
+    let sent = scene.heard(vec![resize(7)]).resizes().remove(0);
+    let effects = scene.acted(sent.id, Acted::Verified);
+    assert_eq!(last(&effects, first), Some(Status::Superseded));
+    scene.works = slow(7);
+    let early = scene.run(4_300, 7, 25);
+    assert!(early.resizes().is_empty(), "it is not sure");
+    let due = scene.run(400, 7, 25);
+    assert_eq!(last(&due, sent.id), Some(Status::RolledBack));
+    assert_eq!(due.resizes()[0].size, size(5));
 }

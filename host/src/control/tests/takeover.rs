@@ -77,8 +77,15 @@ fn give(scene: &mut Scene, order: Order) -> Effects {
     }
 }
 
+fn order(kind: HoldKind) -> Order {
+    match kind {
+        HoldKind::Pause => Order::Pause { target: target(), until: None, by: ada() },
+        HoldKind::Panic => Order::Panic { target: None, by: ada() },
+    }
+}
+
 fn panic(scene: &mut Scene) -> Effects {
-    give(scene, Order::Panic { target: None, by: ada() })
+    give(scene, order(HoldKind::Panic))
 }
 
 fn told(hold: Option<HoldKind>, theirs: &[Setting]) -> Told {
@@ -169,11 +176,7 @@ fn a_pause_and_a_panic_outlive_the_sidecar_that_they_were_given_to() {
     for kind in HoldKind::ALL {
         let mut first = standby();
         acts_alone(&mut first, 5);
-        let order = match kind {
-            HoldKind::Pause => Order::Pause { target: target(), until: None, by: ada() },
-            HoldKind::Panic => Order::Panic { target: None, by: ada() },
-        };
-        let effects = give(&mut first, order);
+        let effects = give(&mut first, order(kind));
         let (claim, said) = announced(&effects).expect("it is said at once");
         assert_eq!((claim, said), (Claim::Acts, told(Some(kind), &[])));
 
@@ -201,11 +204,7 @@ fn a_hold_that_was_resumed_elsewhere_is_over_here_too() {
         scene.polled(5, 8);
         let id = scene.heard(vec![resize(12)]).resizes()[0].id;
         scene.acted(id, Acted::Verified);
-        let order = match kind {
-            HoldKind::Pause => Order::Pause { target: target(), until: None, by: ada() },
-            HoldKind::Panic => Order::Panic { target: None, by: ada() },
-        };
-        for back in give(&mut scene, order).resizes() {
+        for back in give(&mut scene, order(kind)).resizes() {
             scene.acted(back.id, Acted::Failed("no route".into()));
         }
         scene.pass(Duration::from_secs(60));
@@ -262,6 +261,91 @@ fn an_order_to_one_that_waits_is_refused_with_the_name_of_the_one_that_acts() {
     assert!(refusal.contains(&OTHER.to_string()) && refusal.contains("main"), "{refusal}");
     takes_over(&mut scene, 12, Told::default());
     panic(&mut scene);
+}
+
+/// The other one crashes: it is missing until this one takes over.
+fn missing(scene: &mut Scene, size: u32) {
+    scene.polled(size, 8);
+    looks(scene, Vec::new());
+    assert_eq!(scene.view().writer.role, Role::Waits(OTHER), "it may come back");
+}
+
+fn takes_over_from_the_missing(scene: &mut Scene, size: u32) {
+    for _ in 0..12 {
+        if scene.view().writer.role != Role::Acts {
+            scene.polled(size, 8);
+            looks(scene, Vec::new());
+        }
+    }
+    assert_eq!(scene.view().writer.role, Role::Acts);
+}
+
+fn held(scene: &Scene) -> Option<HoldKind> {
+    scene.view().hold.map(|hold| hold.kind)
+}
+
+#[test]
+fn what_is_ordered_while_the_one_that_acts_is_missing_outlives_the_takeover() {
+    for kind in HoldKind::ALL {
+        let mut scene = standby();
+        scene.event(file(5));
+        waits(&mut scene, 2, 12, Told::default());
+        missing(&mut scene, 12);
+        give(&mut scene, order(kind));
+        takes_over_from_the_missing(&mut scene, 12);
+        assert_eq!(held(&scene), Some(kind));
+        let back: Vec<_> = scene.polled(12, 0).resizes().iter().map(|one| one.size).collect();
+        assert_eq!(back, if kind == HoldKind::Panic { vec![size(5)] } else { Vec::new() });
+    }
+}
+
+#[test]
+fn a_panic_that_is_pulled_again_while_the_one_that_acts_is_missing_is_no_old_one() {
+    let mut scene = standby();
+    acts_alone(&mut scene, 5);
+    panic(&mut scene);
+    scene.pass(Duration::from_secs(60));
+    waits(&mut scene, 2, 12, Told::default());
+    missing(&mut scene, 12);
+    panic(&mut scene);
+    takes_over_from_the_missing(&mut scene, 12);
+    assert_eq!(held(&scene), Some(HoldKind::Panic));
+}
+
+#[test]
+fn what_is_ordered_while_the_one_that_acts_is_missing_stays_when_it_comes_back() {
+    let mut scene = standby();
+    waits(&mut scene, 2, 12, told(Some(HoldKind::Panic), &[]));
+    missing(&mut scene, 12);
+    give(&mut scene, order(HoldKind::Pause));
+    waits(&mut scene, 2, 12, Told::default());
+    assert_eq!(held(&scene), Some(HoldKind::Pause), "nobody has resumed it");
+    let answer = scene.event(Event::Ordered(Box::new(order(HoldKind::Pause)))).0.pop();
+    assert!(matches!(answer, Some(Effect::RefuseOrder(OrderRefusal::Elsewhere(_)))), "{answer:?}");
+}
+
+#[test]
+fn a_resume_while_the_one_that_acts_is_missing_ends_what_that_one_held_to() {
+    let mut scene = standby();
+    waits(&mut scene, 2, 12, told(Some(HoldKind::Pause), &[Setting::DEFAULT]));
+    assert!(is_theirs(&scene));
+    missing(&mut scene, 12);
+    give(&mut scene, Order::Resume { target: target(), sizes: TheirSizes::Adopt, by: ada() });
+    takes_over_from_the_missing(&mut scene, 12);
+    assert_eq!((held(&scene), is_theirs(&scene)), (None, false));
+}
+
+#[test]
+fn an_order_is_kept_where_the_other_one_only_waits_too() {
+    let first = Uuid::from_u128(2);
+    let mut scene = standby();
+    waits(&mut scene, 2, 12, Told::default());
+    let waiting = Peer { id: first, claim: Claim::Waits, told: Told::default() };
+    scene.polled(12, 8);
+    looks(&mut scene, vec![other(Claim::Left, Told::default()), waiting]);
+    assert_eq!(scene.view().writer.role, Role::Waits(first));
+    give(&mut scene, order(HoldKind::Panic));
+    assert_eq!(held(&scene), Some(HoldKind::Panic));
 }
 
 #[test]

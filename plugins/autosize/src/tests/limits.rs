@@ -79,6 +79,21 @@ fn who_does_not_need_its_size_makes_room_for_who_does() {
 }
 
 #[test]
+fn a_pool_that_has_not_worked_yet_gives_what_others_need() {
+    let scopes = [ScopeRow::default_size(80)];
+    let rest = || [PoolRow::serving("a", "app", 80, 0)];
+    let first = run(&scopes, &rest(), "{}", &[], |_| {});
+    let later = |part: u32| {
+        run(&scopes, &rest(), "{}", &first.memory, |it| {
+            it.at_ms += 60_000;
+            it.database = Some(budget(part));
+        })
+    };
+    assert_eq!(sizes(&later(90)), NONE);
+    assert_eq!(sizes(&later(60)), [60]);
+}
+
+#[test]
 fn reserves_count_and_each_pool_of_a_scope() {
     let scopes = [ScopeRow { reserve: 5, ..ScopeRow::default_size(10) }];
     let pools = [hungry("a", 10), PoolRow::serving("b", "app", 10, 1)];

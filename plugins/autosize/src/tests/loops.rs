@@ -15,14 +15,14 @@ fn is_calm(outcome: &Outcome, from: f64, to: f64) {
 
 #[test]
 fn a_steady_load_gets_what_it_needs_and_is_left_alone() {
-    // 160 a second of 50 ms are 8 servers; 8 / 0.8 is 10, and the goal for waits wants 12.
+    // 160 a second of 50 ms are 8 servers; the goal for waits wants 12, and a fourth more is tolerated.
     let steady = || Setup { arrivals: |_| 160.0, ..Setup::default() };
     for size in [5, 12, 40] {
         let outcome = run(Setup { size, ..steady() }, 3 * 3_600);
         is_calm(&outcome, 3_600.0, 3.0 * 3_600.0);
         for hour in [3_600.0, 7_200.0, 10_799.0] {
             let end = outcome.size_at(hour);
-            assert!((11..=16).contains(&end), "from {size} to {end}: {:?}", outcome.sizes);
+            assert!((11..=17).contains(&end), "from {size} to {end}: {:?}", outcome.sizes);
         }
         let p95 = outcome.wait_between(3_600.0, 10_800.0, 0.95);
         assert!(p95 <= 0.010, "p95 of waits is {p95} s at {:?}", outcome.sizes);
@@ -45,6 +45,17 @@ fn a_burst_is_seen_at_once_and_reached_as_fast_as_the_guard_allows() {
     let late = outcome.wait_between(640.0, 660.0, 0.95);
     assert!(late <= 0.05, "p95 of waits is {late} s: {:?}", outcome.sizes);
     assert!(outcome.size_at(1_799.0) <= 24, "it shrinks again: {:?}", outcome.sizes);
+}
+
+#[test]
+fn a_rhythm_is_learnt_so_that_the_next_burst_finds_its_servers() {
+    // A minute of 32 servers every ten minutes, and 4 in between.
+    let burst = |t: f64| if t % 600.0 >= 540.0 { 640.0 } else { 80.0 };
+    let outcome = run(Setup { arrivals: burst, size: 8, ..Setup::default() }, 2 * 3_600);
+    let before = outcome.size_at(7_139.0);
+    assert!(before >= 32, "{before}: {:?}", outcome.sizes);
+    let p95 = outcome.wait_between(7_140.0, 7_200.0, 0.95);
+    assert!(p95 <= 0.020, "p95 of waits is {p95} s: {:?}", outcome.sizes);
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn an_old_answer_lets_nothing_grow_until_there_is_a_new_one() {
     world.poll(&one);
     assert!(doubt(&world).is_some_and(|why| why.contains("16 s old")), "{:?}", doubt(&world));
     assert!(asked(&mut world, 8).is_empty(), "nobody knows what is left");
-    assert!(asked(&mut world, 3).is_empty(), "nor whether it could be had again");
+    assert_eq!(asked(&mut world, 3), [3], "giving back is always allowed");
 
     let mut world = seen();
     world.now = world.now.plus(Duration::from_secs(60));
@@ -77,21 +77,69 @@ fn a_postgresql_that_is_full_lets_nothing_grow_at_once() {
     world.poll(&name("two"));
     world.poll(&one);
     assert!(doubt(&world).is_some_and(|why| why.contains("full")), "{:?}", doubt(&world));
-    assert!(asked(&mut world, 8).is_empty() && asked(&mut world, 3).is_empty());
+    assert!(asked(&mut world, 8).is_empty());
+    assert_eq!(asked(&mut world, 3), [3]);
 }
 
 #[test]
-fn a_postgresql_that_starts_anew_stays_one_until_all_have_looked_again() {
+fn a_postgresql_that_starts_anew_bounds_growth_as_one_until_all_have_looked_again() {
     let mut world = seen();
-    let one = name("one");
+    let (one, two) = (name("one"), name("two"));
+    world.real.get_mut(&two).expect("it is there").default = 14;
+    world.poll(&two);
     world.now = world.now.plus(Duration::from_secs(10));
     world.look(&one);
     let started_us = i64::try_from(world.now.as_millis() * 1_000 - 500_000).expect("a moment");
     let look = world.looks.get_mut(&one).expect("it is there");
     look.identity = Some(ServerIdentity { system: 7, started_us });
     world.poll(&one);
-    let members = world.view().targets[0].budget.as_ref().map(|budget| budget.members.len());
-    assert_eq!(members, Some(2), "the other one has not looked since");
+    let budget = world.view().targets[0].budget.clone().expect("it was looked at");
+    assert_eq!(budget.rest_possible, 30, "the other one has not looked since");
+    // 52 less 2 others less 30 of the other one less 2 reserves leave 18 for two pools.
+    assert_eq!(asked(&mut world, 14), [9]);
+    world.look(&two);
+    let look = world.looks.get_mut(&two).expect("it is there");
+    look.identity = Some(ServerIdentity { system: 7, started_us });
+    world.poll(&two);
+    let budget = world.view().targets[0].budget.clone().expect("it was looked at");
+    assert_eq!((budget.rest, budget.rest_possible), (30, 0));
+}
+
+#[test]
+fn a_primary_that_fails_beside_its_replica_gives_nothing_back_and_stays_in_doubt() {
+    let mut world = World::new(3);
+    let (primary, replica) = (name("one"), name("two"));
+    for real in world.real.values_mut() {
+        // Two pools of 14 and a reserve each: 30 fit into 52 twice if there are two servers.
+        real.default = 14;
+    }
+    let look = |world: &mut World, target: &TargetName, started_us| {
+        world.look(target);
+        world.looks.get_mut(target).expect("it is there").identity =
+            Some(ServerIdentity { system: 7, started_us });
+    };
+    look(&mut world, &primary, 7);
+    look(&mut world, &replica, 9);
+    world.poll(&primary);
+    world.poll(&replica);
+    world.looks.get_mut(&primary).expect("it is there").failure = Some(LookFailure::Unreachable);
+    for _ in 0..5 {
+        world.now = world.now.plus(Duration::from_secs(5));
+        look(&mut world, &replica, 9);
+        world.poll(&primary);
+        world.poll(&replica);
+    }
+    assert_eq!(world.given_back, 0);
+    assert!(world.alerts().iter().all(|one| one.key.name != "budget-exceeded"));
+    assert!(doubt(&world).is_some_and(|why| why.contains("s old")), "{:?}", doubt(&world));
+    let of_replica = world.view().targets.remove(1);
+    let budget = of_replica.budget.expect("it answers");
+    assert_eq!((of_replica.doubt, budget.members), (None, vec![replica]));
+    assert_eq!(
+        (budget.rest, budget.rest_possible),
+        (0, 30),
+        "it may be the same, and bounds growth"
+    );
 }
 
 #[test]
