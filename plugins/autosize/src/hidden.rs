@@ -26,12 +26,10 @@ use std::time::Duration;
 use poolwarden_policy::Pool;
 use serde::{Deserialize, Serialize};
 
+use crate::load::SIGMAS;
+
 /// Below so many waiters the age of the head is chance.
 const QUEUE_MIN: u32 = 8;
-
-/// So many standard deviations more than came lately must have come since the head did: of many looks one
-/// meets the moment at which chance has sent a few together.
-const SIGMAS: f64 = 5.0;
 
 /// A queue stands while it differs by no more than this part, and by no more than chance.
 const STANDING: f64 = 0.1;
@@ -103,6 +101,7 @@ pub(crate) fn load(pool: &Pool<'_>, at_ms: u64, before: Option<Queue>) -> Hidden
     let work_off = (pool.demand() - busy).max(0.0);
     let growth = before.map_or(0.0, |before| growth(busy, waiting, service_s, (at_ms, before)));
     let head_s = pool.maxwait().as_secs_f64();
+    // Of many looks one meets the moment at which chance has sent a few together.
     let expected = pool.transactions_per_s() * head_s;
     let is_news = waiting > expected + SIGMAS * expected.max(1.0).sqrt();
     let by_age = if pool.cl_waiting() >= QUEUE_MIN && head_s > 0.0 && is_news {

@@ -21,8 +21,8 @@ use crate::usual::Usual;
 const CHANCE: f64 = 1e-5;
 /// A rise is followed at most to so much more than the present load.
 const RISE_MAX: f64 = 0.25;
-/// Standard deviations beyond which a count of busy servers (Poisson) is no chance.
-const SIGMAS: f64 = 5.0;
+/// Standard deviations beyond which a count (Poisson) is no chance.
+pub(crate) const SIGMAS: f64 = 5.0;
 /// A queue that stood for so many mean transactions is no chance.
 const STANDING: f64 = 20.0;
 /// So long after a growth PgBouncer, which opens one server at a time, may still be opening.

@@ -9,8 +9,8 @@ use super::effect::{batches, grow, grown, last, moves, slow, states, waits};
 use super::scene::{Scene, resize, resize_setting, size, target};
 use crate::control::{Acted, Event, Known};
 use crate::model::{
-    Claim, DatabaseSample, Knob, LookFailure, Mode, Outcome, Peer, ScopeKey, Setting, Snapshot,
-    Status, Told,
+    Claim, DatabaseSample, DecisionId, Knob, LookFailure, Mode, Outcome, Peer, ScopeKey, Setting,
+    Snapshot, Status, Told,
 };
 
 #[test]
@@ -210,9 +210,8 @@ fn a_shrink_for_whose_return_others_left_no_room_is_told_and_holds_nothing_up() 
     assert!(hindrance.growth.is_none(), "{hindrance:?}");
 }
 
-/// Five servers do as much as six, which one server more cannot tell, and as fifteen, which can be told.
-#[test]
-fn growths_that_are_one_step_together_go_back_together_within_the_window_of_the_first() {
+/// A growth to six, which tells nothing for five and a half seconds, and a further one; gives the second.
+fn part_of_a_step(to: u32) -> (Scene, DecisionId) {
     let mut scene = Scene::new(Mode::Enforce);
     scene.works = waits(5);
     scene.run(6_000, 5, 25);
@@ -221,33 +220,29 @@ fn growths_that_are_one_step_together_go_back_together_within_the_window_of_the_
     scene.run(400, 6, 25);
     scene.pass(Duration::from_secs(5));
     scene.run(100, 6, 25);
-    let sent = scene.heard(vec![resize(15)]).resizes().remove(0);
+    let sent = scene.heard(vec![resize(to)]).resizes().remove(0);
     let effects = scene.acted(sent.id, Acted::Verified);
     assert_eq!(last(&effects, first), Some(Status::Superseded));
-    scene.works = slow(15);
+    scene.works = slow(to);
+    (scene, sent.id)
+}
+
+/// Five servers do as much as six, which one server more cannot tell, and as fifteen, which can be told.
+#[test]
+fn growths_that_are_one_step_together_go_back_together_within_the_window_of_the_first() {
+    let (mut scene, id) = part_of_a_step(15);
     let effects = scene.run(5_500, 15, 25);
-    assert_eq!(last(&effects, sent.id), Some(Status::RolledBack));
+    assert_eq!(last(&effects, id), Some(Status::RolledBack));
     assert_eq!(effects.resizes()[0].size, size(5), "nothing of it had helped");
 }
 
 /// Seven servers do a little more than six, which five to one says is nothing and nineteen to one does not.
 #[test]
 fn what_is_not_sure_waits_for_the_window_of_the_first_and_no_longer() {
-    let mut scene = Scene::new(Mode::Enforce);
-    scene.works = waits(5);
-    scene.run(6_000, 5, 25);
-    let first = grow(&mut scene, 6);
-    scene.works = slow(6);
-    scene.run(400, 6, 25);
-    scene.pass(Duration::from_secs(5));
-    scene.run(100, 6, 25);
-    let sent = scene.heard(vec![resize(7)]).resizes().remove(0);
-    let effects = scene.acted(sent.id, Acted::Verified);
-    assert_eq!(last(&effects, first), Some(Status::Superseded));
-    scene.works = slow(7);
+    let (mut scene, id) = part_of_a_step(7);
     let early = scene.run(4_300, 7, 25);
     assert!(early.resizes().is_empty(), "it is not sure");
     let due = scene.run(400, 7, 25);
-    assert_eq!(last(&due, sent.id), Some(Status::RolledBack));
+    assert_eq!(last(&due, id), Some(Status::RolledBack));
     assert_eq!(due.resizes()[0].size, size(5));
 }
