@@ -40,21 +40,26 @@ fn acts(sidecar: &Sidecar) -> bool {
     sidecar.target().writer.acts
 }
 
-#[tokio::test]
-async fn one_acts_and_the_other_takes_over_when_it_is_killed() {
-    let bench = Bench::small().await;
-    let first = SidecarProcess::start(&restless(&bench));
+async fn one_that_acts_and_one_that_waits(bench: &Bench) -> (SidecarProcess, Sidecar) {
+    let first = SidecarProcess::start(&restless(bench));
     bench
         .until("the first acts", seconds(15), async || {
             (role(&first).await.as_deref() == Some("self")).then_some(())
         })
         .await;
-    let second = bench.sidecar(&restless(&bench)).await;
+    let second = bench.sidecar(&restless(bench)).await;
     bench
         .until("the second waits", seconds(10), async || {
             matches!(second.target().writer.role, Role::Waits(_)).then_some(())
         })
         .await;
+    (first, second)
+}
+
+#[tokio::test]
+async fn one_acts_and_the_other_takes_over_when_it_is_killed() {
+    let bench = Bench::small().await;
+    let (first, second) = one_that_acts_and_one_that_waits(&bench).await;
     let mut loads = vec![bench.load(6).await];
     bench
         .until("the first grows the pool", seconds(20), async || {
@@ -107,18 +112,7 @@ async fn one_acts_and_the_other_takes_over_when_it_is_killed() {
 #[tokio::test]
 async fn a_frozen_sidecar_is_taken_over_from_and_does_not_act_when_it_goes_on() {
     let bench = Bench::small().await;
-    let first = SidecarProcess::start(&restless(&bench));
-    bench
-        .until("the first acts", seconds(15), async || {
-            (role(&first).await.as_deref() == Some("self")).then_some(())
-        })
-        .await;
-    let second = bench.sidecar(&restless(&bench)).await;
-    bench
-        .until("the second waits", seconds(10), async || {
-            matches!(second.target().writer.role, Role::Waits(_)).then_some(())
-        })
-        .await;
+    let (first, second) = one_that_acts_and_one_that_waits(&bench).await;
     first.freeze();
     let frozen = Instant::now();
     bench.until("the second takes over", seconds(40), async || acts(&second).then_some(())).await;
