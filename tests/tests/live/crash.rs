@@ -67,6 +67,8 @@ async fn a_killed_sidecar_loses_nothing_recorded_and_settles_what_it_had_begun()
     println!("{} decisions, {unsettled} killed between intent and outcome", known.len());
     assert!(known.len() > 6, "{}", bench.story().await);
 
+    // All of it keeps more than the 20 servers busy that the limits allow: some would always wait.
+    loads.truncate(4);
     let sidecar = bench.sidecar(&setup).await;
     bench
         .until("nothing is unsettled and the load is content", seconds(60), async || {
