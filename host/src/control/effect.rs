@@ -77,8 +77,16 @@ impl TargetControl {
         let limits = *self.effects.limits();
         let climb = self.effects.record(setting).climb.take().filter(|_| grows);
         let earlier = running.as_ref().filter(|one| one.may_go_on());
-        let trial =
-            Trial::begin(&self.history, setting, (flight, from), earlier, climb, &limits, now);
+        let step = self.facts.limits.step_up;
+        let trial = Trial::begin(
+            &self.history,
+            setting,
+            (flight, from),
+            earlier,
+            climb,
+            (&limits, step),
+            now,
+        );
         let had = trial.had();
         let first = trial.climb.as_ref().map_or(had, |climb| climb.size);
         self.effects.record(setting).climb.clone_from(&trial.climb);

@@ -166,11 +166,7 @@ impl Case<'_> {
         match self.is_gain(&step, moment) {
             true if seen >= CLEAR_GAIN => Finding::Good(words),
             true if seen >= EARLY => Finding::Gain(words),
-            false
-                if seen >= EARLY
-                    && moment == Moment::Early
-                    && self.is_part_of_a_step(&step, all) =>
-            {
+            false if seen >= EARLY && self.is_part_of_a_step(&step, all, moment) => {
                 Finding::Part(words)
             }
             _ => Finding::Open(words),
@@ -204,12 +200,17 @@ impl Case<'_> {
     }
 
     /// Says whether the growths so far are too small to tell anything, and no more than one large step
-    /// together: a load that rises evenly must not wait for each of them to be told.
-    fn is_part_of_a_step(&self, step: &Scaling, all: Option<Scaling>) -> bool {
+    /// together: a load that rises evenly must not wait for each of them to be told. Once the time of
+    /// the first of them is over, all together must have been a gain.
+    fn is_part_of_a_step(&self, step: &Scaling, all: Option<Scaling>, moment: Moment) -> bool {
         // By all the time that was taken, over what has finished: of the first moments only the short
         // ones have, and their mean says that all is well (as for lifetimes that are cut off).
         let likely = |one: &Scaling| self.evidence(one, one.b / one.x) > -LIKELY;
-        self.is_one_step() && likely(step) && all.is_none_or(|all| likely(&all))
+        let is_well = match moment {
+            Moment::Early => all.is_none_or(|all| likely(&all)),
+            Moment::Due | Moment::Last => all.is_some_and(|all| self.is_gain(&all, moment)),
+        };
+        self.is_one_step() && likely(step) && is_well
     }
 
     /// Says whether all growths without a calm in between are no more than one large step together.

@@ -73,7 +73,7 @@ impl Trial {
         (flight, from): (&InFlight, PoolSize),
         earlier: Option<&Self>,
         climb: Option<Baseline>,
-        limits: &EffectLimits,
+        (limits, step): (&EffectLimits, u32),
         now: Timestamp,
     ) -> Self {
         let course = match setting.knob {
@@ -98,13 +98,14 @@ impl Trial {
         let mean = Duration::from_secs_f64(measure.transaction_mean_us.max(0.0) / 1e6);
         let settle = limits.settle.max(mean).min(limits.window / SETTLE_PART);
         let expected = expected(course, &before, flight.size, limits);
-        let part = earlier.filter(|earlier| matches!(earlier.finding, Finding::Part(_)));
+        let together = |climb: &Baseline| flight.size.get().saturating_sub(climb.size) <= step;
+        let part = earlier.filter(|_| climb.as_ref().is_some_and(together));
         Self {
             id: flight.id,
             from,
             to: flight.size,
             began: now,
-            due: part.map_or(now.plus(limits.window), |first| first.due),
+            due: part.map_or(now.plus(limits.window), |earlier| earlier.due),
             climb: climb.filter(|_| course == Course::Growth),
             course,
             before,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::effect::{batches, grow, grown, last, moves, slow, states, waits};
-use super::scene::{Scene, resize, resize_setting, size, target};
+use super::scene::{Scene, Works, resize, resize_setting, size, target};
 use crate::control::{Acted, Event, Known};
 use crate::model::{
     Claim, DatabaseSample, DecisionId, Knob, LookFailure, Mode, Outcome, Peer, ScopeKey, Setting,
@@ -245,4 +245,24 @@ fn what_is_not_sure_waits_for_the_window_of_the_first_and_no_longer() {
     let due = scene.run(400, 7, 25);
     assert_eq!(last(&due, id), Some(Status::RolledBack));
     assert_eq!(due.resizes()[0].size, size(5));
+}
+
+/// Seven servers do more than five, and nine no more than seven, of which five to one can be said.
+#[test]
+fn what_goes_on_with_a_gain_is_told_within_the_window_of_the_first_too() {
+    let mut scene = Scene::tireless();
+    scene.works = waits(5);
+    scene.run(6_000, 5, 25);
+    let first = grow(&mut scene, 7);
+    scene.works = waits(7);
+    scene.run(900, 7, 25);
+    let sent = scene.heard(vec![resize(9)]).resizes().remove(0);
+    let effects = scene.acted(sent.id, Acted::Verified);
+    assert_eq!(last(&effects, first), Some(Status::Superseded));
+    scene.works = Some(Works { busy: 9, per_s: 350, us: 25_714 });
+    let early = scene.run(8_900, 9, 25);
+    assert!(early.resizes().is_empty(), "it is not sure");
+    let due = scene.run(400, 9, 25);
+    assert_eq!(last(&due, sent.id), Some(Status::RolledBack));
+    assert_eq!(due.resizes()[0].size, size(7), "what helped stays");
 }

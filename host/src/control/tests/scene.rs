@@ -181,6 +181,12 @@ impl Scene {
         Self::make_with(Mode::Enforce, HandBack::Keep, known, limits)
     }
 
+    /// One that may grow as often as it likes.
+    pub fn tireless() -> Self {
+        let limits = Limits { cooldown_up: Duration::ZERO, ..limits() };
+        Self::make_with(Mode::Enforce, HandBack::Keep, Known::default(), limits)
+    }
+
     pub fn handing_back() -> Self {
         Self::make(Mode::Enforce, HandBack::HandBack, Known::default())
     }
