@@ -13,6 +13,10 @@ use crate::model::{Condition, PoolKey, PoolRow, Snapshot, Timestamp};
 /// Bins of utilization: one per percent, the last for everything above 100 %.
 const UTILIZATION_BINS: usize = 102;
 
+/// The trend of demand looks back so small a part of the long span: over all of it a rise would be
+/// told when it is half over.
+const TREND_PART: u64 = 2;
+
 /// How far the moment at which a queue's head came may seem to move: a poll's time is taken before its
 /// login and its questions, and PgBouncer's clock is that of its event loop.
 const HEAD_SLACK: Duration = Duration::from_millis(250);
@@ -97,6 +101,8 @@ pub(super) struct PoolTrack {
     busy: VecDeque<(Timestamp, u32)>,
     second: Option<Second>,
     seconds: VecDeque<Second>,
+    /// How many of them, from the front, the trend of demand has left behind.
+    before_trend: usize,
     utilization: SlidingHistogram,
     wait: SlidingHistogram,
     demand: SlidingMax,
@@ -120,6 +126,7 @@ impl PoolTrack {
             busy: VecDeque::new(),
             second: None,
             seconds: VecDeque::new(),
+            before_trend: 0,
             utilization: SlidingHistogram::new(UTILIZATION_BINS),
             wait: SlidingHistogram::new(usize::from(WAIT_BINS)),
             demand: SlidingMax::default(),
@@ -292,7 +299,9 @@ impl PoolTrack {
                 }
             }
         }
-        self.forget_seconds(fresh.at_s.saturating_sub(self.spans.long.as_secs()));
+        let long_s = self.spans.long.as_secs();
+        self.age_trend(fresh.at_s.saturating_sub(long_s / TREND_PART));
+        self.forget_seconds(fresh.at_s.saturating_sub(long_s));
     }
 
     fn finish_second(&mut self, second: Second) {
@@ -305,12 +314,21 @@ impl PoolTrack {
         self.seconds.push_back(second);
     }
 
+    /// Takes out of the trend of demand what is older than it looks back.
+    fn age_trend(&mut self, from: u64) {
+        while let Some(old) = self.seconds.get(self.before_trend).filter(|old| old.at_s < from) {
+            self.demand_slope.remove(old.slope_time(), old.demand_milli());
+            self.before_trend += 1;
+        }
+    }
+
+    /// Forgets what is older than the long span; the trend, which looks back less far, has it no more.
     fn forget_seconds(&mut self, from: u64) {
         while let Some(old) = self.seconds.front().copied().filter(|old| old.at_s < from) {
             self.seconds.pop_front();
             self.utilization.remove(old.utilization);
             self.wait.remove(old.wait);
-            self.demand_slope.remove(old.slope_time(), old.demand_milli());
+            self.before_trend = self.before_trend.saturating_sub(1);
             self.clients_slope.remove(old.slope_time(), i64::from(old.clients));
         }
         self.demand.forget_before(from);

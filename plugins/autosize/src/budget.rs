@@ -55,23 +55,26 @@ pub(crate) fn budget_of(window: &Window) -> Option<u32> {
 
 /// Says whether what the target's pools may open now is more than their part, because others need it.
 pub(crate) fn is_exceeded(window: &Window) -> bool {
-    let open = |scope: Scope<'_>| {
-        u64::from(scope.pool_count()) * (u64::from(scope.size()) + u64::from(scope.reserve()))
-    };
-    budget_of(window)
-        .is_some_and(|budget| window.scopes().map(open).sum::<u64>() > u64::from(budget))
+    let claims: Vec<Claim> = window.scopes().map(present).collect();
+    budget_of(window).is_some_and(|budget| sum(&claims) > u64::from(budget))
+}
+
+/// Returns the claim on what a scope has now.
+fn present(scope: Scope<'_>) -> Claim {
+    let size = scope.size();
+    Claim { wanted: size, floor: size, pools: scope.pool_count(), reserve: scope.reserve() }
 }
 
 fn claim(plan: &Plan<'_>) -> Claim {
     let scope = plan.scope;
+    let present = present(scope);
+    if !scope.is_actionable() {
+        return present;
+    }
     let wanted = plan.to.min(scope.ceiling().max(scope.size()));
-    let (wanted, floor) = if scope.is_actionable() {
-        // A size below its floor has no claim on the floor: that would be a growth.
-        (wanted, scope.floor().max(1).min(wanted).min(scope.size()))
-    } else {
-        (scope.size(), scope.size())
-    };
-    Claim { wanted, floor, pools: scope.pool_count(), reserve: scope.reserve() }
+    // A size below its floor has no claim on the floor: that would be a growth.
+    let floor = scope.floor().max(1).min(wanted).min(scope.size());
+    Claim { wanted, floor, ..present }
 }
 
 fn sum(claims: &[Claim]) -> u64 {

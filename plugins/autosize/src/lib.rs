@@ -35,7 +35,7 @@ use crate::advice::Waits;
 use crate::budget::Cut;
 use crate::hidden::Queue;
 use crate::load::{Need, ScopeLoad};
-use crate::plan::{Plan, Why};
+use crate::plan::{Plan, Planner, Why};
 
 /// The policy.
 pub struct Autosize;
@@ -65,12 +65,13 @@ impl Policy for Autosize {
             let was = load::queue_before(&pool, &before).unwrap_or(Queue::new(at_ms, 0));
             memory.keep_queue(&pool.name(), was.next(at_ms, pool.cl_waiting()));
         }
+        let planner = Planner::new(settings, window);
         let mut plans = Vec::with_capacity(loads.len());
         let mut held = None;
         for (scope, load) in window.scopes().zip(&loads) {
             let key = memory::key(&scope);
             let mut own = before.scopes.get(&key).cloned().unwrap_or_default();
-            let mut plan = plan::plan(settings, window, scope, load, &mut own);
+            let mut plan = planner.plan(scope, load, &mut own);
             held = held.or(hold(settings, window, load, &mut plan));
             plans.push(plan);
             memory.keep(key, own, loads.len());

@@ -217,9 +217,9 @@ fn present(pool: &Pool<'_>) -> f64 {
 /// Takes off what chance added to a load that has just passed the border.
 ///
 /// Of many means the one that passes first is the one to which chance has added most, about a standard
-/// deviation. A queue is no mean, and nothing is taken off it.
+/// deviation. A queue is no mean, and nothing is taken off it; nor off a rise, which is itself no chance.
 fn without_chance<'w>(window: &Window, need: &Need<'w>, sizing: &Sizing<'_>) -> Need<'w> {
-    if !matches!(need.cause, Cause::Mean | Cause::Rise) {
+    if need.cause != Cause::Mean {
         return *need;
     }
     let load = need.load - chance(need.load, &need.pool, window);
@@ -291,7 +291,8 @@ fn mean(pool: &Pool<'_>, span: Duration, usual: &Usual) -> f64 {
 /// Returns by how much the load will have risen when a growth that is asked for now is there.
 fn rise(window: &Window, pool: &Pool<'_>, mean: f64, settings: &Settings) -> f64 {
     let per_s = pool.demand_trend_per_min() / 60.0;
-    let seen_s = window.long_span().min(pool.observed_for()).as_secs_f64();
+    // The trend is that of the later half of the long span.
+    let seen_s = (window.long_span() / 2).min(pool.observed_for()).as_secs_f64();
     let is_chance = per_s * seen_s <= 1.0 + 2.0 * mean.max(0.0).sqrt();
     if is_chance {
         return 0.0;

@@ -47,49 +47,63 @@ pub(crate) enum Why<'w> {
     Shrink(Pool<'w>, u64),
 }
 
-/// Decides about a scope and keeps its memory going.
-pub(crate) fn plan<'w>(
-    settings: &Settings,
-    window: &Window,
-    scope: Scope<'w>,
-    load: &ScopeLoad<'w>,
-    memory: &mut ScopeMemory,
-) -> Plan<'w> {
-    let at_ms = window.at_ms();
-    let size = scope.size();
-    let bound = limit::bound(settings, window, &scope, load, memory);
-    let wanted = load.most.map_or(size, |most| most.wanted);
-    let peak = note_peak(settings, (at_ms, span_ms(window)), &scope, load, memory);
-    let needs = peak.map_or(size, |peak| peak.max(wanted)).min(size).max(scope.floor());
-    let mut plan = Plan { scope, to: size, wanted, needs, why: Why::Enough };
-    if let Some(limit) = bound.limit.filter(|_| bound.is_beyond) {
-        let to = bound.most.max(scope.floor()).max(1);
-        if to < size {
-            (plan.to, plan.why) = (to, Why::Undo(limit));
-        }
-    } else if let Some(need) = load.grow {
-        grow(&mut plan, need, &bound);
-    } else if let (Some(peak), Some(most)) = (peak, load.most)
-        && !is_measuring(&scope)
-        // Also a wait that may still be chance is not the moment for it.
-        && most.pool.cl_waiting() == 0
-        // Who has not worked yet keeps no server open, and will want those that it was given.
-        && (memory.has_worked || budget::is_exceeded(window))
-    {
-        let least = peak.max(scope.floor());
-        if formula::is_oversized(size, least, settings) {
-            plan.wanted = least;
-            plan.to = formula::step_down(size, least, settings);
-            plan.why = Why::Shrink(most.pool, stretch_ms(settings, memory));
-        }
+/// Decides about the scopes of one window.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Planner<'w> {
+    settings: &'w Settings,
+    window: &'w Window,
+    is_budget_exceeded: bool,
+}
+
+impl<'w> Planner<'w> {
+    pub(crate) fn new(settings: &'w Settings, window: &'w Window) -> Self {
+        Self { settings, window, is_budget_exceeded: budget::is_exceeded(window) }
     }
-    if plan.to > size && is_regret(settings, at_ms, size, plan.wanted, memory) {
-        memory.regrets = regrets(settings, at_ms, memory);
-        memory.shrunk = (0, 0);
+
+    /// Decides about a scope and keeps its memory going.
+    pub(crate) fn plan(
+        &self,
+        scope: Scope<'w>,
+        load: &ScopeLoad<'w>,
+        memory: &mut ScopeMemory,
+    ) -> Plan<'w> {
+        let Self { settings, window, .. } = *self;
+        let at_ms = window.at_ms();
+        let size = scope.size();
+        let bound = limit::bound(settings, window, &scope, load, memory);
+        let wanted = load.most.map_or(size, |most| most.wanted);
+        let peak = note_peak(settings, (at_ms, span_ms(window)), &scope, load, memory);
+        let needs = peak.map_or(size, |peak| peak.max(wanted)).min(size).max(scope.floor());
+        let mut plan = Plan { scope, to: size, wanted, needs, why: Why::Enough };
+        if let Some(limit) = bound.limit.filter(|_| bound.is_beyond) {
+            let to = bound.most.max(scope.floor()).max(1);
+            if to < size {
+                (plan.to, plan.why) = (to, Why::Undo(limit));
+            }
+        } else if let Some(need) = load.grow {
+            grow(&mut plan, need, &bound);
+        } else if let (Some(peak), Some(most)) = (peak, load.most)
+            && !is_measuring(&scope)
+            // Also a wait that may still be chance is not the moment for it.
+            && most.pool.cl_waiting() == 0
+            // Who has not worked yet keeps no server open, and will want those that it was given.
+            && (memory.has_worked || self.is_budget_exceeded)
+        {
+            let least = peak.max(scope.floor());
+            if formula::is_oversized(size, least, settings) {
+                plan.wanted = least;
+                plan.to = formula::step_down(size, least, settings);
+                plan.why = Why::Shrink(most.pool, stretch_ms(settings, memory));
+            }
+        }
+        if plan.to > size && is_regret(settings, at_ms, size, plan.wanted, memory) {
+            memory.regrets = regrets(settings, at_ms, memory);
+            memory.shrunk = (0, 0);
+        }
+        memory.size = size;
+        sample(settings, window, load, memory);
+        plan
     }
-    memory.size = size;
-    sample(settings, window, load, memory);
-    plan
 }
 
 /// Gives how often the stretch must be doubled to bridge the time since the load was great.

@@ -134,7 +134,7 @@ impl Default for RawLimits {
             step_up: 20,
             step_down: 20,
             cooldown_up_ms: 5000,
-            cooldown_down_ms: 60_000,
+            cooldown_down_ms: 30_000,
             changes_per_hour: 60,
             database_margin: 5,
             data_age_max_ms: 3000,

@@ -28,8 +28,9 @@ const SURE: f64 = 2.9;
 const PROBABLE: f64 = 1.6;
 /// Standard errors by which a number must be clear of its border before the window ends.
 const SIGMAS: f64 = 2.0;
-/// What must have been seen before the next step may follow a growth.
-pub(super) const EARLY: Duration = Duration::from_millis(100);
+/// What must have been seen before the next step may follow a growth: two polls in a row while somebody
+/// waits, the quickest of which are 50 ms apart, or nearly.
+pub(super) const EARLY: Duration = Duration::from_millis(90);
 /// What must have been seen before a gain ends the measuring.
 const CLEAR_GAIN: Duration = Duration::from_secs(1);
 /// What must have been seen before harm does: new servers begin with cold caches.
@@ -166,9 +167,7 @@ impl Case<'_> {
         match self.is_gain(&step, moment) {
             true if seen >= CLEAR_GAIN => Finding::Good(words),
             true if seen >= EARLY => Finding::Gain(words),
-            false if seen >= EARLY && self.is_part_of_a_step(&step, all, moment) => {
-                Finding::Part(words)
-            }
+            false if seen >= EARLY && self.is_part_of_a_step(&step, all) => Finding::Part(words),
             _ => Finding::Open(words),
         }
     }
@@ -200,17 +199,12 @@ impl Case<'_> {
     }
 
     /// Says whether the growths so far are too small to tell anything, and no more than one large step
-    /// together: a load that rises evenly must not wait for each of them to be told. Once the time of
-    /// the first of them is over, all together must have been a gain.
-    fn is_part_of_a_step(&self, step: &Scaling, all: Option<Scaling>, moment: Moment) -> bool {
+    /// together: a load that rises evenly must not wait for each of them to be told.
+    fn is_part_of_a_step(&self, step: &Scaling, all: Option<Scaling>) -> bool {
         // By all the time that was taken, over what has finished: of the first moments only the short
         // ones have, and their mean says that all is well (as for lifetimes that are cut off).
         let likely = |one: &Scaling| self.evidence(one, one.b / one.x) > -LIKELY;
-        let is_well = match moment {
-            Moment::Early => all.is_none_or(|all| likely(&all)),
-            Moment::Due | Moment::Last => all.is_some_and(|all| self.is_gain(&all, moment)),
-        };
-        self.is_one_step() && likely(step) && is_well
+        self.is_one_step() && likely(step) && all.is_none_or(|all| likely(&all))
     }
 
     /// Says whether all growths without a calm in between are no more than one large step together.

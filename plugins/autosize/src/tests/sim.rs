@@ -43,7 +43,7 @@ impl Default for Setup {
 pub(super) const STEP_UP: u32 = 20;
 const STEP_DOWN: u32 = 10;
 const COOLDOWN_UP_MS: u64 = 5_000;
-const COOLDOWN_DOWN_MS: u64 = 60_000;
+const COOLDOWN_DOWN_MS: u64 = 30_000;
 const TAKES_EFFECT_MS: u64 = 150;
 const MEASURED_MS: u64 = 20_000;
 const SHORT_MS: u64 = 10_000;
@@ -294,6 +294,14 @@ impl Sim {
         row
     }
 
+    /// The finished seconds of the later half of the long span, with their demand.
+    fn trend(&self) -> VecDeque<(u64, f64)> {
+        let newest = self.now_ms / 1_000;
+        let from = newest.saturating_sub(LONG_MS / 2_000);
+        let within = self.demands.iter().filter(|(at, _)| (from..newest).contains(at));
+        within.copied().collect()
+    }
+
     fn row(&mut self, busy: u32, waiting: u32) -> PoolRow {
         let now = self.now_ms;
         let transactions = f64::from(count(self.done.len()));
@@ -328,7 +336,7 @@ impl Sim {
             demand,
             demand_max_short: demand,
             demand_max_long: self.demands.iter().map(|(_, demand)| *demand).fold(0.0, f64::max),
-            demand_trend_per_min: 60.0 * slope(&self.demands),
+            demand_trend_per_min: 60.0 * slope(&self.trend()),
             transactions_per_s: transactions / span_s,
             transaction_mean_us: mean_us,
             wait_mean_us: wait_us,

@@ -101,7 +101,7 @@ pub(super) const POOL: &[Field] = &[
     ),
     field(
         "demand_trend_per_min",
-        "slope of demand over the long span, servers per minute",
+        "slope of demand over the later half of the long span, servers per minute",
         Read::PoolFloat(|p| &p.demand_trend_per_min),
     ),
     field(

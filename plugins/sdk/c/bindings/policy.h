@@ -190,7 +190,7 @@ typedef struct poolwarden_policy_types_pools_t {
   policy_list_f64_t   demand;
   policy_list_f64_t   demand_max_short;
   policy_list_f64_t   demand_max_long;
-  // Slope of demand over the long span (least squares).
+  // Slope of demand over the later half of the long span (least squares).
   policy_list_f64_t   demand_trend_per_min;
   // Slope of the number of clients over the long span (least squares).
   policy_list_f64_t   clients_trend_per_min;
