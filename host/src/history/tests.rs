@@ -268,6 +268,26 @@ fn maxima_and_percentiles_leave_with_the_long_span() {
 }
 
 #[test]
+fn the_trend_of_demand_is_that_of_the_later_half_of_the_long_span() {
+    let mut watch = Watch::new();
+    for busy in 1..=20 {
+        watch.poll(&[row("app", busy, 0, 0)], 10);
+    }
+    let rising = watch.pool().demand_trend_per_min;
+    assert!((rising - 60.0).abs() < 1e-6, "one more each second, not {rising} a minute");
+    for _ in 0..32 {
+        watch.poll(&[row("app", 20, 0, 0)], 10);
+    }
+    let pool = watch.pool();
+    assert_eq!(pool.demand_trend_per_min, 0.0, "it has stood for half the span");
+    assert!(pool.clients_trend_per_min > 1.0, "the other trend looks back farther");
+    for _ in 0..90 {
+        watch.poll(&[row("app", 20, 0, 0)], 10);
+    }
+    assert_eq!(watch.pool().demand_trend_per_min, 0.0);
+}
+
+#[test]
 fn a_rising_number_of_clients_has_a_trend() {
     let mut watch = Watch::new();
     for clients in 1..=30 {

@@ -10,7 +10,7 @@ use poolwarden_policy::{Answer, Proposal, Subject, TargetStatus, evaluate};
 
 use super::*;
 
-const AFTER_MS: u64 = 35_000;
+const AFTER_MS: u64 = 30_000;
 const NONE: [u32; 0] = [];
 
 /// Evaluates one window that was built from rows and changed by hand.

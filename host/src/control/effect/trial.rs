@@ -99,13 +99,13 @@ impl Trial {
         let settle = limits.settle.max(mean).min(limits.window / SETTLE_PART);
         let expected = expected(course, &before, flight.size, limits);
         let together = |climb: &Baseline| flight.size.get().saturating_sub(climb.size) <= step;
-        let part = earlier.filter(|_| climb.as_ref().is_some_and(together));
+        let first = earlier.filter(|_| climb.as_ref().is_some_and(together));
         Self {
             id: flight.id,
             from,
             to: flight.size,
             began: now,
-            due: part.map_or(now.plus(limits.window), |earlier| earlier.due),
+            due: first.map_or(now.plus(limits.window), |earlier| earlier.due),
             climb: climb.filter(|_| course == Course::Growth),
             course,
             before,

@@ -109,7 +109,7 @@ fn warm_servers_and_reserve_are_asked_for_only_where_that_is_set() {
     let set = r#"{"keep_warm": true, "reserve_share": 0.25}"#;
     let answer = run(&scopes, &pools, set, &[], |_| {});
     let found: Vec<_> = resizes(&answer).iter().map(|one| (one.knob, one.size)).collect();
-    assert_eq!(found, [(Knob::MinPoolSize, 10), (Knob::ReservePoolSize, 3)]);
+    assert_eq!(found, [(Knob::MinPoolSize, 11), (Knob::ReservePoolSize, 3)]);
     let unable = run(&scopes, &pools, set, &[], |it| it.scopes.actionable[0] = 1);
     assert!(unable.proposals.is_empty());
 }
