@@ -55,8 +55,9 @@ pub(crate) fn budget_of(window: &Window) -> Option<u32> {
 
 /// Says whether what the target's pools may open now is more than their part, because others need it.
 pub(crate) fn is_exceeded(window: &Window) -> bool {
+    let Some(budget) = budget_of(window) else { return false };
     let claims: Vec<Claim> = window.scopes().map(present).collect();
-    budget_of(window).is_some_and(|budget| sum(&claims) > u64::from(budget))
+    sum(&claims) > u64::from(budget)
 }
 
 /// Returns the claim on what a scope has now.

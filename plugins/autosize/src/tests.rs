@@ -253,20 +253,22 @@ fn shrinks_one_step_after_the_other_while_no_growth_is_being_measured() {
     assert_eq!(sizes(&run(&verified, &smaller, "{}", &shrunk.memory, later)), [5]);
 }
 
+/// A pool of 40 with so many busy servers, so much later.
+fn forty(busy: u32, memory: &[u8], later_ms: u64) -> Answer {
+    let scopes = [ScopeRow::default_size(40)];
+    let pools = [PoolRow::serving("orders", "app", 40, busy)];
+    run(&scopes, &pools, "{}", memory, |columns| columns.at_ms += later_ms)
+}
+
 #[test]
 fn a_pool_that_has_not_worked_yet_is_left_alone_and_looked_at_anew_when_it_does() {
-    let scopes = [ScopeRow::default_size(40)];
-    let at = |busy, memory: &[u8], later_ms| {
-        let pools = [PoolRow::serving("orders", "app", 40, busy)];
-        run(&scopes, &pools, "{}", memory, |columns| columns.at_ms += later_ms)
-    };
-    let first = at(0, &[], 0);
-    let night = at(0, &first.memory, 10 * AFTER_MS);
+    let first = forty(0, &[], 0);
+    let night = forty(0, &first.memory, 10 * AFTER_MS);
     assert_eq!(sizes(&night), NONE);
-    let morning = at(2, &night.memory, 10 * AFTER_MS + 1_000);
+    let morning = forty(2, &night.memory, 10 * AFTER_MS + 1_000);
     assert_eq!(sizes(&morning), NONE, "it has only begun to work");
-    assert_eq!(sizes(&at(2, &morning.memory, 11 * AFTER_MS + 1_000)), [20]);
-    assert_eq!(sizes(&at(0, &morning.memory, 11 * AFTER_MS + 1_000)), [20], "its load is gone");
+    assert_eq!(sizes(&forty(2, &morning.memory, 11 * AFTER_MS + 1_000)), [20]);
+    assert_eq!(sizes(&forty(0, &morning.memory, 11 * AFTER_MS + 1_000)), [20], "its load is gone");
 }
 
 #[test]
@@ -297,15 +299,10 @@ fn does_not_shrink_while_somebody_waits_be_it_by_chance() {
 
 #[test]
 fn does_not_shrink_below_what_the_peak_of_the_stretch_wanted() {
-    let scopes = [ScopeRow::default_size(40)];
-    let at = |busy, memory: &[u8], later_ms| {
-        let pools = [PoolRow::serving("orders", "app", 40, busy)];
-        run(&scopes, &pools, "{}", memory, |columns| columns.at_ms += later_ms)
-    };
-    let peak = at(28, &[], 0);
-    let later = at(3, &peak.memory, AFTER_MS);
+    let peak = forty(28, &[], 0);
+    let later = forty(3, &peak.memory, AFTER_MS);
     assert_eq!(sizes(&later), NONE, "28 want 32, within the tolerance of 40");
-    let much_later = at(3, &later.memory, AFTER_MS + 30_000);
+    let much_later = forty(3, &later.memory, AFTER_MS + 30_000);
     assert_eq!(sizes(&much_later), [20]);
 }
 

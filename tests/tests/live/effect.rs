@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poolwarden::model::{Decision, PoolSize, Status};
+use poolwarden::model::{Decision, Origin, PoolSize, Status};
 use poolwarden::sandbox::{Load, LoadOptions};
 use poolwarden_tests::{Bench, Setup, Sidecar, came_into_force, seconds};
 
@@ -83,6 +83,10 @@ async fn a_growth_into_a_lock_convoy_is_taken_back_and_waits_over_a_restart() {
     bench
         .until("the size is back", seconds(5), async || (bench.size().await == 3).then_some(()))
         .await;
+    let all = sidecar.changes().await;
+    let back = all.iter().rev().find(|one| one.origin == Origin::Host).expect("it is on record");
+    let sizes_of_it = (back.size_from, back.size_to.map(PoolSize::get));
+    assert_eq!(sizes_of_it, (rolled_back.size_to, Some(3)), "all parts of it at once: {back:?}");
     let step = rolled_back.size_to.map_or(0, PoolSize::get);
     bench.stays("it stays there", seconds(2), async || bench.size().await == 3).await;
     sizes.assert_within(3, step);

@@ -117,6 +117,11 @@ pub(in crate::control) enum Moment {
     Last,
 }
 
+/// Says whether all growths from a first size on are no more than one large step together.
+pub(super) fn is_one_step(first: u32, to: u32, step: u32) -> bool {
+    to.saturating_sub(first) <= step
+}
+
 fn part(percent: u32) -> f64 {
     f64::from(percent) / 100.0
 }
@@ -210,7 +215,7 @@ impl Case<'_> {
     /// Says whether all growths without a calm in between are no more than one large step together.
     fn is_one_step(&self) -> bool {
         let first = self.climb.map_or(self.before.size, |climb| climb.size);
-        self.to.saturating_sub(first) <= self.step
+        is_one_step(first, self.to, self.step)
     }
 
     /// Judges a growth whose servers nobody needed.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::judge::{Baseline, Case, Course, EARLY, Finding, Moment};
+use super::judge::{Baseline, Case, Course, EARLY, Finding, Moment, is_one_step};
 use crate::control::scope::InFlight;
 use crate::history::{History, Stretch};
 use crate::model::{
@@ -98,7 +98,7 @@ impl Trial {
         let mean = Duration::from_secs_f64(measure.transaction_mean_us.max(0.0) / 1e6);
         let settle = limits.settle.max(mean).min(limits.window / SETTLE_PART);
         let expected = expected(course, &before, flight.size, limits);
-        let together = |climb: &Baseline| flight.size.get().saturating_sub(climb.size) <= step;
+        let together = |climb: &Baseline| is_one_step(climb.size, flight.size.get(), step);
         let first = earlier.filter(|_| climb.as_ref().is_some_and(together));
         Self {
             id: flight.id,

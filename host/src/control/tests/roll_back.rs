@@ -27,13 +27,19 @@ fn a_roll_back_that_fails_is_tried_again() {
     assert_eq!(effects.resizes()[0].size, size(5));
 }
 
-#[test]
-fn a_roll_back_that_fails_for_too_long_is_told_and_holds_nothing_up() {
+/// A growth that did harm, and whose roll-back PgBouncer refused once; gives the growth.
+fn roll_back_that_failed() -> (Scene, DecisionId) {
     let mut scene = Scene::new(Mode::Enforce);
     let id = grown(&mut scene);
     scene.works = slow(15);
     let back = scene.run(10_500, 15, 15).resizes().remove(0);
     scene.acted(back.id, Acted::Failed("refused".into()));
+    (scene, id)
+}
+
+#[test]
+fn a_roll_back_that_fails_for_too_long_is_told_and_holds_nothing_up() {
+    let (mut scene, id) = roll_back_that_failed();
     scene.pass(Duration::from_secs(600));
     let effects = scene.run(100, 15, 15);
     let told = moves(&effects, id);
@@ -48,11 +54,7 @@ fn a_roll_back_that_fails_for_too_long_is_told_and_holds_nothing_up() {
 
 #[test]
 fn a_roll_back_that_is_not_done_when_the_sidecar_stops_is_told() {
-    let mut scene = Scene::new(Mode::Enforce);
-    let id = grown(&mut scene);
-    scene.works = slow(15);
-    let back = scene.run(10_500, 15, 15).resizes().remove(0);
-    scene.acted(back.id, Acted::Failed("refused".into()));
+    let (mut scene, id) = roll_back_that_failed();
     let effects = scene.stopping();
     let [told] = &moves(&effects, id)[..] else { panic!("it is told once: {effects:?}") };
     assert_eq!(told.status, Status::Inconclusive);
