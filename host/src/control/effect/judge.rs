@@ -28,9 +28,9 @@ const SURE: f64 = 2.9;
 const PROBABLE: f64 = 1.6;
 /// Standard errors by which a number must be clear of its border before the window ends.
 const SIGMAS: f64 = 2.0;
-/// What must have been seen before the next step may follow a growth: two polls in a row while somebody
-/// waits, the quickest of which are 50 ms apart, or nearly.
-pub(super) const EARLY: Duration = Duration::from_millis(90);
+/// What must have been seen before the next step may follow a change: the time from one poll to the next,
+/// the quickest of which are 50 ms apart, or nearly. What so little time tells is weighed as little.
+pub(super) const EARLY: Duration = Duration::from_millis(45);
 /// What must have been seen before a gain ends the measuring.
 const CLEAR_GAIN: Duration = Duration::from_secs(1);
 /// What must have been seen before harm does: new servers begin with cold caches.

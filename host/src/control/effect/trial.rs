@@ -21,6 +21,8 @@ const ALIKE_MS: [u64; 4] = [1_500, 2_500, 5_500, 10_500];
 const FARTHER_MS: [u64; 3] = [10_500, 30_500, 120_000];
 /// Part of the time with waiters from which a pool counts as pressed.
 const PRESSED: f64 = 0.5;
+/// A change counts from the poll that is nearest to when it has settled: the quickest are 50 ms apart.
+const NEAREST: Duration = Duration::from_millis(25);
 /// Longest part of the window that is left out at its beginning.
 const SETTLE_PART: u32 = 4;
 
@@ -156,7 +158,7 @@ impl Trial {
     /// Begins to count once the change has settled.
     pub fn settle(&mut self, history: &mut History, setting: &Setting) {
         let Some(at) = history.latest().map(|latest| latest.at) else { return };
-        if self.settled.is_none() && at >= self.settles {
+        if self.settled.is_none() && at.plus(NEAREST) >= self.settles {
             history.cut(&setting.scope);
             self.settled = Some(at);
         }
