@@ -19,7 +19,8 @@ a PgBouncer as Debian ships it (transaction pooling) and, where it is due, a sid
 before the run: all variants of a run get the same requests with the same service times at the same moments, sent by 250 clients
 for each database, whether earlier ones have been answered or not; times count from the moment at which a request was due. Service times are
 exponential with a mean of 100 ms spent waiting (`pg_sleep`), unless the story says otherwise. Six seconds of what the story begins
-with come before it and are not measured, in every variant: no pool is new in life. Beside sizes, logins and addresses
+with come before it and are not measured, in every variant: no pool is new in life. Runs that go on beside one another began 8 s
+apart, so that their peaks do not fall together. Beside sizes, logins and addresses
 PgBouncer's file differs from its defaults in `server_login_retry = 1`, `max_client_conn` and less logging, PostgreSQL's in `jit` and
 `autovacuum` (off), `work_mem` and what makes a short-lived server quick (`fsync` off).
 

@@ -24,6 +24,8 @@ use crate::run::{Ground, run};
 const TRIES: u32 = 2;
 /// Pause before the next try.
 const PAUSE: Duration = Duration::from_secs(3);
+/// Time between the starts of the first runs: else the peaks of all would fall together, again and again.
+const APART: Duration = Duration::from_secs(8);
 /// Rows that are counted to learn how fast this machine is, about as many as a request counts, and how
 /// often.
 const CALIBRATION: (u32, usize) = (80_000, 400);
@@ -133,12 +135,15 @@ impl Runner {
     async fn some(&mut self, tasks: Vec<Task>, jobs: usize, after: Duration) -> Result<()> {
         let mut waiting: VecDeque<Task> = tasks.into();
         let mut running = JoinSet::new();
+        let mut starts = (0..u32::try_from(jobs).unwrap_or(u32::MAX)).map(|nth| APART * nth);
         loop {
             while running.len() < jobs
                 && let Some(task) = waiting.pop_front()
             {
                 let ground = Arc::clone(&self.ground);
+                let start = starts.next().unwrap_or_default();
                 running.spawn(async move {
+                    tokio::time::sleep(start).await;
                     let ran = try_run(&task, &ground).await;
                     (task, ran)
                 });
