@@ -13,10 +13,8 @@ use poolwarden_policy::numbers::servers_up;
 use crate::erlang::{WaitGoal, servers_for, waits_longer};
 use crate::settings::Settings;
 
-/// A wait shorter than this part of the transaction itself is none: nobody would notice it.
-const UNNOTICED: f64 = 0.2;
-/// A pool grows once its goal is missed by so many times as many clients as may miss it.
-const MISSED: f64 = 2.0;
+/// A goal shorter than so many mean transactions is not kept: to wait for as long as one takes is no harm.
+const SHORTEST: f64 = 1.0;
 
 /// What sizes a pool: the settings, and how long its transactions take.
 #[derive(Debug, Clone, Copy)]
@@ -39,9 +37,7 @@ impl Sizing<'_> {
     pub(crate) fn is_tight(&self, load: f64, size: u32) -> bool {
         let goal = self.goal();
         load > f64::from(size) * self.settings.grow_utilization
-            || goal.is_some_and(|goal| {
-                waits_longer(size, load, goal.services) > MISSED * goal.exceeding
-            })
+            || goal.is_some_and(|goal| waits_longer(size, load, goal.services) > goal.exceeding)
     }
 
     /// Returns the goal for the wait, where there is one and transactions have a time.
@@ -50,7 +46,7 @@ impl Sizing<'_> {
             std::time::Duration::from_millis(self.settings.wait_slo_ms).as_secs_f64() * 1e6;
         let is_known = self.transaction_us > 0.0 && self.transaction_us.is_finite();
         (slo_us > 0.0 && is_known).then(|| WaitGoal {
-            services: (slo_us / self.transaction_us).max(UNNOTICED) / self.settings.variability,
+            services: (slo_us / self.transaction_us).max(SHORTEST) / self.settings.variability,
             exceeding: 1.0 - self.settings.wait_slo_percentile,
         })
     }
@@ -91,26 +87,26 @@ mod tests {
 
     #[test]
     fn a_goal_for_the_wait_wants_more_for_long_transactions() {
-        // C(2, 1) = 1/3, C(3, 1) = 1/11, C(4, 1) = 1/49; waits of 0.1 services: e^-0.2 = 0.819 of
-        // C(3, 1) and e^-0.3 = 0.741 of C(4, 1) exceed them.
+        // C(2, 1) = 1/3, C(3, 1) = 1/11, C(4, 1) = 1/49; a wait of one service is exceeded by e^-2 = 0.135
+        // of C(3, 1), in all 0.0123, and by e^-3 = 0.05 of C(4, 1).
         let settings = Settings::default();
         assert_eq!(sizing(&settings, 100_000.0).wanted(1.0), 4);
         assert_eq!(sizing(&settings, 1_000.0).wanted(1.0), 2);
         let off = Settings { wait_slo_ms: 0, ..Settings::default() };
         assert_eq!(sizing(&off, 100_000.0).wanted(1.0), 2);
-        // Waits that vary five times as much are exceeded more often: e^-0.02 of 1/3, …
-        let varied = Settings { variability: 5.0, wait_slo_percentile: 0.99, ..settings };
+        // Waits that vary five times as much are exceeded more often: by e^-0.6 = 0.55 of C(4, 1).
+        let varied = Settings { variability: 5.0, ..settings };
         assert_eq!(sizing(&varied, 100_000.0).wanted(1.0), 5);
     }
 
     #[test]
-    fn tight_is_beyond_the_utilization_or_far_off_the_goal() {
+    fn tight_is_beyond_the_utilization_or_off_the_goal() {
         let settings = Settings::default();
         assert!(!sizing(&settings, 0.0).is_tight(9.5, 10));
         assert!(sizing(&settings, 0.0).is_tight(9.51, 10));
-        // C(2, 1) · e^-0.1 = 0.302 where 0.05 may; C(3, 1) · e^-0.2 = 0.074.
-        assert!(sizing(&settings, 100_000.0).is_tight(1.0, 2));
-        assert!(!sizing(&settings, 100_000.0).is_tight(1.0, 3));
+        // C(3, 1) · e^-2 = 0.0123 where 0.01 may; C(4, 1) · e^-3 = 0.001.
+        assert!(sizing(&settings, 100_000.0).is_tight(1.0, 3));
+        assert!(!sizing(&settings, 100_000.0).is_tight(1.0, 4));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub use crate::settings::Settings;
 use crate::advice::Waits;
 use crate::budget::Cut;
 use crate::hidden::Queue;
-use crate::load::{Need, ScopeLoad};
+use crate::load::{Cause, Need, ScopeLoad};
 use crate::plan::{Plan, Planner, Why};
 
 /// The policy.
@@ -202,10 +202,11 @@ fn grown(need: &Need<'_>, to: u32) -> String {
         )
     } else {
         let utilization = 100.0 * need.load / f64::from(want.max(1));
-        format!(
-            "{cause}, which could use {:.1} servers; {want} would keep {utilization:.0} % of them busy",
-            need.load,
-        )
+        let load = match need.cause {
+            Cause::Mean => format!("{:.1} but for chance", need.load),
+            _ => format!("which could use {:.1} servers", need.load),
+        };
+        format!("{cause}, {load}; {want} would keep {utilization:.0} % of them busy")
     };
     if to < want { format!("{wanted}; of these {to} now") } else { wanted }
 }

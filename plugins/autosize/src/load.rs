@@ -21,6 +21,8 @@ use crate::usual::Usual;
 const CHANCE: f64 = 1e-5;
 /// A rise is followed at most to so much more than the present load.
 const RISE_MAX: f64 = 0.25;
+/// Standard deviations of the load (Poisson) by which it must have risen for the rise to go on.
+const RISEN: f64 = 2.5;
 /// Standard deviations beyond which a count (Poisson) is no chance.
 pub(crate) const SIGMAS: f64 = 5.0;
 /// A queue that stood for so many mean transactions is no chance.
@@ -57,6 +59,15 @@ pub(crate) struct Need<'w> {
     pub lasting: u32,
     /// The size that also works off the queue.
     pub at_once: u32,
+}
+
+impl Need<'_> {
+    /// Says whether so much of the load has gone that it is no chance: two standard deviations of such a
+    /// count (Poisson).
+    pub(crate) fn is_gone(&self) -> bool {
+        let chance = 2.0 * self.load.max(0.0).sqrt();
+        self.cause == Cause::Fall && self.pool.demand() < self.load - chance
+    }
 }
 
 /// What the pools of one scope say.
@@ -164,8 +175,9 @@ pub(crate) fn by_scope<'w>(
         let sizing = Sizing { settings, transaction_us: pool.transaction_mean_us() };
         let mean = mean(&pool, window.short_span(), &usual[pool.scope_index()]);
         let need = need(window, &pool, mean, &sizing, before);
-        if grows(&need, &sizing) {
-            load.grow = greater(load.grow, without_chance(window, &need, &sizing));
+        let likely = without_chance(window, &need, &sizing);
+        if grows(&likely, &sizing) {
+            load.grow = greater(load.grow, likely);
         }
         load.most = greater(load.most, need);
     }
@@ -214,17 +226,18 @@ fn present(pool: &Pool<'_>) -> f64 {
     now + now.sqrt()
 }
 
-/// Takes off what chance added to a load that has just passed the border.
+/// Takes off what chance may have added to a mean before it is asked whether a pool should grow.
 ///
-/// Of many means the one that passes first is the one to which chance has added most, about a standard
-/// deviation. A queue is no mean, and nothing is taken off it; nor off a rise, which is itself no chance.
+/// Of many means the one that passes a border first is the one to which chance has added most, about a
+/// standard deviation. A queue is no mean, and nothing is taken off it; nor off a rise, which is itself
+/// no chance.
 fn without_chance<'w>(window: &Window, need: &Need<'w>, sizing: &Sizing<'_>) -> Need<'w> {
     if need.cause != Cause::Mean {
         return *need;
     }
     let load = need.load - chance(need.load, &need.pool, window);
-    let wanted = sizing.wanted(load).max(need.pool.size().saturating_add(1)).min(need.wanted);
-    Need { wanted, at_once: wanted, ..*need }
+    let wanted = sizing.wanted(load);
+    Need { load, wanted, at_once: wanted, ..*need }
 }
 
 /// Says whether a pool should have more servers than its size.
@@ -293,7 +306,7 @@ fn rise(window: &Window, pool: &Pool<'_>, mean: f64, settings: &Settings) -> f64
     let per_s = pool.demand_trend_per_min() / 60.0;
     // The trend is that of the later half of the long span.
     let seen_s = (window.long_span() / 2).min(pool.observed_for()).as_secs_f64();
-    let is_chance = per_s * seen_s <= 1.0 + 2.0 * mean.max(0.0).sqrt();
+    let is_chance = per_s * seen_s <= 1.0 + RISEN * mean.max(0.0).sqrt();
     if is_chance {
         return 0.0;
     }

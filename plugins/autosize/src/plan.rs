@@ -92,7 +92,7 @@ impl<'w> Planner<'w> {
             let least = peak.max(scope.floor());
             if formula::is_oversized(size, least, settings) {
                 plan.wanted = least;
-                plan.to = formula::step_down(size, least, settings);
+                plan.to = shrunk(settings, size, least, &most);
                 plan.why = Why::Shrink(most.pool, stretch_ms(settings, memory));
             }
         }
@@ -104,6 +104,20 @@ impl<'w> Planner<'w> {
         sample(settings, window, load, memory);
         plan
     }
+}
+
+/// Gives the size after a shrink towards the least that will do.
+///
+/// Of many stretches the one that asks for least is the one from which chance took most. So a surplus of
+/// up to half the size is given up by half, unless the load is plainly gone: a pool that follows each
+/// calm moment all the way down makes clients wait in the next one.
+fn shrunk(settings: &Settings, size: u32, least: u32, most: &Need<'_>) -> u32 {
+    let to = formula::step_down(size, least, settings);
+    if least < size.div_ceil(2) || most.is_gone() {
+        return to;
+    }
+    let half = size.saturating_sub(least) / 2;
+    to.max(size - half.max(1))
 }
 
 /// Gives how often the stretch must be doubled to bridge the time since the load was great.
@@ -241,7 +255,7 @@ pub(crate) fn cause(need: &Need<'_>) -> String {
         ),
         (Cause::Mean | Cause::Fall, _) => format!(
             "{:.1} of {} servers of {} are busy on average",
-            need.load,
+            pool.busy_finished(),
             pool.size(),
             pool.name(),
         ),
