@@ -16,7 +16,8 @@ temporary folders that are removed, also after Ctrl-C.
   --scenario NAME    only this one; may be given several times (then the table is only printed)
   --variant VARIANT  only this size, `best` or `poolwarden`; may be given several times
   --runs N           runs of each variant (5)
-  --jobs N           runs at a time (10); the one about the processor always runs alone
+  --jobs N           runs at a time (10); peaks (burst, ramp, wave) count as two, and the one about
+                     the processor runs alone
   --seed N           first seed (1); one seed is the same requests for every variant
   --quick            a quarter of the length, one run: a look whether all works
   --sidecar PROGRAM  another sidecar; then none is built

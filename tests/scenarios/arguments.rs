@@ -36,7 +36,7 @@ pub struct Arguments {
     /// Runs of each variant.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub runs: u32,
-    /// Runs at a time; the one about the processor always runs alone.
+    /// Runs at a time; peaks (burst, ramp, wave) count as two, the one about the processor runs alone.
     #[arg(long, default_value_t = JOBS)]
     pub jobs: usize,
     /// First seed; run n has this and n.

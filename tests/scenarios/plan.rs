@@ -94,7 +94,10 @@ pub struct Wanted {
 
 /// Gives how long runs take with so many at a time; those that need the processors come one by one.
 pub fn time(tasks: &[Task], jobs: usize) -> Duration {
-    let long = |task: &Task| task.plan.scenario.length() + AROUND;
+    let long = |task: &Task| {
+        let story = &task.plan.scenario;
+        (story.length() + AROUND) * u32::try_from(story.weight()).unwrap_or(1)
+    };
     let (alone, beside): (Vec<_>, Vec<_>) =
         tasks.iter().partition(|task| task.plan.scenario.is_alone());
     let alone: Duration = alone.into_iter().map(long).sum();

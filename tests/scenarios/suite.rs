@@ -136,10 +136,12 @@ impl Runner {
         let mut waiting: VecDeque<Task> = tasks.into();
         let mut running = JoinSet::new();
         let mut starts = (0..u32::try_from(jobs).unwrap_or(u32::MAX)).map(|nth| APART * nth);
+        let mut taken = 0;
         loop {
-            while running.len() < jobs
-                && let Some(task) = waiting.pop_front()
-            {
+            while let Some(task) = waiting.pop_front_if(|next| {
+                taken == 0 || taken + next.plan.scenario.weight() <= jobs
+            }) {
+                taken += task.plan.scenario.weight();
                 let ground = Arc::clone(&self.ground);
                 let start = starts.next().unwrap_or_default();
                 running.spawn(async move {
@@ -150,6 +152,7 @@ impl Runner {
             }
             let Some(ended) = running.join_next().await else { return Ok(()) };
             let (task, ran) = ended.context("a run panicked")?;
+            taken -= task.plan.scenario.weight();
             let rest = time(waiting.make_contiguous(), jobs) + after + self.later;
             self.done += 1;
             self.note(&task, ran, rest)?;
