@@ -38,13 +38,13 @@ fn parsed(ran: &Ran) -> Value {
 fn an_answer_that_differs_is_told_field_by_field() {
     let dir = place(Some(
         "[[proposals]]\nkind = \"resize\"\nscope = \"default\"\nsize = 11\n\
-         evidence = { want = { near = 13, within = 0.5 }, waiting = 6 }\n\
+         evidence = { want = { near = 14, within = 0.5 }, waiting = 6 }\n\
          [[proposals]]\nkind = \"alert\"\nname = \"queue\"\npool = \"orders/app\"\n",
     ));
     let ran = policy(dir.path(), &["test", "autosize.wasm"]);
     assert_eq!(ran.code, Some(1), "{}", ran.text);
     for part in [
-        "FAILED  grows\n    resize of scope default\n      size: expected 11, got 13\n",
+        "FAILED  grows\n    resize of scope default\n      size: expected 11, got 14\n",
         "      evidence.waiting: expected 6, got 7.0\n",
         "    missing: alert queue of pool orders/app\n",
         "1 case: 0 passed, 1 failed; 0 of 23 settings covered\n",
@@ -69,7 +69,7 @@ fn what_is_updated_passes_and_what_passes_is_left_alone() {
     assert_eq!(ran.code, Some(0), "{}", ran.text);
     let expected = dir.path().join("cases/grows/expected.toml");
     let text = fs::read_to_string(&expected).expect("written");
-    assert!(text.contains("size = 13\n"), "{text}");
+    assert!(text.contains("size = 14\n"), "{text}");
     let commented = format!("# by hand\n{text}");
     fs::write(&expected, &commented).expect("written");
     let ran = policy(dir.path(), &["test", "autosize.wasm", "--update"]);

@@ -135,7 +135,7 @@ fn grows_before_anybody_waits() {
     assert_eq!(sizes(&answer), [12]);
     assert!(resizes(&answer)[0].reason.contains("rises by 60.0 servers a minute"));
     let jumped = PoolRow { busy_finished: 2.0, busy_mean: 2.5, sv_active: 20, ..nearly };
-    assert_eq!(sizes(&run_default(20, PoolRow { size: 20, ..jumped })), [23]);
+    assert_eq!(sizes(&run_default(20, PoolRow { size: 20, ..jumped })), [24]);
 }
 
 #[test]
