@@ -76,7 +76,12 @@ fn machine(suite: &Suite, table: &Table) -> String {
         ("servers", suite.servers.join(", ")),
         (
             "runs",
-            format!("{} ({} at a time; burst, ramp and wave count as two), first seed {}", runs().count(), suite.jobs, suite.seed),
+            format!(
+                "{} ({} at a time; burst, ramp and wave count as two), first seed {}",
+                runs().count(),
+                suite.jobs,
+                suite.seed
+            ),
         ),
         ("runs that had to be begun anew", runs().map(|run| run.retried).sum::<u32>().to_string()),
         ("load before (1, 5, 15 min)", suite.load_before.clone()),

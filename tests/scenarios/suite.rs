@@ -138,9 +138,9 @@ impl Runner {
         let mut starts = (0..u32::try_from(jobs).unwrap_or(u32::MAX)).map(|nth| APART * nth);
         let mut taken = 0;
         loop {
-            while let Some(task) = waiting.pop_front_if(|next| {
-                taken == 0 || taken + next.plan.scenario.weight() <= jobs
-            }) {
+            while let Some(task) = waiting
+                .pop_front_if(|next| taken == 0 || taken + next.plan.scenario.weight() <= jobs)
+            {
                 taken += task.plan.scenario.weight();
                 let ground = Arc::clone(&self.ground);
                 let start = starts.next().unwrap_or_default();
