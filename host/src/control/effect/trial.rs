@@ -158,7 +158,7 @@ impl Trial {
     /// Begins to count once the change has settled.
     pub fn settle(&mut self, history: &mut History, setting: &Setting) {
         let Some(at) = history.latest().map(|latest| latest.at) else { return };
-        if self.settled.is_none() && at.plus(NEAREST) >= self.settles {
+        if self.settled.is_none() && at >= self.began && at.plus(NEAREST) >= self.settles {
             history.cut(&setting.scope);
             self.settled = Some(at);
         }
