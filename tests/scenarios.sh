@@ -10,13 +10,13 @@ Installs what is missing, builds plugins, sidecar (release) and driver, runs ten
 static pools of 5 and 20, the best static one in hindsight, and Poolwarden, five times each, and
 writes the part "Scenarios" of BENCHMARKS.md. Each run is a line of JSON in target/scenarios/.
 
-Takes about 45 minutes on two processors that nothing else uses. Servers run on loopback, in
+Takes about 50 minutes on two processors that nothing else uses. Servers run on loopback, in
 temporary folders that are removed, also after Ctrl-C.
 
   --scenario NAME    only this one; may be given several times (then the table is only printed)
   --variant VARIANT  only this size, `best` or `poolwarden`; may be given several times
   --runs N           runs of each variant (5)
-  --jobs N           runs at a time (10); peaks (burst, ramp, wave) count as two, and the one about
+  --jobs N           runs at a time (12); peaks (burst, ramp, wave) count as two, and the one about
                      the processor runs alone
   --seed N           first seed (1); one seed is the same requests for every variant
   --quick            a quarter of the length, one run: a look whether all works

@@ -8,7 +8,7 @@ use clap::Parser;
 use crate::plan::Wanted;
 
 /// Runs at a time unless said otherwise: what two processors bear when servers mostly wait.
-pub const JOBS: usize = 10;
+pub const JOBS: usize = 12;
 /// Factor on the lengths with `--quick`.
 const QUICK: f64 = 0.25;
 
