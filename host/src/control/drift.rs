@@ -280,10 +280,7 @@ impl TargetControl {
     ) -> Effect {
         let Decision { id, at, size_from: from, size_to, .. } = decision;
         let size = size_to.unwrap_or(PoolSize::ONE);
-        let measured = match decision.origin {
-            Origin::Plugin { .. } => Measured::Effect,
-            Origin::Host => Measured::Nothing,
-        };
+        let measured = Measured::of(&decision.origin);
         intent.decisions.push(decision);
         let change = TakeOff { id, at, setting, from, size, measured };
         self.send_off(change, intent, afterwards)

@@ -45,7 +45,7 @@ impl TargetControl {
         batch: &mut Batch,
     ) {
         let record = self.effects.record(setting);
-        let taken_back = record.take_back.take_if(|one| one.sent == Some(flight.id)).is_some();
+        let taken_back = record.take_back.take_if(|one| one.sent == Some(flight.id));
         let running = record.trial.take();
         let grows = flight.from.is_some_and(|from| flight.size > from);
         if let Some(running) = &running {
@@ -65,8 +65,11 @@ impl TargetControl {
             };
             self.conclude(setting, running, status, &words, now, batch);
         }
-        if !grows || taken_back {
+        if !grows || taken_back.is_some() {
             self.effects.record(setting).climb = None;
+        }
+        if let Some(one) = taken_back {
+            self.goes_back_no_longer(setting, one.id, batch);
         }
         let Some(from) = flight.from.filter(|_| flight.measured == Measured::Effect) else {
             let note = "it is as it was before; there is nothing to be measured".to_owned();
@@ -269,6 +272,7 @@ impl TargetControl {
     }
 
     fn effect_state(&self, setting: &Setting, past: &Past) -> EffectState {
+        let going_back = self.effects.going_back(setting).filter(|one| past.id == Some(one.id));
         EffectState {
             target: self.facts.name.clone(),
             setting: setting.clone(),
@@ -278,6 +282,14 @@ impl TargetControl {
             to: past.to,
             until: past.until,
             repeats: past.repeats,
+            going_back: going_back.map(|one| (one.id, one.to)),
+        }
+    }
+
+    /// Records that nothing is left to be taken back of a change that did harm.
+    fn goes_back_no_longer(&mut self, setting: &Setting, id: DecisionId, batch: &mut Batch) {
+        if let Some(past) = self.effects.record(setting).past(id).cloned() {
+            batch.effect_states.push(self.effect_state(setting, &past));
         }
     }
 
@@ -290,12 +302,11 @@ impl TargetControl {
         words: &str,
         (now, batch): (Timestamp, &mut Batch),
     ) {
-        self.conclude(setting, trial, Status::RolledBack, words, now, batch);
-        let words =
-            format!("takes back decision {} ({} to {}): {words}", trial.id, trial.from, trial.to);
         let (id, of) = (trial.id, trial.to);
-        let one = TakeBack { id, since: now, of, to, words, sent: None };
+        let told = format!("takes back decision {id} ({} to {of}): {words}", trial.from);
+        let one = TakeBack { id, since: now, of, to, words: told, sent: None };
         self.effects.record(setting).take_back = Some(one);
+        self.conclude(setting, trial, Status::RolledBack, words, now, batch);
     }
 
     fn send_take_back(
@@ -369,7 +380,7 @@ impl TargetControl {
     ) {
         self.effects.record(setting).take_back = None;
         if self.size_of(setting) == Some(one.to) {
-            return;
+            return self.goes_back_no_longer(setting, one.id, batch);
         }
         let note = format!("it did harm and is not taken back: {why}");
         let status = Status::Inconclusive;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::cause::{Cause, Restart};
-use crate::model::{DecisionId, PoolSize, Setting, TargetName, Timestamp};
+use crate::model::{DecisionId, Origin, PoolSize, Setting, TargetName, Timestamp};
 use crate::record::ScopeState;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -80,6 +80,15 @@ pub(super) enum Measured {
     Effect,
     /// One that was in force before, put back by the sidecar.
     Nothing,
+}
+
+impl Measured {
+    pub fn of(origin: &Origin) -> Self {
+        match origin {
+            Origin::Plugin { .. } => Self::Effect,
+            Origin::Host => Self::Nothing,
+        }
+    }
 }
 
 /// What becomes of a size once it is in force.

@@ -151,6 +151,7 @@ struct Unsettled {
     from: Option<PoolSize>,
     to: Option<PoolSize>,
     afterwards: Afterwards,
+    measured: Measured,
     /// The change as it was sent; `None` after a restart of the sidecar.
     flight: Option<InFlight>,
 }
@@ -436,8 +437,7 @@ impl TargetControl {
                 Some(flight) => self.shrinks.note(setting, flight),
                 None => self.shrinks.recall_one(setting, open.id, (open.from, current), status),
             }
-            let was_put_back = open.flight.is_some_and(|one| one.measured == Measured::Nothing);
-            let is_new = in_force && !was_put_back;
+            let is_new = in_force && open.measured == Measured::Effect;
             if let Some(from) = open.from.filter(|from| is_new && *from != current) {
                 self.not_measured(setting, (open.id, from, current), now, batch);
             }
@@ -455,13 +455,14 @@ impl Unsettled {
             from: decision.size_from,
             to: decision.size_to,
             afterwards: Afterwards::KeepUp,
+            measured: Measured::of(&decision.origin),
             flight: None,
         })
     }
 
     fn of_flight(setting: Setting, flight: &InFlight, at: Timestamp) -> Self {
-        let InFlight { id, from, size, afterwards, .. } = *flight;
-        Self { id, setting, at, from, to: Some(size), afterwards, flight: Some(*flight) }
+        let InFlight { id, from, size, afterwards, measured, .. } = *flight;
+        Self { id, setting, at, from, to: Some(size), afterwards, measured, flight: Some(*flight) }
     }
 }
 

@@ -6,7 +6,7 @@ use sqlx::{Row, SqliteConnection};
 
 use super::read::{size, status, target};
 use super::wire::{WireEvidence, evidence_from_wire, evidence_to_wire};
-use super::wire::{from_ms, malformed, to_json, to_ms};
+use super::wire::{from_ms, malformed, to_json, to_ms, uuid};
 use super::{EffectState, RecordError, Store};
 use crate::model::{DecisionId, EffectPoint, EffectReport, Measure, Setting, TargetName};
 
@@ -164,11 +164,12 @@ pub(super) async fn write_state(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO effect_states
-            (target, scope, grows, status, at_ms, size_from, size_to, until_ms, repeats)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            (target, scope, grows, status, at_ms, size_from, size_to, until_ms, repeats, harmful, back_to)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (target, scope, grows) DO UPDATE SET status = excluded.status,
             at_ms = excluded.at_ms, size_from = excluded.size_from, size_to = excluded.size_to,
-            until_ms = excluded.until_ms, repeats = excluded.repeats",
+            until_ms = excluded.until_ms, repeats = excluded.repeats,
+            harmful = excluded.harmful, back_to = excluded.back_to",
     )
     .bind(state.target.as_str())
     .bind(state.setting.to_string())
@@ -179,6 +180,8 @@ pub(super) async fn write_state(
     .bind(state.to.get())
     .bind(state.until.map(to_ms))
     .bind(state.repeats)
+    .bind(state.going_back.map(|(id, _)| id.0.as_bytes().to_vec()))
+    .bind(state.going_back.map(|(_, size)| size.get()))
     .execute(db)
     .await
     .map(drop)
@@ -208,7 +211,7 @@ impl Store {
     /// When the file fails or a row does not read back.
     pub async fn effect_states(&self, of: &TargetName) -> Result<Vec<EffectState>, RecordError> {
         let found = sqlx::query(
-            "SELECT target, scope, status, at_ms, size_from, size_to, until_ms, repeats
+            "SELECT target, scope, status, at_ms, size_from, size_to, until_ms, repeats, harmful, back_to
              FROM effect_states WHERE target = ? ORDER BY scope, at_ms",
         )
         .bind(of.as_str())
@@ -226,6 +229,9 @@ fn state(row: &SqliteRow) -> sqlx::Result<EffectState> {
         size(knob, Some(row.try_get(name)?))?.ok_or_else(|| malformed("no size"))
     };
     let until: Option<i64> = row.try_get("until_ms")?;
+    let harmful: Option<&[u8]> = row.try_get("harmful")?;
+    let harmful = harmful.map(uuid).transpose()?.map(DecisionId);
+    let back_to = size(knob, row.try_get("back_to")?)?;
     Ok(EffectState {
         target: target(row)?,
         status: status(row.try_get("status")?)?,
@@ -234,6 +240,7 @@ fn state(row: &SqliteRow) -> sqlx::Result<EffectState> {
         to: one("size_to")?,
         until: until.map(from_ms),
         repeats: row.try_get("repeats")?,
+        going_back: harmful.zip(back_to),
         setting,
     })
 }

@@ -40,11 +40,12 @@ impl Store {
             .run(&mut connection)
             .await
             .map_err(|error| RecordError::migration(&path, error))?;
+        let writer = Writer::new(connection).await.map_err(fail)?;
         Ok(Self {
             readers: readers(&path),
             path,
             options: options.clone(),
-            writer: Mutex::new(Writer::new(connection)),
+            writer: Mutex::new(writer),
             _lock: lock,
         })
     }

@@ -58,7 +58,7 @@ impl Store {
             return Ok(None);
         };
         let rows = sqlx::query(
-            "SELECT at_ms, status, note FROM transitions WHERE decision = ? ORDER BY at_ms, seq",
+            "SELECT at_ms, status, note FROM transitions WHERE decision = ? ORDER BY run, at_ms, seq",
         )
         .bind(id.0.as_bytes().to_vec())
         .fetch_all(&mut *snapshot)

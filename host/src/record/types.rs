@@ -132,6 +132,8 @@ pub struct EffectState {
     pub until: Option<Timestamp>,
     /// Changes of that direction in a row that were taken back.
     pub repeats: u32,
+    /// The decision that did harm and the size to go back to, until that is in force or let go.
+    pub going_back: Option<(DecisionId, PoolSize)>,
 }
 
 /// A change of a target's alerts.

@@ -28,7 +28,8 @@ impl Store {
         let mut writer = self.writer().await;
         let scopes: Vec<_> = batch.scopes.iter().filter(|one| writer.is_newest(one)).collect();
         writer.begin().await.map_err(|error| self.fail(error))?;
-        let written = write(&mut writer.connection, batch, packed, &scopes).await;
+        let run = writer.run;
+        let written = write(&mut writer.connection, batch, packed, (&scopes, run)).await;
         writer.end(written).await.map_err(|error| self.fail(error))?;
         scopes.into_iter().for_each(|one| writer.note_scope(one));
         Ok(())
@@ -87,7 +88,7 @@ async fn write(
     connection: &mut SqliteConnection,
     batch: &Batch,
     packed: Vec<Packed>,
-    scopes: &[&ScopeState],
+    (scopes, run): (&[&ScopeState], i64),
 ) -> sqlx::Result<()> {
     for (evaluation, packed) in batch.evaluations.iter().zip(packed) {
         write_evaluation(connection, evaluation, packed).await?;
@@ -99,7 +100,7 @@ async fn write(
         holds::approve(connection, approval).await?;
     }
     for transition in &batch.transitions {
-        write_transition(connection, transition).await?;
+        write_transition(connection, transition, run).await?;
     }
     for scope in scopes {
         write_scope(connection, scope).await?;
@@ -221,23 +222,25 @@ fn acts(decision: &Decision) -> bool {
 async fn write_transition(
     connection: &mut SqliteConnection,
     transition: &Transition,
+    run: i64,
 ) -> sqlx::Result<()> {
     let id = transition.id.0.as_bytes().to_vec();
     sqlx::query(
-        "INSERT INTO transitions (decision, at_ms, status, note)
-         SELECT id, ?, ?, ? FROM decisions WHERE id = ?
+        "INSERT INTO transitions (decision, at_ms, status, note, run)
+         SELECT id, ?, ?, ?, ? FROM decisions WHERE id = ?
          ON CONFLICT (decision, at_ms, status) DO NOTHING",
     )
     .bind(to_ms(transition.at))
     .bind(transition.status.as_str())
     .bind(transition.note.as_str())
+    .bind(run)
     .bind(id.clone())
     .execute(&mut *connection)
     .await?;
     let updated = sqlx::query(
         "UPDATE decisions SET status =
             (SELECT status FROM transitions WHERE decision = decisions.id
-             ORDER BY at_ms DESC, seq DESC LIMIT 1)
+             ORDER BY run DESC, at_ms DESC, seq DESC LIMIT 1)
          WHERE id = ?",
     )
     .bind(id)

@@ -27,6 +27,8 @@ impl Store {
 /// The connection, and what need not be asked again.
 pub(super) struct Writer {
     pub(super) connection: SqliteConnection,
+    /// Which start of the sidecar this is, counted from the store's first transitions.
+    pub(super) run: i64,
     /// A future that was dropped half-way leaves its transaction open; the next one ends it.
     in_transaction: bool,
     /// Numbers of pools that are committed.
@@ -38,9 +40,20 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(connection: SqliteConnection) -> Self {
-        let (pools, scopes) = (HashMap::new(), HashMap::new());
-        Self { connection, in_transaction: false, pools, plugins: HashSet::new(), scopes }
+    /// # Errors
+    /// When the file fails.
+    pub(super) async fn new(mut connection: SqliteConnection) -> sqlx::Result<Self> {
+        let newest = "SELECT run FROM transitions ORDER BY seq DESC LIMIT 1";
+        let newest: Option<i64> =
+            sqlx::query_scalar(newest).fetch_optional(&mut connection).await?;
+        Ok(Self {
+            connection,
+            run: newest.map_or(1, |run| run + 1),
+            in_transaction: false,
+            pools: HashMap::new(),
+            plugins: HashSet::new(),
+            scopes: HashMap::new(),
+        })
     }
 
     /// Says whether nothing newer of a scope was written.

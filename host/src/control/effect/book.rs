@@ -39,7 +39,7 @@ impl LastChange {
 /// What came of the last growth, or the last shrink, of a setting.
 #[derive(Debug, Clone)]
 pub(super) struct Past {
-    /// `None` after a restart of the sidecar.
+    /// `None` after a restart of the sidecar, unless it is still to be taken back.
     pub id: Option<DecisionId>,
     pub status: Status,
     pub at: Timestamp,
@@ -93,10 +93,14 @@ impl Record {
         Some(past.clone())
     }
 
+    pub fn past(&mut self, id: DecisionId) -> Option<&mut Past> {
+        let mut both = self.growth.iter_mut().chain(&mut self.shrink);
+        both.find(|past| past.id == Some(id))
+    }
+
     /// Notes of a change that did harm that it stays; gives what that has changed.
     pub fn is_not_taken_back(&mut self, id: DecisionId) -> Option<Past> {
-        let mut both = self.growth.iter_mut().chain(&mut self.shrink);
-        let past = both.find(|past| past.id == Some(id))?;
+        let past = self.past(id)?;
         past.status = Status::Inconclusive;
         Some(past.clone())
     }
@@ -132,8 +136,18 @@ impl EffectBook {
             let record = book.settings.entry(state.setting).or_default();
             let grows = state.to > state.from;
             let longest = now.plus(limits.rollback_wait.saturating_mul(1 << super::REPEATS_MAX));
+            let back = state.going_back;
+            if let Some((id, to)) = back {
+                let words = format!(
+                    "takes back decision {id} ({} to {}), which did harm: Poolwarden ended before \
+                     that was done",
+                    state.from, state.to
+                );
+                let (since, of) = (state.at.min(now), state.to);
+                record.take_back = Some(TakeBack { id, since, of, to, words, sent: None });
+            }
             let past = Past {
-                id: None,
+                id: back.map(|(id, _)| id),
                 status: state.status,
                 at: state.at.min(now),
                 from: state.from,
@@ -160,6 +174,10 @@ impl EffectBook {
 
     pub(super) fn on_trial(&self) -> Vec<Setting> {
         self.those(|record| record.trial.is_some())
+    }
+
+    pub(super) fn going_back(&self, setting: &Setting) -> Option<&TakeBack> {
+        self.settings.get(setting)?.take_back.as_ref()
     }
 
     pub(super) fn to_take_back(&self) -> Vec<Setting> {

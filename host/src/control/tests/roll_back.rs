@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::effect::{batches, grow, grown, last, moves, slow, states, waits};
-use super::scene::{Scene, Works, resize, resize_setting, size, target};
+use super::scene::{self, Scene, Works, resize, resize_setting, size, target};
 use crate::control::{Acted, Event, Known};
 use crate::model::{
     Claim, DatabaseSample, DecisionId, Knob, LookFailure, Mode, Outcome, Peer, ScopeKey, Setting,
@@ -59,6 +59,52 @@ fn a_roll_back_that_is_not_done_when_the_sidecar_stops_is_told() {
     let [told] = &moves(&effects, id)[..] else { panic!("it is told once: {effects:?}") };
     assert_eq!(told.status, Status::Inconclusive);
     assert!(told.note.contains("Poolwarden stopped"), "{told:?}");
+}
+
+/// A growth from 5 to 15 that did harm, of a sidecar that ended right then; gives one that starts after it.
+fn ended_before_the_roll_back() -> (Scene, DecisionId) {
+    let mut scene = Scene::new(Mode::Enforce);
+    let id = grown(&mut scene);
+    scene.works = slow(15);
+    let effects = scene.run(10_500, 15, 15);
+    let known = states(&effects).pop().expect("what it did is recorded");
+    assert_eq!(known.going_back, Some((id, size(5))));
+    let known = Known { effects: vec![known], now: scene::start(), ..Known::default() };
+    (Scene::knowing(Mode::Enforce, known), id)
+}
+
+#[test]
+fn a_roll_back_goes_on_after_a_restart() {
+    let (mut scene, id) = ended_before_the_roll_back();
+    scene.works = slow(15);
+    let back = scene.run(1_000, 15, 15).resizes().remove(0);
+    assert_eq!((back.size, back.from), (size(5), Some(size(15))));
+    let reason = back.intent.decisions[0].reason();
+    assert!(reason.contains(&id.to_string()) && reason.contains("did harm"), "{reason}");
+    let done = scene.acted(back.id, Acted::Verified);
+    let known = states(&done).pop().expect("that it is done is recorded");
+    assert_eq!((known.status, known.going_back), (Status::RolledBack, None));
+}
+
+#[test]
+fn a_roll_back_that_came_into_force_before_a_restart_is_done() {
+    let (mut scene, id) = ended_before_the_roll_back();
+    let effects = scene.run(1_000, 5, 25);
+    let known = states(&effects).pop().expect("that it is done is recorded");
+    assert_eq!((known.status, known.going_back), (Status::RolledBack, None));
+    assert_eq!(moves(&effects, id), [], "it was taken back, as the store says");
+    assert!(effects.resizes().is_empty());
+}
+
+#[test]
+fn a_roll_back_is_let_go_of_when_the_size_is_another_after_a_restart() {
+    let (mut scene, id) = ended_before_the_roll_back();
+    let effects = scene.run(1_000, 9, 15);
+    let [told] = &moves(&effects, id)[..] else { panic!("it is told once: {effects:?}") };
+    assert_eq!(told.status, Status::Inconclusive);
+    assert!(told.note.contains("the size is 9 meanwhile"), "{told:?}");
+    let known = states(&effects).pop().expect("its state too");
+    assert_eq!((known.status, known.going_back), (Status::Inconclusive, None));
 }
 
 #[test]

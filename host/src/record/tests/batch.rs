@@ -68,6 +68,7 @@ fn full_batch() -> Batch {
             to: size(15),
             until: Some(at(Duration::from_secs(601))),
             repeats: 2,
+            going_back: Some((id(1), size(5))),
         }],
     }
 }

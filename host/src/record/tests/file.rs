@@ -124,6 +124,22 @@ async fn a_store_dropped_without_close_opens_again_with_everything() {
 }
 
 #[tokio::test]
+async fn what_a_later_start_says_comes_last_though_the_clock_ran_ahead_before() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let decision = resize(1);
+    for (status, h) in [(Status::Applied, 2), (Status::Inconclusive, 1)] {
+        let store = open(dir.path()).await;
+        let transitions = vec![changed(&decision, status, Duration::from_secs(3_600 * h))];
+        let decisions = vec![decision.clone()];
+        write(&store, &Batch { decisions, transitions, ..Batch::default() }).await;
+        let found = store.decision(decision.id).await.expect("read").expect("there");
+        assert_eq!(found.decision.status, status);
+        assert_eq!(found.transitions.last().map(|one| one.status), Some(status));
+        store.close().await.expect("closed");
+    }
+}
+
+#[tokio::test]
 async fn a_lock_held_by_another_program_is_told_as_busy() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = open(dir.path()).await;
