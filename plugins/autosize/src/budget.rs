@@ -14,7 +14,7 @@ use crate::plan::{Plan, Why};
 pub(crate) enum Cut {
     /// Nothing.
     None,
-    /// It wanted more than its fair share.
+    /// It wanted, or has and needs, more than its fair share.
     Short,
     /// It gives what it does not need.
     Gives,
@@ -39,7 +39,8 @@ pub(crate) fn keep(window: &Window, plans: &mut [Plan<'_>]) -> Vec<Cut> {
         if size >= plan.to {
             continue;
         }
-        *cut = if matches!(plan.why, Why::Grow(_)) { Cut::Short } else { Cut::Gives };
+        let is_short = matches!(plan.why, Why::Grow(_)) || size < plan.needs;
+        *cut = if is_short { Cut::Short } else { Cut::Gives };
         plan.to = size;
         if matches!(plan.why, Why::Enough) && size == present {
             *cut = Cut::None;

@@ -136,7 +136,7 @@ fn learn(
     memory: &mut ScopeMemory,
 ) {
     let size = scope.size();
-    if memory.size > 0 && size > memory.size {
+    if memory.size > 0 && size > memory.size && !is_put_back(scope, memory) {
         // Of several growths in a row the first that has brought nothing yet is the one to go back to.
         let unproven = memory.growth.filter(|growth| !has_gained(settings, growth, &load.speed));
         let fresh =
@@ -208,6 +208,14 @@ impl Growth {
             response_us: speed.response_us(),
         }
     }
+}
+
+/// Says whether a size only came back that was lost, to a `RELOAD` say: it is nothing new to judge, and
+/// what the sidecar puts back it does not count as a change.
+fn is_put_back(scope: &Scope<'_>, memory: &ScopeMemory) -> bool {
+    let size = scope.size();
+    let is_change = |change: LastChange| change.to == size && change.from <= memory.size;
+    size <= memory.former && !scope.last_change().is_some_and(is_change)
 }
 
 /// Says whether transactions take longer than before a growth, as they do where it brought nothing.

@@ -100,6 +100,9 @@ impl<'w> Planner<'w> {
             memory.regrets = regrets(settings, at_ms, memory);
             memory.shrunk = (0, 0);
         }
+        if memory.size != size {
+            memory.former = memory.size;
+        }
         memory.size = size;
         sample(settings, window, load, memory);
         plan
@@ -188,6 +191,7 @@ fn note_peak(
     if memory.blind_ms > 0 && at_ms.saturating_sub(memory.blind_ms) < short_span_ms {
         return None;
     }
+    memory.blind_ms = 0;
     let stretch_ms = stretch_ms(settings, memory);
     note_work(load, memory);
     // Who makes others wait is not too large, whatever else is in their way.

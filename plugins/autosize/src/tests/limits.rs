@@ -324,3 +324,26 @@ fn a_size_that_was_doubted_is_not_held_again_by_slow_transactions_alone() {
     let slow = at(2_000, 12, 90_000.0, &doubted.memory);
     assert!(sizes(&slow).iter().all(|size| *size > 12), "{slow:?}");
 }
+
+/// A `RELOAD` takes the size for a moment, and the sidecar puts it back: that is no growth to be judged,
+/// though transactions take longer by the time that one would be.
+#[test]
+fn a_size_that_was_lost_and_put_back_is_no_growth() {
+    let seen = |size: u32, time_us: f64, at_ms: u64, memory: &[u8]| {
+        let busy = 14.0;
+        let pool = PoolRow {
+            transaction_mean_us: time_us,
+            transactions_per_s: busy * 1e6 / time_us,
+            ..PoolRow::serving("orders", "app", size, 14)
+        };
+        run(&[ScopeRow::default_size(size)], &[pool], "{}", memory, |it| it.at_ms += at_ms)
+    };
+    let after = |first: u32| {
+        let before = seen(first, 20_000.0, 0, &[]);
+        let lost = seen(5, 20_000.0, 1_000, &before.memory);
+        let back = seen(20, 20_000.0, 2_000, &lost.memory);
+        sizes(&seen(20, 22_500.0, 40_000, &back.memory))
+    };
+    assert_eq!(after(20), NONE);
+    assert_eq!(after(5), [5], "one that is new is judged");
+}
