@@ -17,7 +17,7 @@ mod users;
 pub use change::{may_act, read_default, reconnect};
 pub use clients::{ClientRow, Clients, ServerRow, read_clients};
 pub use error::ConsoleError;
-pub use in_force::{ConfigRow, InForce, read_in_force};
+pub use in_force::{ConfigRow, InForce, read_config, read_in_force};
 pub use instance::{Instance, acts_beside, read_peers};
 pub use poll::{Cost, Depth, Polled, Poller};
 pub use session::{Role, Session, connect_options};

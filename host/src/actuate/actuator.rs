@@ -15,7 +15,7 @@ use super::ground::{Ground, Stop, unreachable};
 use super::leave::Leave;
 use super::overrides::{self, Sizes};
 use super::reach::tls_obstacle;
-use super::reload::{MARK_KEY, Order, Reloaded, is_marked, mark, reload};
+use super::reload::{MARK_KEY, Order, Reloaded, mark, reload};
 use super::site::{Signature, Site};
 use super::{Actuated, Change, Done, Login, Probe, Sent, objection, outcome, overtaken, set};
 use crate::config::{Override, Target};
@@ -206,11 +206,10 @@ impl Actuator {
         let hidden = ground.found.as_ref().map(|found| &found.databases);
         let masks = unread(state, ground).or(hidden);
         let mark = mark(&ground.ini, &ground.before);
-        let has_reloaded = mark.as_ref().is_some_and(|mark| !is_marked(&ground.before, mark));
         Ours {
             sizes,
             marker: mark.map(|mark| (MARK_KEY, mark)),
-            masks: masks.filter(|_| has_reloaded),
+            masks: masks.filter(|_| ground.has_reloaded()),
         }
     }
 
@@ -224,6 +223,10 @@ impl Actuator {
             Reloaded::Read(after) => {
                 (state.is_proved, state.unread) = (true, None);
                 return Ok(after);
+            }
+            Reloaded::Overtaken(obstacle) => {
+                self.due.store(true, Ordering::Relaxed);
+                return Err(obstacle);
             }
             Reloaded::Unread(obstacle) => (obstacle, Some(Instant::now() + TRY_AGAIN)),
             Reloaded::Broken(obstacle) => {
@@ -248,7 +251,9 @@ impl Actuator {
         let wanted = lock(&self.wanted);
         let all = wanted.iter().chain(&state.held).chain(found.into_iter().flatten());
         let stands = |(setting, size): &(&Setting, &u32)| {
-            of(setting) && ground.before.size(setting) == Some(**size)
+            of(setting)
+                && ground.before.size(setting) == Some(**size)
+                && !ground.is_overruled(setting)
         };
         all.filter(stands).map(|(setting, size)| (setting.clone(), *size)).collect()
     }
@@ -281,14 +286,14 @@ impl Actuator {
         let mut sizes = self.in_force(state, &ground, |_| true);
         sizes.extend(changes.iter().map(|one| (one.setting.clone(), one.to.get())));
         let Ground { site, ini, before, .. } = &ground;
-        let text = overrides::text(&site.main, ini, &sizes, before);
+        let text = overrides::text(&site.main, ini, (&sizes, &ground.loaded()), before);
         if let Some(why) = objection(session, &self.target.console, in_time).await {
             return Err(Stop::Nothing(why));
         }
         let old = std::fs::read(&config.path).ok().filter(|_| ground.is_own());
         let conffile = match &text {
             Some(text) => {
-                site.put(text)?;
+                site.put(text, &ini.files)?;
                 config.path_in_pgbouncer.as_str()
             }
             None => site.main.as_str(),
@@ -298,7 +303,7 @@ impl Actuator {
         let after = match self.note(state, &ground, came) {
             Ok(after) => after,
             Err(obstacle) => {
-                put_back(site, old.as_deref());
+                put_back(site, &ini.files, old.as_deref());
                 let after = read_in_force(session).await.map_err(Stop::Unknown)?;
                 let came = |change: &Change| {
                     (change.setting.clone(), came_all_the_same(change, &after, &obstacle))
@@ -402,8 +407,8 @@ pub(super) fn unread<'a>(
 }
 
 /// Puts the override file back to what it was before a `RELOAD` that went wrong.
-fn put_back(site: &Site<'_>, old: Option<&[u8]>) {
-    match old.map(|old| site.put(old)) {
+fn put_back(site: &Site<'_>, files: &[String], old: Option<&[u8]>) {
+    match old.map(|old| site.put(old, files)) {
         None => site.remove(),
         Some(Ok(())) => {}
         Some(Err(obstacle)) => tracing::error!(%obstacle, "the override file is not as before"),

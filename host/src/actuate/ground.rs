@@ -1,12 +1,13 @@
 //! What a `RELOAD` would start from: the operator's file, and what is in force.
 
 use super::Change;
-use super::overrides::Found;
+use super::overrides::{Found, Sizes, in_file};
 use super::reach::reach;
+use super::reload::{is_marked, mark};
 use super::site::{Signature, Site};
 use crate::console::{ConsoleError, InForce};
 use crate::ini::Ini;
-use crate::model::Obstacle;
+use crate::model::{Obstacle, Setting};
 
 /// What a `RELOAD` would start from.
 pub(super) struct Ground<'a> {
@@ -22,6 +23,27 @@ impl Ground<'_> {
     /// Says whether PgBouncer reads this sidecar's own override file.
     pub fn is_own(&self) -> bool {
         self.before.value("conffile").is_some_and(|conffile| self.site.is_own(conffile))
+    }
+
+    /// Says whether somebody else has reloaded since overrides came into force.
+    pub fn has_reloaded(&self) -> bool {
+        let mark = mark(&self.ini, &self.before);
+        mark.is_some_and(|mark| !is_marked(&self.before, &mark))
+    }
+
+    /// Gives what the operator's ini said of overridden sizes when it was last loaded; nothing where
+    /// somebody has reloaded, because then that is what it says now.
+    pub fn loaded(&self) -> Sizes {
+        let found = self.found.as_ref().filter(|_| !self.has_reloaded());
+        found.map(|found| found.loaded.clone()).unwrap_or_default()
+    }
+
+    /// Says whether the operator has given an overridden setting another size, and reloaded: that is his
+    /// word, which the override would hide.
+    pub fn is_overruled(&self, setting: &Setting) -> bool {
+        let before = self.found.as_ref().and_then(|found| found.loaded.get(setting));
+        let is_another = before.is_some_and(|before| in_file(&self.ini, setting) != Some(*before));
+        is_another && self.is_own() && self.has_reloaded()
     }
 }
 

@@ -13,7 +13,7 @@ use super::reload::{MARK_KEY, Order, Reloaded, is_marked, mark, reload};
 use super::site::Site;
 use super::{Probe, Sent};
 use crate::config::Override;
-use crate::console::{ConsoleError, Role, Session, acts_beside, may_act, read_in_force};
+use crate::console::{ConsoleError, InForce, Role, Session, acts_beside, may_act, read_in_force};
 use crate::model::{Obstacle, Reach, ScopeKey};
 use crate::report::chain;
 
@@ -77,12 +77,16 @@ impl Actuator {
                  written",
                 "configure [target.override], or change them there",
             );
-            return Ok(Reach { problems: Vec::new(), ..reach(&before, Err(&obstacle), None) });
+            let problems = left_over(&before).into_iter().collect();
+            return Ok(Reach { problems, ..reach(&before, Err(&obstacle), None) });
         };
         let ground = match self.ground(config, before.clone()) {
             Ok(ground) => ground,
             Err(obstacle) => return Ok(reach(&before, Err(&obstacle), None)),
         };
+        if ground.found.is_none() {
+            *lock(&self.marked) = None;
+        }
         // Only where it is tried out again, so that it does not look as if it were mended.
         let is_over = state.halted.as_ref().is_some_and(|halt| halt.is_over(Instant::now()));
         if is_over && most() == Probe::Once {
@@ -111,7 +115,9 @@ impl Actuator {
         if state.is_proved || self.leave_now(session, most).await? != Probe::Once {
             return Ok(None);
         }
-        if let Err(obstacle) = ground.site.put(&overrides::head(&ground.site.main)) {
+        if let Err(obstacle) =
+            ground.site.put(&overrides::head(&ground.site.main), &ground.ini.files)
+        {
             return Ok(Some(obstacle));
         }
         let sizes = self.in_force(state, ground, |setting| setting.scope == ScopeKey::Default);
@@ -160,7 +166,7 @@ impl Actuator {
     ) -> Result<(), ConsoleError> {
         let Ground { site, ini, before, found, .. } = ground;
         let sizes = self.in_force(state, ground, |_| true);
-        let text = overrides::text(&site.main, ini, &sizes, before);
+        let text = overrides::text(&site.main, ini, (&sizes, &ground.loaded()), before);
         let mark = mark(ini, before).unwrap_or_default();
         *lock(&self.marked) = Some(mark.clone());
         let has_reloaded = !is_marked(before, &mark);
@@ -181,7 +187,7 @@ impl Actuator {
         }
         if is_new {
             // Whoever reloads next finds it as it should be, also where the sidecar may not.
-            if let Err(obstacle) = site.put(&whole) {
+            if let Err(obstacle) = site.put(&whole, &ini.files) {
                 tracing::error!(%obstacle, "the override file hides what has changed");
                 return Ok(());
             }
@@ -229,4 +235,21 @@ impl Actuator {
         site.remove();
         *lock(&self.marked) = None;
     }
+}
+
+/// Says that PgBouncer still reads an override file, which nobody keeps up to date any more.
+fn left_over(before: &InForce) -> Option<Obstacle> {
+    let conffile = before.value("conffile")?;
+    let found = overrides::found(&std::fs::read(conffile).ok()?)?;
+    Some(Obstacle::new(
+        format!(
+            "PgBouncer reads {conffile}, which Poolwarden wrote; without [target.override] it hides what \
+             is edited of its entries"
+        ),
+        format!(
+            "configure [target.override] again; or, to give its sizes up, SET conffile = '{}' and RELOAD \
+             on PgBouncer's console",
+            found.main
+        ),
+    ))
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -20,6 +20,7 @@ use crate::model::{Knob, ScopeKey, Setting};
 /// By its first line a file is known as the sidecar's own.
 const FIRST_LINE: &str = "; Written by Poolwarden, and written again whenever something changes.\n";
 const HOLDS: &str = "; holds ";
+const LOADED: &str = "; where the file said ";
 /// Version from which on a database's reserve is called as everywhere else.
 const RESERVE_RENAMED: u32 = 12_400;
 
@@ -49,8 +50,14 @@ pub(super) fn names(knob: Knob) -> &'static [&'static str] {
 
 /// Makes the text of the file; `None` when the operator's ini alone says the same.
 ///
-/// What the ini no longer names is left out, so that an override keeps nothing alive.
-pub(super) fn text(main: &str, ini: &Ini, sizes: &Sizes, now: &InForce) -> Option<Vec<u8>> {
+/// What the ini no longer names is left out, so that an override keeps nothing alive. Beside each size
+/// stands what the ini said when it was last loaded: as in `loaded`, or else what it says now.
+pub(super) fn text(
+    main: &str,
+    ini: &Ini,
+    (sizes, loaded): (&Sizes, &Sizes),
+    now: &InForce,
+) -> Option<Vec<u8>> {
     let version = now.version;
     let differs = |setting: &&Setting, size: u32| match in_file(ini, setting) {
         Some(own) => own != size,
@@ -67,7 +74,8 @@ pub(super) fn text(main: &str, ini: &Ini, sizes: &Sizes, now: &InForce) -> Optio
         let Some(entry) = entries.get(name) else { continue };
         let line: &mut Line<'_> =
             lines.entry(Arc::clone(name)).or_insert_with(|| Line { entry, sizes: Vec::new() });
-        line.sizes.push((setting, *size));
+        let file = loaded.get(setting).copied().or_else(|| in_file(ini, setting));
+        line.sizes.push((setting, *size, file));
     }
     if databases.is_empty() && users.is_empty() {
         return None;
@@ -102,17 +110,21 @@ pub(super) fn head(main: &str) -> Vec<u8> {
 
 struct Line<'a> {
     entry: &'a Entry,
-    sizes: Vec<(&'a Setting, u32)>,
+    /// Each size, and what the ini said instead when it was last loaded.
+    sizes: Vec<(&'a Setting, u32, Option<u32>)>,
 }
 
 impl Line<'_> {
     fn write(&self, name: &str, version: u32, text: &mut Vec<u8>) {
-        for (setting, size) in &self.sizes {
+        for (setting, size, file) in &self.sizes {
             text.extend_from_slice(format!("{HOLDS}{setting} = {size}\n").as_bytes());
+            if let Some(file) = file {
+                text.extend_from_slice(format!("{LOADED}{setting} = {file}\n").as_bytes());
+            }
         }
         text.extend_from_slice(format!("{name} = ").as_bytes());
         text.extend_from_slice(self.entry.expose());
-        for (setting, size) in &self.sizes {
+        for (setting, size, _) in &self.sizes {
             text.extend_from_slice(format!(" {}={size}", key(setting, version)).as_bytes());
         }
         text.push(b'\n');
@@ -135,6 +147,8 @@ pub(super) struct Found {
     pub main: String,
     /// The sizes that it overrides.
     pub sizes: Sizes,
+    /// What the operator's ini said of them when it was last loaded.
+    pub loaded: Sizes,
     /// Its entries of `[databases]`.
     pub databases: BTreeMap<Arc<str>, Entry>,
 }
@@ -143,6 +157,7 @@ impl Found {
     /// Gives what is overridden where this file includes another one.
     pub fn over(self, mut inner: Self) -> Self {
         inner.sizes.extend(self.sizes);
+        inner.loaded.extend(self.loaded);
         inner.databases.extend(self.databases);
         inner
     }
@@ -153,12 +168,15 @@ pub(super) fn found(text: &[u8]) -> Option<Found> {
     let rest = text.strip_prefix(FIRST_LINE.as_bytes())?;
     let ini = crate::ini::read_alone("override", rest).ok()?;
     let lossy = String::from_utf8_lossy(rest);
-    let held = lossy.lines().filter_map(|line| {
-        let (setting, size) = line.strip_prefix(HOLDS)?.rsplit_once(" = ")?;
-        Some((setting.parse().ok()?, size.parse().ok()?))
-    });
-    let (main, sizes) = (ini.files.get(1)?.clone(), held.collect());
-    Some(Found { main, sizes, databases: ini.databases })
+    let noted = |prefix: &'static str| {
+        let noted = lossy.lines().filter_map(move |line| {
+            let (setting, size) = line.strip_prefix(prefix)?.rsplit_once(" = ")?;
+            Some((setting.parse().ok()?, size.parse().ok()?))
+        });
+        noted.collect()
+    };
+    let (main, sizes, loaded) = (ini.files.get(1)?.clone(), noted(HOLDS), noted(LOADED));
+    Some(Found { main, sizes, loaded, databases: ini.databases })
 }
 
 /// Why the file was not put in place.
@@ -172,16 +190,18 @@ pub(super) enum PutError {
     Io(#[from] io::Error),
 }
 
-/// Puts a file in place at once, whole, and for nobody's eyes who may not read the operator's ini.
+/// Puts a file in place at once, whole, and for nobody's eyes who may not read the operator's files: the
+/// ini, which is the first, and what it includes.
 ///
 /// Owner and group are the ini's as far as the sidecar may give them.
 ///
 /// # Errors
 /// When the system refuses, or the file could be read by more than the ini's readers or by none of them.
-pub(super) fn put(path: &Path, text: &[u8], ini: &Path) -> Result<(), PutError> {
+pub(super) fn put(path: &Path, text: &[u8], files: &[PathBuf]) -> Result<(), PutError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let like = std::fs::metadata(ini)?;
+    let metas = files.iter().map(std::fs::metadata).collect::<io::Result<Vec<_>>>()?;
+    let like = metas.first().ok_or_else(|| io::Error::other("there is no ini"))?;
     let mut file = tempfile::Builder::new().prefix(".poolwarden-").tempfile_in(folder)?;
     let handle = file.as_file();
     // Whoever may give it only to a group of his gives it to that; the folder may have done so before.
@@ -189,8 +209,13 @@ pub(super) fn put(path: &Path, text: &[u8], ini: &Path) -> Result<(), PutError> 
         let _ = fchown(handle, None, Some(like.gid()));
     }
     let given = handle.metadata()?;
-    let mode = mode(&Owned::of(&like), &Owned::of(&given))
-        .ok_or_else(|| PutError::Readers(ini.display().to_string()))?;
+    let mut strictest = 0o640;
+    for (file, meta) in files.iter().zip(&metas) {
+        let mode = mode(&Owned::of(meta), &Owned::of(&given));
+        let mode = mode.ok_or_else(|| PutError::Readers(file.display().to_string()))?;
+        strictest = mode.min(strictest);
+    }
+    let mode = strictest;
     handle.set_permissions(std::fs::Permissions::from_mode(mode))?;
     file.write_all(text)?;
     file.as_file().sync_all()?;

@@ -8,7 +8,7 @@ use super::Sent;
 use super::compare::{Ours, differences};
 use super::overrides::Sizes;
 use super::site::Site;
-use crate::console::{ConsoleError, InForce, Session, read_in_force};
+use crate::console::{ConfigRow, ConsoleError, InForce, Session, read_config, read_in_force};
 use crate::ini::Ini;
 use crate::model::{Obstacle, ScopeKey};
 
@@ -51,6 +51,8 @@ pub(super) enum Reloaded {
     Unread(Obstacle),
     /// More has changed than should; what could be put back was.
     Broken(Obstacle),
+    /// Somebody has set something since it was decided to reload; nothing was sent.
+    Overtaken(Obstacle),
 }
 
 /// Reloads, puts back what a `SET` had set, and looks at everything.
@@ -60,6 +62,11 @@ pub(super) async fn reload(
     sent: &mut Sent,
 ) -> Result<Reloaded, ConsoleError> {
     let before = order.before;
+    // A file was written meanwhile, and a `SET` of that moment would be lost without a word.
+    if let Some(key) = overtaken(session, before).await? {
+        let reason = format!("{key} was set while a RELOAD was prepared; nothing was sent");
+        return Ok(Reloaded::Overtaken(Obstacle::new(reason, "nothing: it is tried again")));
+    }
     let old = before.value("conffile").unwrap_or_default().to_owned();
     let mark = mark(order.ini, before).unwrap_or_else(|| "10.0625".to_owned());
     if !is_marked(before, &mark) {
@@ -89,6 +96,18 @@ pub(super) async fn reload(
         sent.run(session, &format!("SET {MARK_KEY} = '{mark}'")).await?;
     }
     Ok(Reloaded::Read(Box::new(after)))
+}
+
+/// Gives a setting that has another value by now.
+async fn overtaken(
+    session: &mut Session,
+    before: &InForce,
+) -> Result<Option<String>, ConsoleError> {
+    let now = read_config(session).await?;
+    let is_another = |(key, row): &(&String, &ConfigRow)| {
+        now.get(*key).is_some_and(|now| now.value != row.value)
+    };
+    Ok(before.config.iter().find(is_another).map(|(key, _)| key.clone()))
 }
 
 fn command(path: &str) -> String {

@@ -168,11 +168,12 @@ impl<'a> Site<'a> {
         Signature(files.iter().map(one).collect())
     }
 
-    /// Writes the override file.
-    pub fn put(&self, text: &[u8]) -> Result<(), Obstacle> {
+    /// Writes the override file, for those who may read all the operator's `files`.
+    pub fn put(&self, text: &[u8], files: &[String]) -> Result<(), Obstacle> {
         let path = &self.config.path;
-        let ini = self.local(&self.main).map_err(PutError::Io);
-        ini.and_then(|ini| overrides::put(path, text, &ini)).map_err(|error| {
+        let files = files.iter().map(|file| self.local(file)).collect::<io::Result<Vec<_>>>();
+        let put = |files: Vec<PathBuf>| overrides::put(path, text, &files);
+        files.map_err(PutError::Io).and_then(put).map_err(|error| {
             let remedy = match &error {
                 PutError::Io(_) => "let the sidecar write into the folder of override.path",
                 PutError::Readers(_) => {

@@ -162,7 +162,8 @@ fn an_entry_that_an_override_hides_is_no_difference_after_a_reload() {
 
 fn rendered(version: u32, sizes: &[(Setting, u32)]) -> Option<String> {
     let sizes = sizes.iter().cloned().collect();
-    let text = text("/etc/p.ini", &ini(INI), &sizes, &in_force(version));
+    let loaded = [(size_of("app"), 6)].into();
+    let text = text("/etc/p.ini", &ini(INI), (&sizes, &loaded), &in_force(version));
     text.map(|text| String::from_utf8(text).expect("UTF-8"))
 }
 
@@ -182,10 +183,13 @@ fn an_override_repeats_the_whole_entry_and_reads_back() {
             "{text}"
         );
         assert!(!text.contains("[pgbouncer]") && !text.contains("gone"), "{text}");
-        let Found { main, sizes: read, databases } = found(text.as_bytes()).expect("our own");
+        let Found { main, sizes: read, loaded, databases } =
+            found(text.as_bytes()).expect("our own");
         assert_eq!(main, "/etc/p.ini");
         let wanted = sizes.iter().filter(|(setting, _)| *setting != gone).cloned().collect();
         assert_eq!(read, wanted);
+        let user = Setting::size_of(ScopeKey::User("u".into()));
+        assert_eq!(loaded, [(size_of("app"), 6), (user, 4)].into(), "as loaded, or as it is");
         assert_eq!(databases["app"].number(&["pool_size"]), Some(9));
     }
     assert_eq!(found(INI.as_bytes()), None, "the operator's file is not ours");
@@ -208,12 +212,18 @@ fn a_written_file_is_whole_and_not_for_everybody() {
     std::fs::write(&ini, INI).expect("written");
     for (mode, wanted) in [(0o644, 0o640), (0o600, 0o600), (0o660, 0o640)] {
         std::fs::set_permissions(&ini, PermissionsExt::from_mode(mode)).expect("changed");
-        put(&path, b"text", &ini).expect("written");
+        put(&path, b"text", std::slice::from_ref(&ini)).expect("written");
         let mode = std::fs::metadata(&path).expect("there").permissions().mode() & 0o7777;
         assert_eq!((mode, std::fs::read(&path).expect("there")), (wanted, b"text".to_vec()));
     }
     assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 2, "nothing else is left");
-    let nowhere = put(&dir.path().join("no/o.ini"), b"text", &ini);
+    let included = dir.path().join("secrets.ini");
+    std::fs::write(&included, "").expect("written");
+    std::fs::set_permissions(&included, PermissionsExt::from_mode(0o600)).expect("changed");
+    put(&path, b"text", &[ini.clone(), included]).expect("written");
+    let mode = std::fs::metadata(&path).expect("there").permissions().mode() & 0o7777;
+    assert_eq!(mode, 0o600, "as few may read it as may read the strictest of them");
+    let nowhere = put(&dir.path().join("no/o.ini"), b"text", std::slice::from_ref(&ini));
     assert!(matches!(nowhere, Err(PutError::Io(_))), "{nowhere:?}");
 }
 

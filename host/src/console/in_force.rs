@@ -73,10 +73,20 @@ pub async fn read_in_force(session: &mut Session) -> Result<InForce, ConsoleErro
     let version = version_number(version);
     Ok(InForce {
         version,
-        config: config(&session.run("SHOW CONFIG").await?),
+        config: read_config(session).await?,
         databases: databases_of(&session.run("SHOW DATABASES").await?)?,
         users: users_of(&session.run("SHOW USERS").await?, version),
     })
+}
+
+/// Reads all settings.
+///
+/// # Errors
+/// When PgBouncer does not answer.
+pub async fn read_config(
+    session: &mut Session,
+) -> Result<BTreeMap<String, ConfigRow>, ConsoleError> {
+    Ok(config(&session.run("SHOW CONFIG").await?))
 }
 
 fn config(table: &Table) -> BTreeMap<String, ConfigRow> {

@@ -76,8 +76,56 @@ async fn a_database_s_own_size_follows_the_load(version: Version) {
     assert!(!bench.sandbox.folder().join("override.ini").exists());
 }
 
+/// The override hides the size in the operator's file, and his `RELOAD` is his word all the same.
+async fn a_new_size_in_the_file_counts_from_the_operator_s_reload(version: Version) {
+    let Some(bench) = bench(version).await else { return };
+    let mut setup = with_override(&bench);
+    setup.sizes = "hand_back";
+    let sidecar = bench.sidecar(&setup).await;
+    let load = bench.load(12).await;
+    bench
+        .until("the database's size has grown", seconds(20), async || {
+            let size = size(&bench).await;
+            (size > 8 && wanted(&sidecar).await == Some(size)).then_some(())
+        })
+        .await;
+    load.stop().await.expect("stopped");
+    let grown = size(&bench).await;
+    let pgbouncer = bench.sandbox.pgbouncer();
+    let file = bench.sandbox.folder().join("override.ini");
+    pgbouncer
+        .rewrite(|ini| ini.replacen("dbname=app pool_size=3", "dbname=app pool_size=30", 1))
+        .expect("written");
+    bench
+        .until("the override file repeats the edit", seconds(5), async || {
+            std::fs::read_to_string(&file).ok()?.contains("pool_size=30").then_some(())
+        })
+        .await;
+    assert_eq!(size(&bench).await, grown, "it is not loaded yet");
+    bench.admin("RELOAD").await;
+    bench
+        .until("the operator's size is in force", seconds(5), async || {
+            (size(&bench).await == 30).then_some(())
+        })
+        .await;
+    bench
+        .until("it is where the sidecar starts from", seconds(5), async || {
+            sidecar.firing("file-size-changed")
+        })
+        .await;
+    assert!(sidecar.firing("size-set-by-a-person").is_none());
+    assert!(sidecar.stop().await);
+    assert_eq!(size(&bench).await, 30);
+    assert!(!file.exists());
+}
+
 mod system {
     use super::Version;
+
+    #[tokio::test]
+    async fn a_new_size_in_the_file_counts_from_the_operator_s_reload() {
+        super::a_new_size_in_the_file_counts_from_the_operator_s_reload(Version::System).await;
+    }
 
     #[tokio::test]
     async fn a_database_s_own_size_follows_the_load() {
@@ -87,6 +135,11 @@ mod system {
 
 mod newer {
     use super::Version;
+
+    #[tokio::test]
+    async fn a_new_size_in_the_file_counts_from_the_operator_s_reload() {
+        super::a_new_size_in_the_file_counts_from_the_operator_s_reload(Version::Newer).await;
+    }
 
     #[tokio::test]
     async fn a_database_s_own_size_follows_the_load() {
