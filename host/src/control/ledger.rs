@@ -115,6 +115,10 @@ struct Claim {
     reserve: u32,
     /// Servers open beyond both.
     lingering: u32,
+    /// The database, whose own limit holds for all its pools.
+    database: Arc<str>,
+    /// Servers that are open.
+    open: u32,
 }
 
 impl Claim {
@@ -214,8 +218,27 @@ impl TargetControl {
 
     /// Gives what all pools that lead to PostgreSQL could open.
     fn could_open(&self) -> u32 {
-        let claims = self.claims(Aim::Most);
-        claims.iter().fold(0, |sum, claim| sum.saturating_add(claim.could_open()))
+        self.together(&self.claims(Aim::Most), Claim::could_open)
+    }
+
+    /// Sums up what pools could open, each database's no higher than its `max_db_connections`, or than
+    /// what is open of it already.
+    fn together(&self, claims: &[Claim], of_one: impl Fn(&Claim) -> u32) -> u32 {
+        let mut databases: BTreeMap<&Arc<str>, (u32, u32)> = BTreeMap::new();
+        for claim in claims {
+            let (could, open) = databases.entry(&claim.database).or_default();
+            *could = could.saturating_add(of_one(claim));
+            *open = open.saturating_add(claim.open);
+        }
+        let rows = self.history.latest().map(|latest| &latest.databases);
+        let limit = |database: &Arc<str>| {
+            let row = rows.and_then(|rows| rows.get(database))?;
+            row.max_connections.filter(|most| *most > 0)
+        };
+        let most = databases.into_iter().map(|(database, (could, open))| {
+            limit(database).map_or(could, |limit| could.min(limit.max(open)))
+        });
+        most.fold(0, u32::saturating_add)
     }
 
     fn claims(&self, aim: Aim) -> Vec<Claim> {
@@ -237,8 +260,10 @@ impl TargetControl {
             let size = number(&scope, Knob::PoolSize, snapshot.size_of(&row.key));
             let reserve = snapshot.reserve_of(&row.key);
             let reserve = number(&reserve_scope, Knob::ReservePoolSize, reserve);
-            let lingering = row.servers().saturating_sub(size.saturating_add(reserve));
-            Claim { scope, reserve_scope, size, reserve, lingering }
+            let open = row.servers();
+            let lingering = open.saturating_sub(size.saturating_add(reserve));
+            let database = Arc::clone(&row.key.database);
+            Claim { scope, reserve_scope, size, reserve, lingering, database, open }
         })
         .collect()
     }
@@ -283,17 +308,16 @@ impl TargetControl {
         let claims = self.claims(Aim::Most);
         let ours = claims.iter().filter(|claim| claim.is_sized_by(setting));
         budget.lingering = ours.map(|claim| claim.lingering).min().unwrap_or(0);
-        for claim in claims {
-            if claim.is_sized_by(setting) {
-                let is_size = setting.knob == Knob::PoolSize;
-                let rest = if is_size { claim.reserve } else { claim.size };
-                budget.pools += 1;
-                budget.reserve =
-                    budget.reserve.saturating_add(rest).saturating_add(claim.lingering);
-            } else {
-                budget.elsewhere = budget.elsewhere.saturating_add(claim.could_open());
-            }
+        let (ours, others): (Vec<_>, Vec<_>) =
+            claims.into_iter().partition(|claim| claim.is_sized_by(setting));
+        for claim in ours {
+            let is_size = setting.knob == Knob::PoolSize;
+            let rest = if is_size { claim.reserve } else { claim.size };
+            budget.pools += 1;
+            budget.reserve = budget.reserve.saturating_add(rest).saturating_add(claim.lingering);
         }
+        let others = self.together(&others, Claim::could_open);
+        budget.elsewhere = budget.elsewhere.saturating_add(others);
         budget
     }
 

@@ -14,6 +14,8 @@ pub(super) struct Wish {
     pub floor: u32,
     /// What its busiest pool needed lately.
     pub used: u32,
+    /// What all its pools needed lately, together.
+    pub needed: u32,
 }
 
 /// Fills sizes between a least and a most, in connections of `pools` each, to one level.
@@ -42,13 +44,13 @@ fn fill(available: u64, bounds: &[(u32, u32, u32)]) -> Vec<u32> {
 
 /// Gives the sizes that are left when all together may open `available` connections.
 ///
-/// What nobody needed lately goes first, from the greatest; then what is needed, from the greatest;
-/// never below the floor. So the sum may still be too large.
+/// What nobody needed lately goes first, from the greatest. Only where what all pools needed does not fit
+/// either, what is needed goes next, from the greatest; never below the floor. So the sum may still be too
+/// large: of pools that share a size most may need little of it, and the busy one is not cut for them.
 pub(super) fn give_back(available: u32, wishes: &[Wish]) -> Vec<u32> {
     let available = u64::from(available);
     let needs = |wish: &Wish| wish.used.clamp(wish.floor.min(wish.size), wish.size);
-    let needed: u64 =
-        wishes.iter().map(|wish| u64::from(needs(wish)) * u64::from(wish.pools)).sum();
+    let needed: u64 = wishes.iter().map(|wish| u64::from(wish.needed)).sum();
     let bounds: Vec<_> = wishes
         .iter()
         .map(|wish| match needed <= available {
@@ -75,7 +77,7 @@ mod tests {
     use super::*;
 
     fn wish(size: u32, used: u32) -> Wish {
-        Wish { pools: 1, size, floor: 2, used }
+        Wish { pools: 1, size, floor: 2, used, needed: used }
     }
 
     #[test]
@@ -95,10 +97,18 @@ mod tests {
 
     #[test]
     fn a_size_of_several_pools_costs_all_of_them() {
-        let wishes = [Wish { pools: 3, size: 10, floor: 1, used: 10 }, wish(10, 10)];
+        let three = Wish { pools: 3, size: 10, floor: 1, used: 10, needed: 30 };
+        let wishes = [three, wish(10, 10)];
         assert_eq!(give_back(20, &wishes), [5, 5]);
         assert_eq!(give_back(22, &wishes), [5, 6], "the rest that three cannot share");
         assert_eq!(give_back(23, &wishes), [6, 5]);
+    }
+
+    #[test]
+    fn a_busy_pool_is_not_cut_for_others_that_share_its_size_and_need_little() {
+        let shared = Wish { pools: 40, size: 30, floor: 1, used: 20, needed: 24 };
+        assert_eq!(give_back(90, &[shared]), [20], "what nobody needs goes");
+        assert_eq!(give_back(23, &[shared]), [1], "not even what they need fits");
     }
 
     #[test]

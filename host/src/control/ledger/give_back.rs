@@ -10,7 +10,7 @@ use crate::control::scope::Afterwards;
 use crate::control::target::TargetControl;
 use crate::control::{Effect, Turn};
 use crate::guard::{Facts, Purpose, judge};
-use crate::model::{Mode, Outcome, PoolSize, ScopeKey, Setting, TargetName, Timestamp};
+use crate::model::{Mode, Outcome, PoolSize, Setting, TargetName, Timestamp};
 
 /// Shrinks sizes of every target that shares a target's PostgreSQL, when too much could be opened.
 pub(in crate::control) fn give_back(
@@ -22,16 +22,16 @@ pub(in crate::control) fn give_back(
         return Vec::new();
     };
     let room = account.capacity().saturating_sub(account.others_least);
-    let (mut goal, mut wishes) = (0_u32, Vec::new());
+    let (mut goal, mut most, mut wishes) = (0_u32, 0_u32, Vec::new());
     for member in members(targets, name) {
         let claims = member.claims(Aim::Goal);
-        goal = claims
-            .iter()
-            .fold(goal, |sum, claim| sum.saturating_add(claim.size).saturating_add(claim.reserve));
+        let sized = |claim: &Claim| claim.size.saturating_add(claim.reserve);
+        goal = claims.iter().fold(goal, |sum, claim| sum.saturating_add(sized(claim)));
+        most = most.saturating_add(member.together(&claims, sized));
         let ours = member.wishes(&claims, turn.now);
         wishes.extend(ours.map(|(setting, wish)| (member.facts.name.clone(), setting, wish)));
     }
-    if goal <= room || wishes.is_empty() {
+    if most <= room || wishes.is_empty() {
         return Vec::new();
     }
     let sizes: Vec<Wish> = wishes.iter().map(|(.., wish)| *wish).collect();
@@ -64,15 +64,18 @@ impl TargetControl {
         let pools = if may.is_empty() { Vec::new() } else { self.history.pools(now) };
         may.into_iter().filter_map(move |setting| {
             let ours = || claims.iter().filter(|claim| claim.scope == setting.scope);
-            let used = |scope: &ScopeKey| {
-                let ours = pools.iter().filter(|(key, _)| self.history.scope_of(key) == *scope);
-                ours.map(|(_, pool)| connections(pool.demand_max_long)).max().unwrap_or(0)
+            let needs = || {
+                let ours = |key| self.history.scope_of(key) == setting.scope;
+                let ours = pools.iter().filter(move |(key, _)| ours(key));
+                ours.map(|(_, pool)| connections(pool.demand_max_long))
             };
+            let size = ours().map(|claim| claim.size).max()?;
             let wish = Wish {
                 pools: u32::try_from(ours().count()).unwrap_or(u32::MAX),
-                size: ours().map(|claim| claim.size).max()?,
+                size,
                 floor: self.facts.limits.floor.get(),
-                used: used(&setting.scope),
+                used: needs().max().unwrap_or(0),
+                needed: needs().fold(0, |sum, need| sum.saturating_add(need.min(size))),
             };
             Some((setting, wish))
         })

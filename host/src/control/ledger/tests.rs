@@ -26,6 +26,8 @@ struct Real {
     /// Pools by database, each with its servers; `own` has a size of its own.
     pools: Vec<(&'static str, u32)>,
     own: u32,
+    /// What each database may have open, 0 for no limit.
+    max_db_connections: u32,
     flights: Vec<Resize>,
 }
 
@@ -78,6 +80,7 @@ impl World {
             reserve: 1,
             pools: vec![("app", 0), ("web", 0)],
             own: 6,
+            max_db_connections: 0,
             flights: Vec::new(),
         };
         Self {
@@ -170,6 +173,7 @@ impl World {
                 name: Arc::from(*database),
                 pool_size: Some(own),
                 reserve_pool: Some(real.reserve),
+                max_connections: Some(real.max_db_connections),
                 ..row.clone()
             };
             databases.insert(Arc::from(*database), row);
@@ -363,6 +367,22 @@ fn a_pool_that_appears_is_alerted_and_made_room_for() {
     world.settle();
     assert!(world.could_be_open() <= capacity(), "{:?}", world.real);
     assert!(world.alerts().is_empty(), "{:?}", world.alerts());
+}
+
+#[test]
+fn a_database_s_own_limit_bounds_what_its_pools_could_open() {
+    for (max_db_connections, is_alerted) in [(0, true), (12, false)] {
+        let mut world = World::new(11);
+        for real in world.real.values_mut() {
+            (real.default, real.max_db_connections) = (20, max_db_connections);
+        }
+        for target in [name("one"), name("two")] {
+            world.look(&target);
+            world.poll(&target);
+        }
+        let is_over = world.alerts().iter().any(|one| one.key.name == "budget-exceeded");
+        assert_eq!((is_over, world.given_back > 0), (is_alerted, is_alerted), "4 x 12 fit into 52");
+    }
 }
 
 #[test]
