@@ -252,6 +252,8 @@ fn changes_per_hour(case: &Case<'_>) -> Said {
     if facts.purpose == Purpose::TakeBack {
         return pass(size, format!("{reason}; taking back is always"));
     }
+    // A size that was lost was counted when it was made; what loses it may do so a few times as well.
+    let most = if facts.purpose == Purpose::Reapply { most.saturating_mul(2) } else { most };
     if done >= most { reject(size, reason) } else { pass(size, reason) }
 }
 

@@ -244,3 +244,15 @@ fn every_rule_that_a_verdict_can_name_is_asked_in_that_order() {
     }
     assert_eq!(rules::ALL.map(|(rule, _)| rule)[..12], Rule::ALL[..12], "in this order");
 }
+
+#[test]
+fn what_was_lost_is_applied_again_after_as_many_changes_and_not_for_ever() {
+    let limits = limits();
+    let of = |purpose, changes_last_hour| {
+        let facts = Facts { purpose, changes_last_hour, ..facts(&limits) };
+        word(&judge(15, &facts), Rule::ChangesPerHour)
+    };
+    assert_eq!(of(Purpose::Decide, 6), Word::Reject);
+    assert_eq!(of(Purpose::Reapply, 6), Word::Pass);
+    assert_eq!(of(Purpose::Reapply, 12), Word::Reject);
+}
