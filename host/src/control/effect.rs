@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(super) use book::EffectBook;
 pub use book::LastChange;
 use book::{Past, Record};
-use judge::{Course, Finding, Moment};
+use judge::{Baseline, Course, Finding, Moment};
 use trial::{CHART_AFTER, TakeBack, Trial};
 
 use super::drift::OwnChange;
@@ -32,6 +32,9 @@ use crate::record::{Batch, EffectState};
 const AWAY_MAX: Duration = Duration::from_secs(2);
 /// How long a roll-back is tried at the least, however short the wait after it is.
 const TRIED_LEAST: Duration = Duration::from_secs(60);
+/// For so many windows later growths are compared with the first of a row: what transactions took
+/// earlier than that may have been another load's.
+const CLIMB_WINDOWS: u32 = 12;
 /// By how much the wait after a roll-back may grow.
 const REPEATS_MAX: u32 = 3;
 
@@ -69,7 +72,7 @@ impl TargetControl {
             self.effects.record(setting).climb = None;
         }
         if let Some(one) = taken_back {
-            self.goes_back_no_longer(setting, one.id, batch);
+            self.note_past(setting, one.id, batch);
         }
         let Some(from) = flight.from.filter(|_| flight.measured == Measured::Effect) else {
             let note = "it is as it was before; there is nothing to be measured".to_owned();
@@ -78,7 +81,9 @@ impl TargetControl {
             return;
         };
         let limits = *self.effects.limits();
-        let climb = self.effects.record(setting).climb.take().filter(|_| grows);
+        let is_young =
+            |climb: &Baseline| now.since(climb.at) <= limits.window.saturating_mul(CLIMB_WINDOWS);
+        let climb = self.effects.record(setting).climb.take().filter(is_young).filter(|_| grows);
         let earlier = running.as_ref().filter(|one| one.may_go_on());
         let step = self.facts.limits.step_up;
         let trial = Trial::begin(
@@ -286,8 +291,8 @@ impl TargetControl {
         }
     }
 
-    /// Records that nothing is left to be taken back of a change that did harm.
-    fn goes_back_no_longer(&mut self, setting: &Setting, id: DecisionId, batch: &mut Batch) {
+    /// Records anew what came of a change.
+    fn note_past(&mut self, setting: &Setting, id: DecisionId, batch: &mut Batch) {
         if let Some(past) = self.effects.record(setting).past(id).cloned() {
             batch.effect_states.push(self.effect_state(setting, &past));
         }
@@ -302,11 +307,21 @@ impl TargetControl {
         words: &str,
         (now, batch): (Timestamp, &mut Batch),
     ) {
-        let (id, of) = (trial.id, trial.to);
-        let told = format!("takes back decision {id} ({} to {of}): {words}", trial.from);
+        let (id, of, from) = (trial.id, trial.to, trial.from);
+        let before = if to == from {
+            String::new()
+        } else {
+            format!(", and the growths before it, back to {to}")
+        };
+        let told = format!("takes back decision {id} ({from} to {of}){before}: {words}");
         let one = TakeBack { id, since: now, of, to, words: told, sent: None };
         self.effects.record(setting).take_back = Some(one);
         self.conclude(setting, trial, Status::RolledBack, words, now, batch);
+        // What did harm is all that is taken back.
+        if let Some(past) = self.effects.record(setting).past(id).filter(|past| past.from != to) {
+            past.from = to;
+            self.note_past(setting, id, batch);
+        }
     }
 
     fn send_take_back(
@@ -380,7 +395,7 @@ impl TargetControl {
     ) {
         self.effects.record(setting).take_back = None;
         if self.size_of(setting) == Some(one.to) {
-            return self.goes_back_no_longer(setting, one.id, batch);
+            return self.note_past(setting, one.id, batch);
         }
         let note = format!("it did harm and is not taken back: {why}");
         let status = Status::Inconclusive;

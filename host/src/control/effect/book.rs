@@ -143,7 +143,7 @@ impl EffectBook {
                      that was done",
                     state.from, state.to
                 );
-                let (since, of) = (state.at.min(now), state.to);
+                let (since, of) = (now, state.to);
                 record.take_back = Some(TakeBack { id, since, of, to, words, sent: None });
             }
             let past = Past {

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use self::compare::Scaling;
 use crate::history::Stretch;
-use crate::model::{EffectLimits, Measure};
+use crate::model::{EffectLimits, Measure, Timestamp};
 
 /// Logarithm of the odds from which a growth is likely to help, so that a further step may follow.
 const LIKELY: f64 = 0.5;
@@ -85,6 +85,8 @@ pub(in crate::control) enum Finding {
 /// What there was before, to compare with.
 #[derive(Debug, Clone)]
 pub(in crate::control) struct Baseline {
+    /// When the change that it was before came into force.
+    pub at: Timestamp,
     pub stretch: Stretch,
     pub measure: Measure,
     /// The servers that each pool had: the size, or more where a shrink had not come through.

@@ -95,7 +95,7 @@ impl Trial {
         let measure = history.measure(&stretch, since, flight.at);
         // While a shrink has not come through more are at work than the size says.
         let had = from.get().max(history.most_busy(scope));
-        let before = Baseline { stretch, measure, size: had, set: from.get() };
+        let before = Baseline { at: now, stretch, measure, size: had, set: from.get() };
         let climb = climb.or_else(|| Some(before.clone()));
         let mean = Duration::from_secs_f64(measure.transaction_mean_us.max(0.0) / 1e6);
         let settle = limits.settle.max(mean).min(limits.window / SETTLE_PART);

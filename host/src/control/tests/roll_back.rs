@@ -147,7 +147,10 @@ fn a_roll_back_of_which_nobody_knew_the_outcome_is_no_new_change() {
     let back = scene.run(2_500, 7, 2).resizes().remove(0);
     scene.acted(back.id, Acted::NotInForce(None));
     let settled = scene.polled(12, 0);
-    assert!(states(&settled).is_empty(), "{settled:?}");
+    let known = states(&settled);
+    let [known] = &known[..] else { panic!("that it is done is recorded: {known:?}") };
+    assert_eq!((known.status, known.from, known.to), (Status::RolledBack, size(12), size(7)));
+    assert_eq!(known.going_back, None);
     assert!(scene.view().scopes[0].hindrance.growth.is_none(), "growth may follow");
 }
 
@@ -281,7 +284,12 @@ fn growths_that_are_one_step_together_go_back_together_within_the_window_of_the_
     let (mut scene, id) = part_of_a_step(15);
     let effects = scene.run(5_500, 15, 25);
     assert_eq!(last(&effects, id), Some(Status::RolledBack));
-    assert_eq!(effects.resizes()[0].size, size(5), "nothing of it had helped");
+    let known = states(&effects).pop().expect("what it did is recorded");
+    assert_eq!((known.from, known.to), (size(5), size(15)), "all of it is what did harm");
+    let back = effects.resizes().remove(0);
+    assert_eq!(back.size, size(5), "nothing of it had helped");
+    let reason = back.intent.decisions[0].reason();
+    assert!(reason.contains("and the growths before it, back to 5"), "{reason}");
 }
 
 /// Seven servers do a little more than six, which five to one says is nothing and nineteen to one does not.
