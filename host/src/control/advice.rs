@@ -34,6 +34,13 @@ pub(super) struct Standing {
     mentioned: Timestamp,
 }
 
+impl Standing {
+    /// Says whether a size is still the one that was in force when it was said.
+    pub fn goes_from(&self, size: PoolSize) -> bool {
+        self.size_from == 0 || self.size_from == size.get()
+    }
+}
+
 /// What changes about advice.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "a handful live for the length of one turn")]
@@ -150,8 +157,13 @@ impl AdviceBook {
                 None => changes.push(Change::Record(key, proposal.clone(), None)),
                 Some(old) => {
                     old.mentioned = now;
-                    let news = to_do(&old.proposal) != to_do(proposal);
-                    if news && now.since(old.since) >= QUIET {
+                    let news =
+                        to_do(&old.proposal) != to_do(proposal) || old.size_from != *size_from;
+                    // What has turned round may not be approved for another minute as it was.
+                    let turned =
+                        gist_of(&old.proposal, old.size_from) != gist_of(proposal, *size_from);
+                    let is_resize = matches!(proposal, Proposal::Resize { .. });
+                    if news && (is_resize && turned || now.since(old.since) >= QUIET) {
                         changes.push(Change::Record(key, proposal.clone(), Some(old.id)));
                     }
                 }

@@ -94,6 +94,10 @@ impl TargetControl {
                 // A person knows what the last change did.
                 let judged = judge(*size, &Facts { effect: Hindrance::default(), ..facts });
                 let size_from = self.size_of(setting);
+                if let Some(now) = size_from.filter(|now| !standing.goes_from(*now)) {
+                    let then = standing.size_from;
+                    return Err(OrderRefusal::Moved { id, then, now: now.get() });
+                }
                 Passed { size_from, size_to: judged.size, verdict: judged.verdict }
             }
             // What it says of the policy's leave in this mode is right: a person ends the session.

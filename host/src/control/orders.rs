@@ -91,6 +91,19 @@ pub enum OrderRefusal {
         "decision {0} is a recommendation: a person carries it out, and rejecting it puts it away"
     )]
     NothingToDo(DecisionId),
+    /// The size is another than the one that the decision goes from.
+    #[error(
+        "decision {id} goes from {then}, and {now} is in force by now; the policy says within a minute what \
+         it makes of that"
+    )]
+    Moved {
+        /// The decision.
+        id: DecisionId,
+        /// The size in force when it was said.
+        then: u32,
+        /// The size in force now.
+        now: u32,
+    },
     /// The guard refuses it at this moment.
     #[error("the guard refuses it now: {0}")]
     Guard(String),

@@ -152,6 +152,8 @@ struct Unsettled {
     to: Option<PoolSize>,
     afterwards: Afterwards,
     measured: Measured,
+    /// Whether it is among the changes that the store knows.
+    is_counted: bool,
     /// The change as it was sent; `None` after a restart of the sidecar.
     flight: Option<InFlight>,
 }
@@ -426,8 +428,8 @@ impl TargetControl {
             let scope = self.scopes.entry(setting.clone()).or_insert(first);
             if in_force {
                 scope.brought(current, open.afterwards);
-                // One that was sent since the start is counted already.
-                if open.flight.is_none() {
+                // One that was sent since the start, or came into force before it, is counted already.
+                if open.flight.is_none() && !open.is_counted {
                     scope.changed(open.at);
                 }
             }
@@ -456,13 +458,16 @@ impl Unsettled {
             to: decision.size_to,
             afterwards: Afterwards::KeepUp,
             measured: Measured::of(&decision.origin),
+            is_counted: decision.status == Status::Applied,
             flight: None,
         })
     }
 
     fn of_flight(setting: Setting, flight: &InFlight, at: Timestamp) -> Self {
         let InFlight { id, from, size, afterwards, measured, .. } = *flight;
-        Self { id, setting, at, from, to: Some(size), afterwards, measured, flight: Some(*flight) }
+        let flight = Some(*flight);
+        let (to, is_counted) = (Some(size), true);
+        Self { id, setting, at, from, to, afterwards, measured, is_counted, flight }
     }
 }
 

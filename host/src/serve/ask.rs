@@ -66,6 +66,7 @@ fn refused(refusal: &OrderRefusal) -> Problem {
         | OrderRefusal::Panicked(..)
         | OrderRefusal::NotStanding(_)
         | OrderRefusal::NothingToDo(_)
+        | OrderRefusal::Moved { .. }
         | OrderRefusal::Guard(_) => Problem::conflict(detail),
     }
 }

@@ -243,6 +243,19 @@ fn the_guard_has_the_last_word_on_an_approval() {
 }
 
 #[test]
+fn what_goes_from_another_size_than_the_one_in_force_is_not_approved() {
+    let mut scene = Scene::new(Mode::Recommend);
+    let id = standing(&mut scene);
+    scene.polled(12, 8);
+    let refusal = give(&mut scene, approve(id)).expect_err("a growth to 9 would be a shrink");
+    assert_eq!(refusal, OrderRefusal::Moved { id, then: 5, now: 12 });
+    let batch = scene.heard(vec![resize(9)]).batch();
+    let anew = batch.decisions[0].id;
+    assert_eq!(batch.decisions[0].size_from, Some(size(12)), "it is said anew as what it is");
+    assert_eq!(give(&mut scene, approve(anew)).expect("taken").1.resizes().len(), 1);
+}
+
+#[test]
 fn an_approval_that_cannot_be_recorded_stands_as_before() {
     let mut scene = Scene::new(Mode::Recommend);
     let id = standing(&mut scene);

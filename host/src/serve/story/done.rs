@@ -4,6 +4,8 @@ use super::words::moment;
 use super::{Section, Source};
 use crate::model::{Decision, Kind, Mode, Outcome, Proposal, Status, Transition};
 
+const NOT_KNOWN: &str = "What came of it is not known yet.";
+
 pub(super) fn section(source: Source<'_>) -> Section {
     let row = |step: &Transition| {
         vec![moment(step.at), step.status.as_str().to_owned(), step.note.clone()]
@@ -36,15 +38,18 @@ pub(super) fn sentence(source: Source<'_>) -> String {
     let why = if judged.is_empty() { note } else { judged };
     let why = why.trim_end_matches('.');
     match (decision.kind(), decision.status) {
+        (_, Status::Proposed) if is_under_way(source) => NOT_KNOWN.to_owned(),
         (_, Status::Proposed) => waiting(decision).to_owned(),
         (Kind::Resize, Status::Applied) => format!("{to} is in force; its effect is measured."),
-        (Kind::Resize, Status::Verified) => format!("{to} is in force: {why}."),
-        (Kind::Resize, Status::RolledBack) => format!("It was taken back: {why}."),
+        (Kind::Resize, Status::Verified) => format!("{to} was brought into force: {why}."),
+        (Kind::Resize, Status::RolledBack) => {
+            format!("It did harm, and the size before goes back into force: {why}.")
+        }
         (Kind::Resize, Status::Inconclusive) if did_harm => {
-            format!("{to} is in force: {}.", note.trim_end_matches('.'))
+            format!("{to} was brought into force: {}.", note.trim_end_matches('.'))
         }
         (Kind::Resize, Status::Inconclusive) => {
-            format!("{to} is in force, and what it did cannot be told: {why}.")
+            format!("{to} was brought into force, and what it did cannot be told: {why}.")
         }
         (Kind::EndSession, Status::Verified) => format!("The session was ended: {why}."),
         (_, Status::Failed) => format!("It failed: {why}."),
@@ -57,6 +62,11 @@ pub(super) fn sentence(source: Source<'_>) -> String {
     }
 }
 
+/// Says whether a person has approved it, or something was sent for it.
+fn is_under_way(source: Source<'_>) -> bool {
+    source.stored.transitions.iter().any(|step| step.status == Status::Proposed)
+}
+
 fn waiting(decision: &Decision) -> &'static str {
     let outcome = decision.verdict.as_ref().map(|verdict| verdict.outcome);
     match (decision.kind(), outcome, decision.mode) {
@@ -64,7 +74,7 @@ fn waiting(decision: &Decision) -> &'static str {
         (_, Some(Outcome::Rejected), _) => "Nothing was done.",
         (_, Some(Outcome::Shadowed), _) => "It was recorded, and nothing was done.",
         (_, _, Mode::Recommend) => "It waits for a person.",
-        _ => "What came of it is not known yet.",
+        _ => NOT_KNOWN,
     }
 }
 
@@ -84,7 +94,7 @@ pub(super) fn next(source: Source<'_>) -> Option<Section> {
             vec![action.clone(), format!("To put it away: poolwarden reject {id}")]
         }
         (Proposal::Resize { .. } | Proposal::EndSession { .. }, Status::Proposed)
-            if passed && decision.mode == Mode::Recommend =>
+            if passed && decision.mode == Mode::Recommend && !is_under_way(source) =>
         {
             vec![
                 format!("To do it: poolwarden approve {id}"),

@@ -188,7 +188,8 @@ fn a_growth_that_harmed_and_could_not_be_taken_back() {
     let effect = effect("throughput fell from 400 to 300 a second", 300.0);
     let source = Source { effect: Some(&effect), ..source(&stored, &evaluation, &seen) };
     let story = serde_json::to_string(&Story::new(source)).expect("it can be written");
-    let outcome = "30 is in force: it did harm and is not taken back: the sidecar 7 acts here.";
+    let outcome =
+        "30 was brought into force: it did harm and is not taken back: the sidecar 7 acts here.";
     assert!(story.contains(outcome), "{story}");
 }
 
