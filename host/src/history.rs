@@ -52,6 +52,14 @@ pub struct Spans {
     pub stale_after: Duration,
 }
 
+impl Spans {
+    /// Gives the longest time between two polls about which they still say something; polls that are
+    /// configured to be farther apart than usual are no gaps.
+    fn gap(&self) -> Duration {
+        self.stale_after.max(Duration::from_secs(5))
+    }
+}
+
 /// What does not change while a target is watched.
 #[derive(Debug, Clone)]
 pub struct TargetFacts {
@@ -187,7 +195,7 @@ impl History {
         for (name, counters) in &snapshot.counters {
             let track = self.counters.entry(Arc::clone(name)).or_default();
             let held = held.get(name).copied().unwrap_or_default();
-            track.absorb(snapshot.at, *counters, held, self.spans.short);
+            track.absorb(snapshot.at, *counters, held, (self.spans.short, self.spans.gap()));
         }
     }
 

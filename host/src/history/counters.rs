@@ -49,13 +49,20 @@ pub struct Delta {
 }
 
 impl CounterTrack {
-    /// Takes in a sample; counters that fell, or a gap, start the track again.
-    pub fn absorb(&mut self, at: Timestamp, counters: Counters, held: Held, span: Duration) {
+    /// Takes in a sample; counters that fell, or a gap longer than that and than the span, start the track
+    /// again.
+    pub fn absorb(
+        &mut self,
+        at: Timestamp,
+        counters: Counters,
+        held: Held,
+        (span, gap): (Duration, Duration),
+    ) {
         let finished = self.finished.take(at, counters, held);
         let restarted = finished.is_none();
         let last = self.samples.back();
         // After a gap longer than the span the difference is an old story: start again too.
-        let gap = last.is_some_and(|(then, _)| at.since(*then) > span.max(Duration::from_secs(5)));
+        let gap = last.is_some_and(|(then, _)| at.since(*then) > span.max(gap));
         if restarted || gap {
             self.samples.clear();
         }
@@ -118,6 +125,8 @@ pub fn float(count: u64) -> f64 {
 mod tests {
     use super::*;
 
+    const SPANS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
+
     fn at(ms: u64) -> Timestamp {
         Timestamp::from_millis(ms)
     }
@@ -129,8 +138,8 @@ mod tests {
     #[test]
     fn littles_law_gives_the_servers_held() {
         let mut track = CounterTrack::default();
-        track.absorb(at(0), count(100, 50_000), Held::default(), Duration::from_secs(10));
-        track.absorb(at(1_000), count(200, 50_000), Held::default(), Duration::from_secs(10));
+        track.absorb(at(0), count(100, 50_000), Held::default(), SPANS);
+        track.absorb(at(1_000), count(200, 50_000), Held::default(), SPANS);
         let rates = track.rates();
         assert_eq!(rates.transactions_per_s, 100.0);
         assert_eq!(rates.transaction_mean_us, 50_000.0);
@@ -140,19 +149,28 @@ mod tests {
     #[test]
     fn counters_that_start_again_give_no_rate_and_no_negative_one() {
         let mut track = CounterTrack::default();
-        track.absorb(at(0), count(100, 10), Held::default(), Duration::from_secs(10));
-        track.absorb(at(1_000), count(3, 10), Held::default(), Duration::from_secs(10));
+        track.absorb(at(0), count(100, 10), Held::default(), SPANS);
+        track.absorb(at(1_000), count(3, 10), Held::default(), SPANS);
         assert_eq!(track.rates(), Rates::default());
         assert_eq!(track.last_delta(), Delta::default());
-        track.absorb(at(2_000), count(5, 10), Held::default(), Duration::from_secs(10));
+        track.absorb(at(2_000), count(5, 10), Held::default(), SPANS);
         assert_eq!(track.rates().transactions_per_s, 2.0);
     }
 
     #[test]
     fn a_gap_longer_than_the_span_starts_again() {
         let mut track = CounterTrack::default();
-        track.absorb(at(0), count(100, 10), Held::default(), Duration::from_secs(10));
-        track.absorb(at(60_000), count(700, 10), Held::default(), Duration::from_secs(10));
+        track.absorb(at(0), count(100, 10), Held::default(), SPANS);
+        track.absorb(at(60_000), count(700, 10), Held::default(), SPANS);
         assert_eq!(track.rates(), Rates::default());
+    }
+
+    #[test]
+    fn polls_that_are_meant_to_be_far_apart_are_no_gap() {
+        let mut track = CounterTrack::default();
+        let spans = (Duration::from_secs(10), Duration::from_secs(180));
+        track.absorb(at(0), count(100, 10), Held::default(), spans);
+        track.absorb(at(60_000), count(700, 10), Held::default(), spans);
+        assert_eq!(track.rates().transactions_per_s, 10.0);
     }
 }

@@ -15,8 +15,6 @@ use crate::model::{EffectPoint, Measure, Timestamp};
 const CELLS_MAX: usize = 130;
 /// Length at which a cell is complete.
 const CELL: Duration = Duration::from_secs(1);
-/// Polls farther apart than this say nothing about the time between them.
-const GAP: Duration = Duration::from_secs(5);
 
 /// What finished of one database's transactions, or a scope's share of it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -93,8 +91,10 @@ struct Cell {
 }
 
 /// The last two minutes of a scope.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ScopeTrack {
+    /// Polls farther apart than this say nothing about the time between them.
+    gap: Duration,
     cells: VecDeque<Cell>,
     open: Option<Cell>,
     last: Option<(Timestamp, Gauges)>,
@@ -117,10 +117,15 @@ pub struct Stretch {
 }
 
 impl ScopeTrack {
+    pub fn new(gap: Duration) -> Self {
+        let (cells, clips) = (VecDeque::new(), [0; 2]);
+        Self { gap, cells, open: None, last: None, clips }
+    }
+
     pub fn absorb(&mut self, at: Timestamp, mut now: Gauges) {
         let work = std::mem::take(&mut now.work);
         let before = self.last.replace((at, now));
-        let Some((then, before)) = before.filter(|(then, _)| at.since(*then) <= GAP) else {
+        let Some((then, before)) = before.filter(|(then, _)| at.since(*then) <= self.gap) else {
             self.cut();
             return;
         };
@@ -321,7 +326,7 @@ mod tests {
 
     #[test]
     fn numbers_are_weighted_by_time_and_counts_are_exact() {
-        let mut track = ScopeTrack::default();
+        let mut track = ScopeTrack::new(Duration::from_secs(5));
         track.absorb(at(0), gauges(5, 0, 0.0));
         track.absorb(at(100), gauges(5, 10, 25.0));
         track.absorb(at(400), gauges(5, 10, 75.0));
@@ -336,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_cut_tells_before_from_after() {
-        let mut track = ScopeTrack::default();
+        let mut track = ScopeTrack::new(Duration::from_secs(5));
         track.absorb(at(0), gauges(5, 4, 0.0));
         track.absorb(at(100), gauges(5, 4, 25.0));
         track.cut();
@@ -350,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_gap_is_left_out_and_memory_is_bounded() {
-        let mut track = ScopeTrack::default();
+        let mut track = ScopeTrack::new(Duration::from_secs(5));
         for second in 0..300 {
             track.absorb(at(second * 1_000), gauges(5, 0, 10.0));
         }

@@ -50,10 +50,11 @@ impl History {
         if let Some(sample) = &latest.postgres {
             self.ends.note(sample);
         }
-        let now = self.gauges();
+        let (now, gap) = (self.gauges(), self.spans.gap());
         self.together.retain(|scope, _| now.contains_key(scope));
         for (scope, gauges) in now {
-            self.together.entry(scope).or_default().absorb(at, gauges);
+            let track = self.together.entry(scope).or_insert_with(|| ScopeTrack::new(gap));
+            track.absorb(at, gauges);
         }
     }
 

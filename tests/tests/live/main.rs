@@ -13,6 +13,7 @@ mod disk;
 mod drift;
 mod effect;
 mod guard;
+mod knobs;
 mod languages;
 mod leaks;
 mod logins;
