@@ -177,8 +177,13 @@ impl TargetControl {
     /// paused they stay: the next start knows them.
     pub fn hand_back(&mut self, turn: &mut Turn<'_>) -> Vec<Effect> {
         let paused = self.hold(turn.now).is_some_and(|hold| hold.kind == HoldKind::Pause);
-        let acts = self.mode == Mode::Enforce && self.writer.may_act(turn.now) && !paused;
-        if !acts || self.hand_back != HandBack::HandBack {
+        let wanted = self.mode == Mode::Enforce && self.hand_back == HandBack::HandBack;
+        if !wanted || paused || self.writer.follows() {
+            return Vec::new();
+        }
+        if let Some(why) = self.writer.objection(turn.now) {
+            let target = self.facts.name.as_str();
+            tracing::warn!(target, why, "sizes are not handed back");
             return Vec::new();
         }
         let settings: Vec<Setting> = self.scopes.keys().cloned().collect();
