@@ -14,8 +14,8 @@ pub(super) struct Wish {
     pub floor: u32,
     /// What its busiest pool needed lately.
     pub used: u32,
-    /// What all its pools needed lately, together.
-    pub needed: u32,
+    /// Those of its pools that somebody uses, or has used lately.
+    pub in_use: u32,
 }
 
 /// Fills sizes between a least and a most, in connections of `pools` each, to one level.
@@ -44,18 +44,19 @@ fn fill(available: u64, bounds: &[(u32, u32, u32)]) -> Vec<u32> {
 
 /// Gives the sizes that are left when all together may open `available` connections.
 ///
-/// What nobody needed lately goes first, from the greatest. Only where what all pools needed does not fit
-/// either, what is needed goes next, from the greatest; never below the floor. So the sum may still be too
-/// large: of pools that share a size most may need little of it, and the busy one is not cut for them.
+/// What nobody needed lately goes first, from the greatest. Only where that does not fit for the pools
+/// in use either, what is needed goes next, from the greatest; never below the floor. So the sum may still
+/// be too large: nobody is cut below need for pools of the same size that nobody uses.
 pub(super) fn give_back(available: u32, wishes: &[Wish]) -> Vec<u32> {
     let available = u64::from(available);
     let needs = |wish: &Wish| wish.used.clamp(wish.floor.min(wish.size), wish.size);
-    let needed: u64 = wishes.iter().map(|wish| u64::from(wish.needed)).sum();
+    let needed: u64 =
+        wishes.iter().map(|wish| u64::from(needs(wish)) * u64::from(wish.in_use)).sum();
     let bounds: Vec<_> = wishes
         .iter()
         .map(|wish| match needed <= available {
             true => (wish.pools, needs(wish), wish.size),
-            false => (wish.pools, wish.floor.min(wish.size), needs(wish)),
+            false => (wish.in_use, wish.floor.min(wish.size), needs(wish)),
         })
         .collect();
     fill(available, &bounds)
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     fn wish(size: u32, used: u32) -> Wish {
-        Wish { pools: 1, size, floor: 2, used, needed: used }
+        Wish { pools: 1, size, floor: 2, used, in_use: 1 }
     }
 
     #[test]
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_size_of_several_pools_costs_all_of_them() {
-        let three = Wish { pools: 3, size: 10, floor: 1, used: 10, needed: 30 };
+        let three = Wish { pools: 3, size: 10, floor: 1, used: 10, in_use: 3 };
         let wishes = [three, wish(10, 10)];
         assert_eq!(give_back(20, &wishes), [5, 5]);
         assert_eq!(give_back(22, &wishes), [5, 6], "the rest that three cannot share");
@@ -105,10 +106,11 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_pool_is_not_cut_for_others_that_share_its_size_and_need_little() {
-        let shared = Wish { pools: 40, size: 30, floor: 1, used: 20, needed: 24 };
-        assert_eq!(give_back(90, &[shared]), [20], "what nobody needs goes");
-        assert_eq!(give_back(23, &[shared]), [1], "not even what they need fits");
+    fn a_busy_pool_is_not_cut_for_others_of_its_size_that_nobody_uses() {
+        let shared = |in_use| Wish { pools: 40, size: 30, floor: 1, used: 20, in_use };
+        assert_eq!(give_back(90, &[shared(1)]), [20], "what nobody needs goes");
+        assert_eq!(give_back(90, &[shared(4)]), [20]);
+        assert_eq!(give_back(90, &[shared(6)]), [15], "for six there is no more");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::control::scope::Afterwards;
 use crate::control::target::TargetControl;
 use crate::control::{Effect, Turn};
 use crate::guard::{Facts, Purpose, judge};
-use crate::model::{Mode, Outcome, PoolSize, Setting, TargetName, Timestamp};
+use crate::model::{Mode, Outcome, PoolRow, PoolSize, Setting, TargetName, Timestamp};
 
 /// Shrinks sizes of every target that shares a target's PostgreSQL, when too much could be opened.
 pub(in crate::control) fn give_back(
@@ -67,15 +67,18 @@ impl TargetControl {
             let needs = || {
                 let ours = |key| self.history.scope_of(key) == setting.scope;
                 let ours = pools.iter().filter(move |(key, _)| ours(key));
-                ours.map(|(_, pool)| connections(pool.demand_max_long))
+                ours.map(|(_, pool)| (connections(pool.demand_max_long), &pool.row))
             };
-            let size = ours().map(|claim| claim.size).max()?;
+            // PgBouncer keeps a pool of every user that ever logged in.
+            let is_used = |&(need, row): &(u32, &PoolRow)| {
+                need > 0 || row.servers() > 0 || row.cl_active > 0 || row.cl_waiting > 0
+            };
             let wish = Wish {
                 pools: u32::try_from(ours().count()).unwrap_or(u32::MAX),
-                size,
+                size: ours().map(|claim| claim.size).max()?,
                 floor: self.facts.limits.floor.get(),
-                used: needs().max().unwrap_or(0),
-                needed: needs().fold(0, |sum, need| sum.saturating_add(need.min(size))),
+                used: needs().map(|(need, _)| need).max().unwrap_or(0),
+                in_use: u32::try_from(needs().filter(is_used).count()).unwrap_or(u32::MAX),
             };
             Some((setting, wish))
         })
