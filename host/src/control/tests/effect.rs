@@ -235,6 +235,26 @@ fn creeping_past_the_peak_is_taken_back_to_where_it_began() {
     assert!(back.size < size(now), "{:?}", back.size);
 }
 
+/// Transactions that take three times as long are the later growth's doing or another load's: which one
+/// depends on how long ago the first growth was.
+#[test]
+fn a_growth_of_long_ago_is_not_taken_back_with_the_last_one() {
+    let back_to = |busy_for_ms| {
+        let mut scene = Scene::new(Mode::Enforce);
+        grown(&mut scene);
+        scene.works = waits(15);
+        scene.run(busy_for_ms, 15, 25);
+        scene.works = Some(Works { busy: 15, per_s: 250, us: 60_000 });
+        scene.run(15_000, 15, 25);
+        grow(&mut scene, 17);
+        scene.works = Some(Works { busy: 17, per_s: 252, us: 66_000 });
+        let effects = scene.run(12_000, 17, 25);
+        effects.resizes().pop().map(|back| back.size)
+    };
+    assert_eq!(back_to(12_000), Some(size(5)), "all of it brought nothing");
+    assert_ne!(back_to(120_000), Some(size(5)), "what it brought is another day's story");
+}
+
 #[test]
 fn a_shrink_that_nobody_feels_is_verified() {
     let mut scene = Scene::new(Mode::Enforce);
