@@ -75,17 +75,20 @@ pub(super) async fn reload(
     if old != order.conffile {
         sent.run(session, &command(order.conffile)).await?;
     }
+    let has_peers = has_peers(session, before.version).await?;
     // From 1.25 on a failure is told; it is looked at as a silent one is.
     match sent.run(session, "RELOAD").await {
         Ok(()) | Err(ConsoleError::Command { .. }) => {}
         Err(error) => return Err(error),
     }
-    for (setting, size) in order.sizes.iter().filter(|(s, _)| s.scope == ScopeKey::Default) {
-        sent.run(session, &format!("SET {} = {size}", setting.knob.default_key())).await?;
-    }
+    set_again(session, order, sent).await?;
     let after = read_in_force(session).await?;
     if is_marked(&after, &mark) {
-        return unread(session, order, &old, &after, sent).await;
+        put_back(session, order, &old, &after, sent).await?;
+        if has_peers {
+            bring_peers_back(session, order, &mark, sent).await?;
+        }
+        return Ok(unread(order.conffile));
     }
     let sizes = order.sizes.iter().map(|(setting, size)| (setting.clone(), vec![*size])).collect();
     let moved = differences(order.ini, &after, &Ours { sizes, ..Ours::default() });
@@ -114,21 +117,47 @@ fn command(path: &str) -> String {
     Site::command(path).unwrap_or_default()
 }
 
-/// The file was not read, so nothing else has changed.
-async fn unread(
+/// Sets sizes of the default scope again, which a `RELOAD` takes.
+async fn set_again(
     session: &mut Session,
     order: &Order<'_>,
-    old: &str,
-    after: &InForce,
     sent: &mut Sent,
-) -> Result<Reloaded, ConsoleError> {
-    put_back(session, order, old, after, sent).await?;
-    let path = order.conffile;
-    Ok(Reloaded::Unread(Obstacle::new(
+) -> Result<(), ConsoleError> {
+    for (setting, size) in order.sizes.iter().filter(|(s, _)| s.scope == ScopeKey::Default) {
+        sent.run(session, &format!("SET {} = {size}", setting.knob.default_key())).await?;
+    }
+    Ok(())
+}
+
+/// Says whether PgBouncer has peers, which it can since 1.19.
+async fn has_peers(session: &mut Session, version: u32) -> Result<bool, ConsoleError> {
+    const PEERS_SINCE: u32 = 11_900;
+    Ok(version >= PEERS_SINCE && session.run("SHOW PEERS").await?.rows().next().is_some())
+}
+
+/// Reads the file of before once more: a `RELOAD` that reads none drops all peers, and no `SET` brings
+/// them back.
+async fn bring_peers_back(
+    session: &mut Session,
+    order: &Order<'_>,
+    mark: &str,
+    sent: &mut Sent,
+) -> Result<(), ConsoleError> {
+    sent.run(session, "RELOAD").await?;
+    set_again(session, order, sent).await?;
+    if is_marked(order.before, mark) {
+        sent.run(session, &format!("SET {MARK_KEY} = '{mark}'")).await?;
+    }
+    Ok(())
+}
+
+/// Says that the file was not read, so that nothing else has changed.
+fn unread(path: &str) -> Reloaded {
+    Reloaded::Unread(Obstacle::new(
         format!("PgBouncer did not read {path} at a RELOAD"),
         "make the file visible to PgBouncer under that path and readable for its user, or set \
          override.path_in_pgbouncer; PgBouncer's log says what it could not read",
-    )))
+    ))
 }
 
 /// A file was read in part: what is left out has its default now, which nobody wants.

@@ -5,6 +5,7 @@ mod reach;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use uuid::Uuid;
@@ -23,6 +24,9 @@ use crate::model::{
 };
 use crate::record::peek_scopes;
 use crate::report::chain;
+
+/// So much later a difference is looked at again beside a sidecar that acts.
+const ANOTHER_LOOK: Duration = Duration::from_secs(1);
 
 /// Checks configuration, policies, console access and PostgreSQL access.
 #[derive(Debug, Args)]
@@ -175,8 +179,13 @@ async fn check_targets(config: &Config, probe: Probe, findings: &mut Findings) {
                 }
                 _ => probe,
             };
-            let wanted = check_wanted(config, target, findings).await;
-            check_reach(target, (wanted, probe), findings).await;
+            let mut reach = look(config, target, probe, findings).await;
+            // What the other one was changing right then is no difference a moment later.
+            if acting.is_some() && reach.as_ref().is_ok_and(|reach| !reach.problems.is_empty()) {
+                tokio::time::sleep(ANOTHER_LOOK).await;
+                reach = look(config, target, probe, findings).await;
+            }
+            check_reach(target, reach, probe, findings);
         }
         if let Some(sample) = check_database(target, findings).await {
             let places =
@@ -313,20 +322,31 @@ async fn check_act(target: &Target, findings: &mut Findings) -> bool {
     acts.is_ok()
 }
 
-/// Says which sizes can be acted on; where no override file is configured that needs no word.
-async fn check_reach(
+/// Looks which sizes can be acted on.
+async fn look(
+    config: &Config,
     target: &Target,
-    (wanted, probe): (BTreeMap<Setting, PoolSize>, Probe),
+    probe: Probe,
     findings: &mut Findings,
-) {
-    let name = &target.name;
+) -> Result<Reach, ConsoleError> {
+    let wanted = check_wanted(config, target, findings).await;
     let mut named = target.clone();
     if probe == Probe::Once {
         // Only who has a name looks who else acts, right before anything is sent.
         named.console.instance = Some(Instance::new(Uuid::now_v7(), Claim::Watches));
     }
-    let actuator = Actuator::new(Arc::new(named), wanted);
-    let reach = match actuator.inspect(|| probe).await {
+    Actuator::new(Arc::new(named), wanted).inspect(|| probe).await
+}
+
+/// Says which sizes can be acted on; where no override file is configured that needs no word.
+fn check_reach(
+    target: &Target,
+    reach: Result<Reach, ConsoleError>,
+    probe: Probe,
+    findings: &mut Findings,
+) {
+    let name = &target.name;
+    let reach = match reach {
         Ok(reach) => reach,
         Err(error) => return findings.bad(&format!("target {name}: {}", chain(&error))),
     };
