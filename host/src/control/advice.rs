@@ -157,12 +157,12 @@ impl AdviceBook {
                 None => changes.push(Change::Record(key, proposal.clone(), None)),
                 Some(old) => {
                     old.mentioned = now;
-                    let news =
-                        to_do(&old.proposal) != to_do(proposal) || old.size_from != *size_from;
+                    let is_resize = matches!(proposal, Proposal::Resize { .. });
+                    let moved = is_resize && old.size_from != *size_from;
+                    let news = moved || to_do(&old.proposal) != to_do(proposal);
                     // What has turned round may not be approved for another minute as it was.
                     let turned =
                         gist_of(&old.proposal, old.size_from) != gist_of(proposal, *size_from);
-                    let is_resize = matches!(proposal, Proposal::Resize { .. });
                     if news && (is_resize && turned || now.since(old.since) >= QUIET) {
                         changes.push(Change::Record(key, proposal.clone(), Some(old.id)));
                     }

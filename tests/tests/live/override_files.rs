@@ -195,3 +195,20 @@ async fn check_beside_a_running_sidecar_takes_its_sizes_for_its_own_and_probes_n
     assert!(probed.text.contains("nothing is probed beside the sidecar"), "{}", probed.text);
     assert!(sidecar.stop().await);
 }
+
+/// A `RELOAD` that reads no file drops the peers of PgBouncer 1.19 and newer.
+#[tokio::test]
+async fn peers_are_there_again_after_a_file_that_could_not_be_read() {
+    let lines = "path_in_pgbouncer = \"/nowhere/override.ini\"";
+    let Some(stage) = Stage::with(Version::Newer, |_| {}, lines).await else { return };
+    stage.rewrite(|ini| format!("{ini}\n[peers]\n2 = host=127.0.0.1 port=1\n"));
+    stage.bench.admin("RELOAD").await;
+    stage.must(&[(Setting::DEFAULT, 5, 6)]).await;
+    let before = stage.settings().await;
+    assert_eq!(stage.rows("SHOW PEERS").await.len(), 1);
+    let problem = stage.inspect().await.obstacle(&database("app")).expect("unread").to_string();
+    assert!(problem.contains("did not read /nowhere/override.ini"), "{problem}");
+    assert_eq!(stage.rows("SHOW PEERS").await.len(), 1);
+    assert_eq!(stage.settings().await, before);
+    assert_eq!(stage.setting("suspend_timeout").await, "10");
+}

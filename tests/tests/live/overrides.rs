@@ -418,23 +418,6 @@ async fn a_path_that_pgbouncer_cannot_see_is_told(version: Version) {
     stage.must(&[(Setting::DEFAULT, 5, 6)]).await;
 }
 
-/// A `RELOAD` that reads no file drops the peers of PgBouncer 1.19 and newer.
-#[tokio::test]
-async fn peers_are_there_again_after_a_file_that_could_not_be_read() {
-    let lines = "path_in_pgbouncer = \"/nowhere/override.ini\"";
-    let Some(stage) = Stage::with(Version::Newer, |_| {}, lines).await else { return };
-    stage.rewrite(|ini| format!("{ini}\n[peers]\n2 = host=127.0.0.1 port=1\n"));
-    stage.bench.admin("RELOAD").await;
-    stage.must(&[(Setting::DEFAULT, 5, 6)]).await;
-    let before = stage.settings().await;
-    assert_eq!(stage.rows("SHOW PEERS").await.len(), 1);
-    let problem = stage.inspect().await.obstacle(&database("app")).expect("unread").to_string();
-    assert!(problem.contains("did not read /nowhere/override.ini"), "{problem}");
-    assert_eq!(stage.rows("SHOW PEERS").await.len(), 1);
-    assert_eq!(stage.settings().await, before);
-    assert_eq!(stage.setting("suspend_timeout").await, "10");
-}
-
 async fn a_reload_over_tls_is_refused_where_it_recycles(version: Version) {
     let tls = |options: &mut SandboxOptions| {
         let pair = ("server_tls_sslmode".to_owned(), "prefer".to_owned());

@@ -156,7 +156,10 @@ async fn standing(bench: &Bench, sidecar: &Sidecar) -> AdviceView {
     bench
         .until("a size is recommended", seconds(10), async || {
             let is_size = |one: &AdviceView| matches!(one.proposal, Proposal::Resize { .. });
-            sidecar.target().advice.into_iter().find(is_size)
+            let found = sidecar.target().advice.into_iter().find(is_size)?;
+            // It stands a moment before it is in the store.
+            let stored = sidecar.store().decision(found.id).await.expect("readable");
+            stored.map(|_| found)
         })
         .await
 }
