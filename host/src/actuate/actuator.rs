@@ -58,6 +58,8 @@ pub(super) struct State {
     /// What the override file hid when somebody reloaded, where it was renewed since and nothing could
     /// be sent; as long as the operator's files stay the same.
     pub(super) unread: Option<(Signature, BTreeMap<Arc<str>, Entry>)>,
+    /// Sizes that the operator has overruled, until PgBouncer has read a file without the overrides.
+    pub(super) overruled: BTreeSet<Setting>,
     /// Why nothing is reloaded any more.
     pub(super) halted: Option<Halt>,
 }
@@ -222,6 +224,7 @@ impl Actuator {
         let (obstacle, again_at) = match came {
             Reloaded::Read(after) => {
                 (state.is_proved, state.unread) = (true, None);
+                state.overruled.clear();
                 return Ok(after);
             }
             Reloaded::Overtaken(obstacle) => {
@@ -253,7 +256,7 @@ impl Actuator {
         let stands = |(setting, size): &(&Setting, &u32)| {
             of(setting)
                 && ground.before.size(setting) == Some(**size)
-                && !ground.is_overruled(setting)
+                && !state.overruled.contains(setting)
         };
         all.filter(stands).map(|(setting, size)| (setting.clone(), *size)).collect()
     }
@@ -282,6 +285,18 @@ impl Actuator {
         self.reload_obstacle(state, config, &ground)?;
         if let Some(obstacle) = &unreachable(&ground, changes) {
             return Err(obstacle.clone().into());
+        }
+        match &ground.found {
+            Some(_) => state.overruled.extend(ground.overruled()),
+            None => state.overruled.clear(),
+        }
+        if let Some(change) = changes.iter().find(|one| state.overruled.contains(&one.setting)) {
+            let why = format!(
+                "the operator has given {} another size in PgBouncer's file, which is read first; \
+                 nothing was changed",
+                change.setting.words()
+            );
+            return Err(Stop::Nothing(why));
         }
         let mut sizes = self.in_force(state, &ground, |_| true);
         sizes.extend(changes.iter().map(|one| (one.setting.clone(), one.to.get())));

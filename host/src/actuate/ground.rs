@@ -38,12 +38,13 @@ impl Ground<'_> {
         found.map(|found| found.loaded.clone()).unwrap_or_default()
     }
 
-    /// Says whether the operator has given an overridden setting another size, and reloaded: that is his
-    /// word, which the override would hide.
-    pub fn is_overruled(&self, setting: &Setting) -> bool {
-        let before = self.found.as_ref().and_then(|found| found.loaded.get(setting));
-        let is_another = before.is_some_and(|before| in_file(&self.ini, setting) != Some(*before));
-        is_another && self.is_own() && self.has_reloaded()
+    /// Gives the overridden settings to which the operator has given another size, and reloaded: that is
+    /// his word, which the override would hide.
+    pub fn overruled(&self) -> Vec<Setting> {
+        let found = self.found.as_ref().filter(|_| self.is_own() && self.has_reloaded());
+        let noted = found.into_iter().flat_map(|found| &found.loaded);
+        let another = noted.filter(|(setting, size)| in_file(&self.ini, setting) != Some(**size));
+        another.map(|(setting, _)| setting.clone()).collect()
     }
 }
 

@@ -86,6 +86,7 @@ impl Actuator {
         };
         if ground.found.is_none() {
             *lock(&self.marked) = None;
+            state.overruled.clear();
         }
         // Only where it is tried out again, so that it does not look as if it were mended.
         let is_over = state.halted.as_ref().is_some_and(|halt| halt.is_over(Instant::now()));
@@ -165,6 +166,7 @@ impl Actuator {
         most: &(impl Fn() -> Probe + Send + Sync),
     ) -> Result<(), ConsoleError> {
         let Ground { site, ini, before, found, .. } = ground;
+        state.overruled.extend(ground.overruled());
         let sizes = self.in_force(state, ground, |_| true);
         let text = overrides::text(&site.main, ini, (&sizes, &ground.loaded()), before);
         let mark = mark(ini, before).unwrap_or_default();

@@ -67,6 +67,7 @@ pub(super) async fn reload(
         let reason = format!("{key} was set while a RELOAD was prepared; nothing was sent");
         return Ok(Reloaded::Overtaken(Obstacle::new(reason, "nothing: it is tried again")));
     }
+    let has_peers = has_peers(session, before.version).await?;
     let old = before.value("conffile").unwrap_or_default().to_owned();
     let mark = mark(order.ini, before).unwrap_or_else(|| "10.0625".to_owned());
     if !is_marked(before, &mark) {
@@ -75,7 +76,6 @@ pub(super) async fn reload(
     if old != order.conffile {
         sent.run(session, &command(order.conffile)).await?;
     }
-    let has_peers = has_peers(session, before.version).await?;
     // From 1.25 on a failure is told; it is looked at as a silent one is.
     match sent.run(session, "RELOAD").await {
         Ok(()) | Err(ConsoleError::Command { .. }) => {}
@@ -143,7 +143,11 @@ async fn bring_peers_back(
     mark: &str,
     sent: &mut Sent,
 ) -> Result<(), ConsoleError> {
-    sent.run(session, "RELOAD").await?;
+    match sent.run(session, "RELOAD").await {
+        // It cannot be read either: nothing more can be done for them here.
+        Ok(()) | Err(ConsoleError::Command { .. }) => {}
+        Err(error) => return Err(error),
+    }
     set_again(session, order, sent).await?;
     if is_marked(order.before, mark) {
         sent.run(session, &format!("SET {MARK_KEY} = '{mark}'")).await?;

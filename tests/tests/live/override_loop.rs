@@ -102,7 +102,16 @@ async fn a_new_size_in_the_file_counts_from_the_operator_s_reload(version: Versi
         })
         .await;
     assert_eq!(size(&bench).await, grown, "it is not loaded yet");
+    // While it is paused nothing is reloaded, and the word of his RELOAD is kept.
+    fine(&order(&sidecar, &["pause", "main", "--comment", "x", "--author", "ada"]).await);
     bench.admin("RELOAD").await;
+    bench
+        .until("the override file has it no longer", seconds(5), async || {
+            (!std::fs::read_to_string(&file).ok()?.contains("; holds database:app")).then_some(())
+        })
+        .await;
+    bench.stays("nothing is reloaded", seconds(1), async || size(&bench).await == grown).await;
+    fine(&order(&sidecar, &["resume", "main", "--author", "ada"]).await);
     bench
         .until("the operator's size is in force", seconds(5), async || {
             (size(&bench).await == 30).then_some(())

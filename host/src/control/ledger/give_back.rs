@@ -39,14 +39,17 @@ pub(in crate::control) fn give_back(
         .iter()
         .fold(0, |sum: u32, wish| sum.saturating_add(wish.pools.saturating_mul(wish.size)));
     let fixed = goal.saturating_sub(ours);
-    let available = room.saturating_sub(slack(account.capacity())).saturating_sub(fixed);
+    // What `max_db_connections` keeps closed is there for the others.
+    let closed = goal.saturating_sub(most);
+    let available = room.saturating_sub(slack(account.capacity())).saturating_add(closed);
+    let available = available.saturating_sub(fixed).min(ours);
     let lowered = fair::give_back(available, &sizes);
     let mut effects = Vec::new();
     for ((target, setting, wish), size) in wishes.into_iter().zip(lowered) {
         if size < wish.size
             && let Some(target) = targets.get_mut(&target)
         {
-            effects.extend(target.take_back(&setting, (wish, size), (&account, goal), turn));
+            effects.extend(target.take_back(&setting, (wish, size), (&account, most), turn));
         }
     }
     effects
@@ -61,7 +64,11 @@ impl TargetControl {
     ) -> impl Iterator<Item = (Setting, Wish)> + 'a {
         let scopes = scopes_of(claims).into_iter().map(|scope| Setting::size_of(scope.clone()));
         let may: Vec<Setting> = scopes.filter(|one| self.may_take_back(one, now)).collect();
-        let pools = if may.is_empty() { Vec::new() } else { self.history.pools(now) };
+        let mut pools = if may.is_empty() { Vec::new() } else { self.history.pools(now) };
+        if let Some(latest) = self.history.latest() {
+            let leads_there = latest.leads_to_postgres();
+            pools.retain(|(key, _)| leads_there(key));
+        }
         may.into_iter().filter_map(move |setting| {
             let ours = || claims.iter().filter(|claim| claim.scope == setting.scope);
             let needs = || {
